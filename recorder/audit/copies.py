@@ -24,9 +24,9 @@ ELSEWHERE = "kept at {node}"
 """Instead of a free text that is in another home."""
 
 
-def log_name(_config: Config, node: NodeKeys) -> str:
-    """Return the name of a home's audit log among those of a site."""
-    return node.fingerprint[:NODE_CHARACTERS]
+def log_name(config: Config, node: NodeKeys) -> str:
+    """Return the name of a home's audit log among those of a site: the node's, or a part of its fingerprint."""
+    return config.node.name or node.fingerprint[:NODE_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

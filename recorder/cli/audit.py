@@ -97,7 +97,7 @@ def verify(
             state = AuditLog(context.home.audit).verify(heads, progress)
     except AuditUnavailableError as error:
         fail(str(error))
-    copies = verify_copies(context, [*given, *others]) if context.config.storage.is_on_server else None
+    copies = verify_copies(context, [*given, *others]) if context.config.is_shared_index else None
     problems = [] if copies is None else copies.problems
     with contextlib.suppress(OSError):  # a read-only medium cannot store the result
         note_verified(context.home.state, state, utc_now(), problems)
@@ -122,7 +122,7 @@ def _given_heads(heads: list[str], anchors: list[Path], context: CommandContext)
     except AnchorsUnreadableError as error:
         fail(str(error))
     own, others = own_heads(found, context.home)
-    if context.config.storage.is_on_server:
+    if context.config.is_shared_index:
         return given + own, others
     if found and not own:
         fail(f"all {len(others)} heads in {', '.join(map(str, anchors))} are from another recorder")
@@ -198,7 +198,7 @@ def show(
         end=moment(to, zone, is_end=True),
         node=node,
     )
-    if node is not None and not context.config.storage.is_on_server:
+    if node is not None and not context.config.is_shared_index:
         fail("--node is for a site whose machines share a database: index_url in [storage] names none on a server", 2)
     log = AuditLog(context.home.audit)
     _permitted(context, log, Act.VIEW_AUDIT, query.describe(with_texts=texts), query.typed)
@@ -208,7 +208,7 @@ def show(
             if context.json:
                 print_json_list(found)
                 return
-            columns = [("node", "Node"), *_COLUMNS] if context.config.storage.is_on_server else _COLUMNS
+            columns = [("node", "Node"), *_COLUMNS] if context.config.is_shared_index else _COLUMNS
             columns = [*columns, ("free_text", "Text")] if texts else columns
             print_table([_line(entry, zone) for entry in found], columns, empty="no entry matches")
     except AuditUnavailableError as error:
@@ -220,7 +220,7 @@ def _entries(
     context: CommandContext, log: AuditLog, query: AuditQuery, texts: bool
 ) -> Iterator[Iterator[dict[str, Any]]]:
     """Give the matching entries as JSON values: of this home's log, or of the logs of all machines."""
-    if not context.config.storage.is_on_server:
+    if not context.config.is_shared_index:
         yield (entry_to_json(entry, log, with_text=texts) for entry in entries_found(log, query))
         return
     name = log_name(context.config, NodeKeys.load(context.home.root))

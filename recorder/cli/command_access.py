@@ -149,7 +149,7 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "the entry `objects.restored` says so",
         "objects check": "compares objects with the list of them; the entry `objects.checked` says so",
         "migrate": "copies what the owner of the files can copy anyhow into another database; shows counts. The "
-        "entries `index.moving` and `index.moved` name the user of the operating system",
+        "entries `index.moving`, `index.moved` and `accounts.moved` name the user of the operating system",
         "restore": "makes a new folder from a backup, also when accounts are gone; nothing is deleted in it before the "
         "data protection officer reconciles. The entry `backup.restored` says so",
         "users reseal": "has roles count again after the audit log was begun anew, when nobody has a right; "
@@ -169,6 +169,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "database roles": "prints SQL for the administrator of a PostgreSQL server; opens no recorder",
         "database upgrade": "creates or upgrades tables on a server, whose owner's password it takes; shows nothing of "
         "what is in them. The entry `database.upgraded` says so",
+        "database move-accounts": "copies accounts between file and server for who owns both, and shows counts. The "
+        "entry `accounts.moved` says so",
         "share": "gives a group of the operating system rights on files, at the machine; nothing of them is shown. The "
         "entry `home.shared` says so",
     }

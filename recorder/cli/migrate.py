@@ -1,19 +1,23 @@
-"""`recorder migrate`: moves the index between SQLite and PostgreSQL, and back."""
+"""`recorder migrate`: moves a site between files and a PostgreSQL server, and back."""
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from recorder.cli.backup import reporting
 from recorder.cli.context import CommandContext, HomeJsonContext
+from recorder.cli.database import PassfileOption, UserOption
 from recorder.cli.shared import fail, print_json, print_table, say
 from recorder.common.clock import utc_now
 from recorder.common.system_user import os_user
 from recorder.config.changing import change_setting
 from recorder.config.toml_tables import ConfigError
-from recorder.recordings.index_move import IndexMove, Moved, summary
-from recorder.recordings.move_plan import HOME, MovePlan, MovePlanner
+from recorder.recordings.index_move import Moved, summary
+from recorder.recordings.move_plan import HOME
+from recorder.service.database_upgrade import url_as
+from recorder.service.site_move import SiteMove, SiteMoved, SitePlan
 from storage.errors import StorageError
 
 
@@ -22,59 +26,77 @@ def migrate(
     to: Annotated[
         str,
         typer.Option(
-            "--to", metavar="URL", help=f'An empty database, postgresql://USER@HOST/NAME; or "{HOME}": back to a file.'
+            "--to", metavar="URL", help=f'An empty database, postgresql://HOST/NAME; or "{HOME}": back to files.'
         ),
     ],
+    user: UserOption = None,
+    passfile: PassfileOption = None,
+    index_only: Annotated[bool, typer.Option("--index-only", help="Leave the accounts where they are.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look at both databases; change nothing.")] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Write the new index_url into recorder.toml; the old file is kept beside it.")
+        bool, typer.Option("--yes", help="Write the new URLs into recorder.toml; the old file is kept beside it.")
     ] = False,
 ) -> None:
-    """Move the index to another database: copy all rows, compare them, and take the old database out of use.
+    """Move index and accounts to another database: copy all rows, compare them, and take the old ones out of use.
 
-    Stop every daemon and console of the site first. Nothing is overwritten, and the old database keeps its rows. If it
-    is interrupted, run it again. No password belongs into the URL: use a password file. The way back is the same
+    Stop every daemon and console of the site first. Nothing is overwritten, and the old databases keep their rows. If
+    it is interrupted, run it again. No password belongs into the URL: use a password file. The way back is the same
     command.
     """
-    planner = MovePlanner(home=context.home, config=context.config, target=to)
+    move = SiteMove(
+        home=context.home, config=context.config, target=to, connecting=partial(url_as, user=user, passfile=passfile),
+        is_index_only=index_only, now=utc_now,
+    )  # fmt: skip
+    kept: list[str] = []
+
+    def change(key: str, value: str) -> None:
+        if yes:
+            kept.append(change_setting(context.home.config, "storage", key, value, utc_now()).name)
+
     try:
         if dry_run:
-            _show(context, planner.plan())
+            _show(context, move.plan())
             return
-        move = IndexMove(home=context.home, planner=planner, now=utc_now)
         with reporting(is_quiet=context.json) as report:
-            done = move.run(f"os:{os_user()}", report)
-        setting = done.plan.setting
-        kept = change_setting(context.home.config, "storage", "index_url", setting, utc_now()) if yes else None
+            done = move.run(f"os:{os_user()}", change, report)
     except (StorageError, OSError, ConfigError) as error:
         fail(str(error))
-    line = f"index_url = {json.dumps(setting)}"
+    lines = [f"{key} = {json.dumps(value)}" for key, value in done.settings.items()]
     if context.json:
-        told = {"section": "storage", "line": line, "is_changed": yes, "kept_as": str(kept) if kept else None}
-        print_json(done.as_json() | {"dry_run": False, "setting": told})
+        setting = {"section": "storage", "lines": lines, "is_changed": yes, "kept_as": kept}
+        print_json(done.as_json() | {"dry_run": False, "setting": setting})
         return
     _tell(context, done)
-    if kept is not None:
-        say(f"recorder.toml has {line} now; it was as in {kept.name}")
+    if yes:
+        say(f"recorder.toml has {', '.join(lines)} now; it was as in {kept[0]}")
     else:
-        say(f"next: in [storage] of {context.home.config} write {line}")
+        say(f"next: in [storage] of {context.home.config} write {', '.join(lines)}")
         say("until then calls are recorded, and their rows wait")
-    say("write the same line on every other machine of the site, then start the daemons and consoles")
-    say(f"the way back: recorder migrate --to {'URL' if setting == 'off' else HOME}")
+    say("write the same on every other machine of the site, then start the daemons and consoles")
+    say(f"the way back: recorder migrate --to {'URL' if to == HOME else HOME}")
 
 
-def _show(context: CommandContext, plan: MovePlan) -> None:
+def _show(context: CommandContext, plan: SitePlan) -> None:
     found = plan.as_json()
     if context.json:
         print_json(found | {"dry_run": True})
         return
-    rows: list[dict[str, Any]] = [{"what": name, "is": count} for name, count in found.pop("rows").items() if count]
+    rows: list[dict[str, Any]] = [{"what": name, "is": count} for name, count in found.pop("rows", {}).items() if count]
     rows += [{"what": key.replace("_", " "), "is": value} for key, value in found.items()]
     print_table(rows, [("what", "What"), ("is", "Is")], empty="")
     say("nothing was changed")
 
 
-def _tell(context: CommandContext, done: Moved) -> None:
+def _tell(context: CommandContext, done: SiteMoved) -> None:
+    if done.index is not None:
+        _tell_index(context, done.index)
+    if done.accounts is not None:
+        say(f"{sum(done.accounts.values())} rows of the accounts were copied and compared")
+    if done.has_rights is False:
+        say("the roles of `recorder database roles` do not exist, or this is not their owner: no rights were given")
+
+
+def _tell_index(context: CommandContext, done: Moved) -> None:
     source, target = done.plan.names
     if done.plan.is_closed:
         say(f"the index was moved to {target} before")

@@ -46,7 +46,7 @@ def change_setting(path: Path, section: str, key: str, value: str, now: datetime
     mode = path.stat().st_mode & 0o777
     text = with_setting(before, section, key, value).encode()
     new = path.with_name(path.name + _NEW)
-    kept = path.with_name(f"{path.name}.before-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}")
+    kept = path.with_name(f"{path.name}.before-{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}")
     try:
         save_atomically(new, text, mode=mode)
         read_config(new)

@@ -120,11 +120,6 @@ class Storage:
     private_keys: str | None = None
     passphrase_file: str | None = None
 
-    @property
-    def is_on_server(self) -> bool:
-        """Whether the index is on a database server, which several machines may share."""
-        return self.index_url is not None and self.index_url.startswith("postgres")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:

@@ -84,7 +84,7 @@ def note_status(state: Path, status: ForwardingStatus) -> None:
 
 def is_any(config: Config) -> bool:
     """Tell whether anything is to be sent: by syslog or webhooks, or copied to a database on a server."""
-    return config.syslog.server is not None or bool(config.webhook) or config.storage.is_on_server
+    return config.syslog.server is not None or bool(config.webhook) or config.is_shared_index
 
 
 @dataclass(slots=True, kw_only=True)

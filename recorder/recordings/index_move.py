@@ -84,6 +84,8 @@ class IndexMove:
     def run(self, by: str, progress: Progress = lambda _what, _done, _total: None) -> Moved:
         """Copy, compare, and close the old database. Run it again if it was interrupted.
 
+        The caller is in the block of `nobody_else`.
+
         Args:
             by: Who ordered it, for the audit log.
             progress: Called regularly.
@@ -93,14 +95,13 @@ class IndexMove:
             StorageError, OSError: A database, the audit log or the disk failed; the old index is still in use.
         """
         began_s = time.monotonic()
-        with self._alone():
-            done = Moved(plan=self.planner.plan())
-            if not done.plan.is_closed:
-                self._audit().append(MOVING, by, "", _facts(done.plan))
-                self._copy(done, progress)
-                done.audit_entries = self._verify_audit(done.plan)
-                self._close(done, by)
-            self._mark(done.plan.source)
+        done = Moved(plan=self.planner.plan())
+        if not done.plan.is_closed:
+            self._audit().append(MOVING, by, "", _facts(done.plan))
+            self._copy(done, progress)
+            done.audit_entries = self._verify_audit(done.plan)
+            self._close(done, by)
+        self._mark(done.plan.source)
         done.seconds = time.monotonic() - began_s
         return done
 
@@ -111,19 +112,6 @@ class IndexMove:
             return
         with _database(url, is_moved_too=True) as old, _writing(old) as connection:
             mark_moved(connection, self.now())
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep daemon and console from starting; refuse while one runs or has the file open."""
-        try:
-            with all_stopped(self.home):
-                if users := users_of(self.home.index):
-                    raise MoveRefusedError(
-                        f"process {', '.join(users)} has the index open: stop it, then run this again"
-                    )
-                yield
-        except AlreadyRunningError as error:
-            raise MoveRefusedError(f"{error}: stop daemon and console, then run this again") from error
 
     def _audit(self) -> AuditLog:
         return AuditLog(self.home.audit, now=self.now)
@@ -168,8 +156,24 @@ class IndexMove:
         counts = {name: one.rows for name, one in done.tables.items() if one.rows}
         digests = {name: one.digest for name, one in done.tables.items() if one.rows}
         self._audit().append(MOVED, by, "", {**_facts(done.plan), "rows": counts, "digests": digests})
-        url = "" if done.plan.setting == "off" else done.plan.target
+        url = "" if done.plan.setting == "off" else done.plan.setting
         write_note(self.home.state, MoveNote(left=place_of(self.home, done.plan.source), url=url, at=self.now()))
+
+
+@contextlib.contextmanager
+def nobody_else(home: Home) -> Iterator[None]:
+    """Keep daemon and console of a home from starting.
+
+    Raises:
+        MoveRefusedError: One of them runs, or a process has the file of the index open.
+    """
+    try:
+        with all_stopped(home):
+            if users := users_of(home.index):
+                raise MoveRefusedError(f"process {', '.join(users)} has the index open: stop it, and run this again")
+            yield
+    except AlreadyRunningError as error:
+        raise MoveRefusedError(f"{error}: stop daemon and console, then run this again") from error
 
 
 def _facts(plan: MovePlan) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Looks at the two databases between which a home's index is to be moved, and says what prevents that."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,10 @@ _ROOM_BYTES = 64 << 20
 
 class MoveRefusedError(StorageError):
     """It cannot be done now, and nothing was changed; the sentence says what prevents it."""
+
+
+class AlreadyThereError(MoveRefusedError):
+    """The index is where it is to be moved to, and recorder.toml names that place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +71,13 @@ class MovePlanner:
         home: The home.
         config: Its configuration.
         target: `HOME`, or the URL of a PostgreSQL database.
+        connecting: Returns the URL by which a database is opened, such as with the role that owns its tables.
     """
 
     home: Home
     config: Config
     target: str
+    connecting: Callable[[str], str] = str
 
     def plan(self) -> MovePlan:
         """Look at both databases; changes nothing.
@@ -90,9 +97,11 @@ class MovePlanner:
             if is_left:
                 old = configured or sqlite_url(self.home.index)
                 return MovePlan(
-                    source=old, target=target, setting=setting, names=(_name_of(old), names[1]), is_closed=True
-                )
-            raise MoveRefusedError(f"the index is in {names[1]} already")
+                    source=self.connecting(old), target=target, setting=setting, names=(_name_of(old), names[1]),
+                    is_closed=True,
+                )  # fmt: skip
+            raise AlreadyThereError(f"the index is in {names[1]} already")
+        source_url, target = self.connecting(source_url), self.connecting(target)
         found = self._look_at_source(source_url, names[0])
         plan = MovePlan(
             source=source_url, target=target, setting=setting, names=names, rows=found.rows, bytes=found.bytes,

@@ -16,6 +16,10 @@ _ONLY_READ = (VERSION_TABLE, "schema_version")
 """Tables that only the owner writes: which revision the others are of."""
 _OF_CONSOLE = "pins"
 """Table of the index that the daemon only reads."""
+_ONLY_ADDED_TO = ("audit_entries", "audit_logs")
+"""Tables whose rows nobody but the owner changes or deletes: copies of audit logs."""
+_SEEN_BY_DAEMON = "node, number, hash"
+"""Columns of ``audit_entries`` that tell a daemon how far its copy is; it reads no entries of other machines."""
 
 
 def roles_sql() -> str:
@@ -71,22 +75,29 @@ def rights_sql() -> str:
     Tables that are made later get them too, but for those of the revision: `recorder database upgrade` runs this.
     """
     only_read = ", ".join(f"'{name}'" for name in _ONLY_READ)
+    only_added_to = ", ".join(f"'{name}'" for name in _ONLY_ADDED_TO)
     return f"""\
 -- The index: daemon and console write rows. The accounts: the console alone. Nobody but the owner says which revision
--- the tables are of.
+-- the tables are of, or changes an entry of an audit log; and the daemon does not read those of other machines.
 DO $do$ DECLARE one record; who text; what text; BEGIN
   FOR one IN SELECT c.oid::regclass AS name, n.nspname AS place, c.relkind = 'S' AS is_sequence,
-      c.relname IN ({only_read}) AS is_read, c.relname = '{_OF_CONSOLE}' AS is_of_console
+      c.relname IN ({only_read}) AS is_read, c.relname IN ({only_added_to}) AS is_added_to,
+      c.relname = '{_OF_CONSOLE}' AS is_of_console
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname IN ('{INDEX}', '{ACCOUNTS}') AND c.relkind IN ('r', 'p', 'S')
       AND c.relowner = current_user::text::regrole LOOP
     who := CASE one.place WHEN '{ACCOUNTS}' THEN '{CONSOLE}' ELSE '{DAEMON}, {CONSOLE}' END;
-    what := CASE WHEN one.is_sequence THEN 'USAGE' WHEN one.is_read THEN 'SELECT' ELSE '{_ROWS}' END;
+    what := CASE WHEN one.is_sequence THEN 'USAGE' WHEN one.is_read THEN 'SELECT'
+      WHEN one.is_added_to THEN 'SELECT, INSERT' ELSE '{_ROWS}' END;
     EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, {DAEMON}, {CONSOLE}', one.name);
     EXECUTE format('GRANT %s ON %s %s TO %s', what, CASE WHEN one.is_sequence THEN 'SEQUENCE' ELSE 'TABLE' END,
       one.name, who);
     IF one.place = '{INDEX}' AND one.is_of_console THEN
       EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %s FROM {DAEMON}', one.name);
+    END IF;
+    IF one.place = '{INDEX}' AND one.name = to_regclass('{INDEX}.audit_entries') THEN
+      EXECUTE format('REVOKE SELECT ON TABLE %s FROM {DAEMON}', one.name);
+      EXECUTE format('GRANT SELECT ({_SEEN_BY_DAEMON}) ON TABLE %s TO {DAEMON}', one.name);
     END IF;
     IF one.place = '{INDEX}' AND NOT one.is_sequence AND current_setting('server_version_num')::int >= 170000 THEN
       EXECUTE format('GRANT MAINTAIN ON %s TO %s', one.name, who);  -- lets others than the owner vacuum

@@ -49,15 +49,27 @@ def urls_as(config: Config, user: str | None, passfile: Path | None) -> dict[str
     """
     found = {}
     for what, text in (("index", config.storage.index_url), ("accounts", config.storage.accounts_url)):
-        url = None if text is None else parse_url(text)
-        if url is None or url.get_backend_name() != POSTGRESQL:
-            continue
-        if user is not None:
-            url = url.set(username=user, password=None).difference_update_query(["passfile"])
-        if passfile is not None:
-            url = url.update_query_dict({"passfile": str(passfile)})
-        found[what] = url.render_as_string(hide_password=False)
+        if text is not None and parse_url(text).get_backend_name() == POSTGRESQL:
+            found[what] = url_as(text, user, passfile)
     return found
+
+
+def url_as(text: str, user: str | None, passfile: Path | None) -> str:
+    """Return a URL of a PostgreSQL server with another user; any other URL stays as it is.
+
+    Args:
+        text: The URL.
+        user: The role; None for the one in the URL.
+        passfile: File of its password, in place of the one in the URL.
+    """
+    url = parse_url(text)
+    if url.get_backend_name() != POSTGRESQL or (user is None and passfile is None):
+        return text
+    if user is not None:
+        url = url.set(username=user, password=None).difference_update_query(["passfile"])
+    if passfile is not None:
+        url = url.update_query_dict({"passfile": str(passfile)})
+    return url.render_as_string(hide_password=False)
 
 
 def states(home: Home, urls: dict[str, str]) -> Iterator[DatabaseState]:

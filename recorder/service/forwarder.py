@@ -73,7 +73,7 @@ class Forwarder:
         if config.webhook:
             self._open_webhooks(config)
         self._copies: Callable[[], SendingState | None] = lambda: None
-        if config.storage.is_on_server:
+        if config.is_shared_index:
             self._open_shipping(config)
 
     def _open_shipping(self, config: Config) -> None:

@@ -55,4 +55,5 @@ class Forwarding(KeptProcess):
 
 def wanted_of(config: Config) -> object | None:
     """Return the settings that the process runs with, or None: nothing is to be sent."""
-    return (config.syslog, config.webhook, config.storage.index_url, config.log) if is_any(config) else None
+    used = (config.syslog, config.webhook, config.storage.index_url, config.node.name, config.log)
+    return used if is_any(config) else None

@@ -191,7 +191,7 @@ def _start_workers(
             turn=turn("case-events") if has_shared_accounts(deps) else None,
         )  # fmt: skip
         workers.append(threading.Thread(target=events.keep, args=(stopping,), name="case-events", daemon=True))
-    if config.storage.is_on_server:
+    if config.is_shared_index:
         shipping = open_shipping(home, config, look_s=CONSOLE_LOOK_S)
         workers.append(threading.Thread(target=shipping.keep, args=(stopping,), name="audit-copies", daemon=True))
     following = follow_configured(home, config.backup, eraser.vault.node, eraser.audit)

@@ -159,7 +159,7 @@ def _opened(
 
 
 def _site_log(opened: _Opened) -> SiteLog | None:
-    if not opened.config.storage.is_on_server:
+    if not opened.config.is_shared_index:
         return None
     name = log_name(opened.config, opened.vault.node)
     return SiteLog(log=opened.audit, name=name, copies=AuditCopies(opened.index.database))

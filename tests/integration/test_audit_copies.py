@@ -42,11 +42,6 @@ def name_of(home: Path) -> str:
     return NodeKeys.load(home).fingerprint[:16]
 
 
-def copied(home: RecorderHome) -> int:
-    """Return the number of the newest entry that health says is copied."""
-    return int((home.health()["forwarding"]["copies"] or {"sent": 0})["sent"])
-
-
 def other_home(root: Path, config: Config) -> str:
     """Make another machine's home with two entries, and copy them; returns its name."""
     NodeKeys.create(root)
@@ -76,7 +71,9 @@ def test_a_daemon_copies_its_log_and_all_machines_are_read_and_verified(
         b = other_home(tmp_path / "b", read_config(a.config))
         head = AuditLog(Home(a.root).audit).head()
         assert head is not None
-        eventually(lambda: copied(a) >= (head.number or 0), "the copy of all entries")
+        number, database = head.number or 0, Database(url)
+        copies = AuditCopies(database)
+        eventually(lambda: (copies.newest(name_of(a.root)) or (0, ""))[0] >= number, "the copy of all entries")
 
         result = run(a, "show", "--subject", "20261125", "--texts", "--json", by="dora")
         assert result.exit_code == 0, result.stderr
@@ -89,7 +86,6 @@ def test_a_daemon_copies_its_log_and_all_machines_are_read_and_verified(
         assert {one["node"] for one in only} == {b}
         assert b in run(a, "show", "--limit", "300", by="dora").stdout
 
-        database = Database(url)
         code, found = verified(a)
         assert (code, found["copies"]["ok"]) == (0, True), found
         assert {one["name"] for one in found["copies"]["logs"]} == nodes

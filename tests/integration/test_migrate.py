@@ -12,13 +12,17 @@ import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from benchmarks.postgres import PASSWORD, QUOTED, PostgresServer
+from recorder.access.accounts import People
+from recorder.access.database import open_accounts, open_people
 from recorder.cli.cli import app
 from recorder.config.reading import read_config
+from recorder.permissions import Role
 from recorder.recordings import index_move, move_plan
 from recorder.recordings.home_lock import console_held, held
 from recorder.recordings.home_stores import open_index
 from recorder.recordings.move_note import NAME as NOTE
 from recorder.recordings.resurrection_guard import destroy_returned
+from recorder.service.accounts_move import AccountsMove
 from storage import table_copy
 from storage.anchors import Anchor, Anchors
 from storage.audit_reading import of_act
@@ -26,6 +30,8 @@ from storage.database import Database, sqlite_url
 from storage.errors import DatabaseError
 from storage.index import Index
 from storage.tombstones import Deletions, Tombstone
+from tests.helpers.accounts import CHEAP
+from tests.helpers.accounts import PASSWORD as OF_ANN
 from tests.helpers.backup_site import BackupSite
 from tests.helpers.sweep_site import NOW
 
@@ -59,7 +65,7 @@ class MoveSite(BackupSite):
         return f"{url}?passfile={self.password_file}"
 
     def run(self, *words: str) -> Result:
-        result = CliRunner().invoke(app, ["migrate", *words, "-C", str(self.home.root)])
+        result = CliRunner().invoke(app, ["migrate", "--index-only", *words, "-C", str(self.home.root)])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
 
@@ -120,7 +126,8 @@ def test_it_goes_there_and_back_with_every_row(site: MoveSite) -> None:
     text = site.home.config.read_text()
     assert f'index_url = "{site.target}"' in text
     assert "# ours" in text
-    assert Path(done["setting"]["kept_as"]).read_text().endswith('index_url = "off"   # here\n[site]\nname = "X"\n')
+    (kept,) = done["setting"]["kept_as"]
+    assert (site.home.root / kept).read_text().endswith('index_url = "off"   # here\n[site]\nname = "X"\n')
     (entry,) = of_act(site.audit.path, index_move.MOVED)
     assert entry.details["digests"] == {name: one["digest"] for name, one in done["tables"].items() if one["rows"]}
     index = site.opened()
@@ -220,7 +227,7 @@ def test_interrupted_anywhere_it_is_run_again(site: MoveSite, monkeypatch: pytes
 
     with monkeypatch.context() as patch:
         patch.setattr(index_move.IndexMove if step.startswith("_") else index_move, step, killed)
-        result = CliRunner().invoke(app, ["migrate", "--to", site.target, "-C", str(site.home.root)])
+        result = CliRunner().invoke(app, ["migrate", "--index-only", "--to", site.target, "-C", str(site.home.root)])
         assert result.exit_code != 0
     if step not in {"mark_moved"}:
         site.uses()
@@ -235,7 +242,7 @@ def test_a_hold_between_an_interrupted_copy_and_the_next_try_is_not_lost(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(index_move.IndexMove, "_verify_audit", lambda *_: 1 / 0)
-        CliRunner().invoke(app, ["migrate", "--to", site.target, "-C", str(site.home.root)])
+        CliRunner().invoke(app, ["migrate", "--index-only", "--to", site.target, "-C", str(site.home.root)])
     site.open()
     site.hold(site.kept, NOW)
     site.database.close()
@@ -325,3 +332,50 @@ def test_a_text_that_one_engine_cannot_store_is_named(site: MoveSite) -> None:
     site.database.close()
     assert "a text in the table holds is damaged" in site.refused("--to", site.target)
     assert site.rows(site.target)["recordings"] == []
+
+
+def test_the_accounts_go_along_and_come_back(site: MoveSite) -> None:
+    home = site.home
+    People(open_people(home.people), now=lambda: NOW, hasher=CHEAP).add("ann", OF_ANN, roles=[Role.DPO])
+
+    def move(*words: str) -> dict[str, Any]:
+        done = CliRunner().invoke(app, ["migrate", *words, "--yes", "--json", "-C", str(home.root)])
+        assert done.exit_code == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def names(url: str | None) -> list[str]:
+        engine = open_accounts(home, url)
+        try:
+            return [one.person.name for one in People(engine, now=lambda: NOW, hasher=CHEAP).list()]
+        finally:
+            engine.dispose()
+
+    dry = CliRunner().invoke(app, ["migrate", "--to", site.target, "--dry-run", "--json", "-C", str(home.root)])
+    assert (json.loads(dry.stdout)["moves_index"], json.loads(dry.stdout)["moves_accounts"]) == (True, True)
+    assert move("--to", site.target)["accounts"]["accounts"] == 1
+    config = read_config(home.config).storage
+    assert (config.index_url, config.accounts_url) == (site.target, site.target)
+    assert (home.people.exists(), names(site.target)) == (False, ["ann"])
+    assert site.uses() == "postgresql"
+
+    assert move("--to", "sqlite")["accounts"]["accounts"] == 1
+    config = read_config(home.config).storage
+    assert (config.index_url, config.accounts_url, names(None)) == (None, None, ["ann"])
+    assert site.uses() == "sqlite"
+
+
+def test_accounts_whose_move_failed_are_moved_by_the_next_run(site: MoveSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_self: AccountsMove) -> None:
+        raise DatabaseError("the server went away", is_passing=True)
+
+    words = ["migrate", "--to", site.target, "--yes", "--json", "-C", str(site.home.root)]
+    with monkeypatch.context() as patch:
+        patch.setattr(AccountsMove, "run", away)
+        assert "the server went away" in CliRunner().invoke(app, words).stderr
+    config = read_config(site.home.config).storage
+    assert (config.index_url, config.accounts_url) == (site.target, None), "each is where recorder.toml says"
+    done = json.loads(CliRunner().invoke(app, words).stdout)
+    assert done["setting"]["lines"] == [f'accounts_url = "{site.target}"']
+    assert read_config(site.home.config).storage.accounts_url == site.target
+    assert "already" in CliRunner().invoke(app, words).stderr
