@@ -28,6 +28,8 @@ from storage.tables import METADATA, REVISION
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _BUSY_MS = 5000
+POOL_S = 0.5
+"""How long a statement with a limit waits for one of the connections to a server, seconds."""
 _LOOKED_AT = 1000
 """Entries of each index that `Database.vacuum` samples."""
 _DRIVERS = {
@@ -89,6 +91,8 @@ class Database:
             start, and calls must go on, while it is down or the disk is full.
         check: Called before the database is first opened; raises DatabaseError if it must not be.
         is_moved_too: Open the database even if its rows were moved to another one.
+        longest_s: Limit of each statement on a server, seconds, but for upgrades; None for no limit. Who serves people
+            has one, so that a server that hangs does not take every thread.
 
     Raises:
         DatabaseError: The URL is not supported, the database cannot be reached, or a newer program made it; if
@@ -103,8 +107,10 @@ class Database:
         is_deferred: bool = False,
         check: Callable[[], None] = lambda: None,
         is_moved_too: bool = False,
+        longest_s: float | None = None,
     ) -> None:
-        self._made = make_engine(url)
+        self._made = make_engine(url, longest_s)
+        self._url, self._longest_s = url, longest_s
         self._guard: Callable[[sa.Connection], None] | None = None
         self._is_ready = False
         self._check = check
@@ -268,12 +274,20 @@ class Database:
                 if found != REVISION:
                     refuse_unless_owner(connection, found)
             if found != REVISION:
-                with self._made.execution_options(is_writing=True).begin() as connection:
-                    upgrade(connection)
+                self._upgrade()
             if not self._is_moved_too:
                 with self._made.connect() as connection:
                     refuse_moved(connection, self.name)
             self._is_ready = True
+
+    def _upgrade(self) -> None:
+        engine = self._made if self._longest_s is None else make_engine(self._url)  # an upgrade may take minutes
+        try:
+            with engine.execution_options(is_writing=True).begin() as connection:
+                upgrade(connection)
+        finally:
+            if engine is not self._made:
+                engine.dispose()
 
     def _locked(self) -> AbstractContextManager[None]:
         """Lock a file while it is created or migrated; on a server `upgrade` locks."""
@@ -325,8 +339,12 @@ def parse_url(text: str) -> sa.URL:
     return url.set(drivername=driver)
 
 
-def make_engine(text: str) -> sa.Engine:
+def make_engine(text: str, longest_s: float | None = None) -> sa.Engine:
     """Return an engine for a URL, with the settings of the recorder; does not connect.
+
+    Args:
+        text: The URL.
+        longest_s: As of `Database`.
 
     Raises:
         DatabaseError: The URL is not supported.
@@ -340,7 +358,9 @@ def make_engine(text: str) -> sa.Engine:
         return engine
     from storage.postgresql import make_server_engine  # noqa: PLC0415 - the driver takes long to import
 
-    return make_server_engine(url)
+    if longest_s is None:
+        return make_server_engine(url)
+    return make_server_engine(url, longest_s=longest_s, pool_timeout=POOL_S)
 
 
 def server_name(url: sa.URL) -> str:

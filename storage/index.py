@@ -48,12 +48,13 @@ class Index:
         *,
         is_deferred: bool = False,
         check: Callable[[], None] = lambda: None,
+        longest_s: float | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._now = now
         self._is_owner = isinstance(database, str)
         if isinstance(database, str):
-            database = Database(database, is_deferred=is_deferred, check=check)
+            database = Database(database, is_deferred=is_deferred, check=check, longest_s=longest_s)
         self.database = database
         """The database, for the tables beside the index."""
 

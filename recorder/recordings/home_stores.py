@@ -78,15 +78,27 @@ def open_part_keeper(home: Home, config: Config, index: Index) -> PartKeeper:
 
 
 def open_index(
-    home: Home, config: Config, *, is_deferred: bool = False, now: Callable[[], datetime] = utc_now
+    home: Home,
+    config: Config,
+    *,
+    is_deferred: bool = False,
+    longest_s: float | None = None,
+    now: Callable[[], datetime] = utc_now,
 ) -> Index:
     """Open the index that the configuration names. If deferred, an unreachable database is not an error yet.
+
+    Args:
+        home: The recorder's home.
+        config: Its configuration.
+        is_deferred: As of `storage.database.Database`.
+        longest_s: As of `storage.database.Database`.
+        now: The clock, UTC.
 
     Raises:
         DatabaseError: It cannot be opened, or was moved; if deferred, from every use.
     """
     url = config.storage.index_url or sqlite_url(home.index)
-    return Index(url, is_deferred=is_deferred, check=partial(check_place, home, config), now=now)
+    return Index(url, is_deferred=is_deferred, check=partial(check_place, home, config), longest_s=longest_s, now=now)
 
 
 def holder_of(config: Config, node: NodeKeys) -> str:

@@ -63,6 +63,8 @@ from storage.rows import row_to_json
 from storage.vault import Vault
 
 _BEATS = StreamTimes(connect_s=SILENCE_S, silence_s=SILENCE_S, beat_s=BEAT_S)
+_LONGEST_S = 30.0
+"""Limit of a statement on a server with the index, seconds; searches take milliseconds."""
 _log = logging.getLogger(__name__)
 
 _ORIGIN = {"where": "console"}
@@ -134,7 +136,7 @@ def _opened(
     """Open a home, and finish interrupted work in it; the stack closes it."""
     engine = open_accounts(home, config.storage.accounts_url)
     stack.callback(engine.dispose)
-    index = open_index(home, config, now=now)
+    index = open_index(home, config, longest_s=_LONGEST_S, now=now)
     stack.callback(index.close)
     vault = open_vault(home, config, index)
     destroy_returned(home, vault, index.database, now, node=shared_name(config))
