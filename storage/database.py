@@ -18,18 +18,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from storage.database_problems import database_problem
 from storage.durable import make_folder
 from storage.errors import DatabaseError
 from storage.group_modes import open_file, refuse_link, touch
-from storage.migrations import INDEX_SCHEMA, upgrade
+from storage.migrations import INDEX_SCHEMA, refuse_unless_owner, upgrade
 from storage.tables import METADATA, REVISION
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _BUSY_MS = 5000
 _LOOKED_AT = 1000
 """Entries of each index that `Database.vacuum` samples."""
-_ANSWER_S = 5
-"""Timeout for connecting to a PostgreSQL server, and for noticing that a connection is dead."""
 _DRIVERS = {
     SQLITE: SQLITE,
     "sqlite+pysqlite": SQLITE,
@@ -37,32 +36,6 @@ _DRIVERS = {
     "postgres": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
-_MEANINGS = {
-    "42501": "this user may not do that there",
-    "53100": "its disk is full",
-    "53300": "it has no connection left",
-    "SQLITE_BUSY": "another process has been writing for too long",
-    "SQLITE_FULL": "the disk is full",
-    "SQLITE_NOTADB": "the file is no database",
-    "SQLITE_CORRUPT": "the file is damaged",
-    "SQLITE_READONLY": "it can only be read",
-}
-"""Explanations of SQLSTATEs (PostgreSQL manual, appendix A) and SQLite's error names, for operators."""
-_REFUSALS = {
-    "password authentication failed": "the password, or the user, is wrong",
-    "no password supplied": "it wants a password; a file of passwords is left out if others may read it",
-    "certificate verify failed": "its certificate is not one that is trusted here",
-    "does not match host name": "its certificate is another server's",
-    "root certificate file": "there is no file of certificates that are trusted where sslrootcert says",
-    "does not support SSL": "it does not speak TLS",
-    "does not exist": "there is no such database or user",
-    "no pg_hba.conf entry": "the server does not let this user in from here",
-    "too many clients": "it has no connection left",
-    "is starting up": "it is starting",
-    "is shutting down": "it is stopping",
-}
-"""Explanations of refused connections, by words of the server: the driver gives no SQLSTATE for them."""
-_PASSING_REFUSALS = frozenset({"too many clients", "is starting up", "is shutting down"})
 
 
 def sqlite_url(path: Path) -> str:
@@ -133,6 +106,16 @@ class Database:
                 raise
 
     @property
+    def revision(self) -> str | None:
+        """The revision of its tables now, without upgrading them; None if there are none.
+
+        Raises:
+            DatabaseError: The database does not answer or refuses.
+        """
+        with self._translated(), self._made.connect() as connection:
+            return INDEX_SCHEMA.found(connection)
+
+    @property
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self._made.dialect.name
@@ -141,10 +124,7 @@ class Database:
     def name(self) -> str:
         """Name of the database for people: a path, or name and server; never a password."""
         url = self._made.url
-        if self.dialect == SQLITE:
-            return url.database or ":memory:"
-        host = url.host or url.query.get("host") or "the local socket"
-        return f"{url.database or url.username} on {host}" + (f":{url.port}" if url.port else "")
+        return url.database or ":memory:" if self.dialect == SQLITE else server_name(url)
 
     def guarded(self, guard: Callable[[sa.Connection], None]) -> "Database":
         """Return the same database with a check at the start of every transaction that writes.
@@ -261,7 +241,7 @@ class Database:
         try:
             yield
         except sa.exc.SQLAlchemyError as error:
-            raise _problem(self.name, error) from error
+            raise database_problem(self.name, error) from error
 
     def _prepare(self) -> None:
         """Migrate the tables, once; one thread and one process at a time."""
@@ -271,8 +251,10 @@ class Database:
             if self._is_ready:
                 return
             with self._made.connect() as connection:
-                is_current = INDEX_SCHEMA.found(connection) == REVISION
-            if not is_current:
+                found = INDEX_SCHEMA.found(connection)
+                if found != REVISION:
+                    refuse_unless_owner(connection, found)
+            if found != REVISION:
                 with self._made.execution_options(is_writing=True).begin() as connection:
                     upgrade(connection)
             self._is_ready = True
@@ -335,31 +317,12 @@ def _make_engine(text: str) -> sa.Engine:
         sa.event.listen(engine, "connect", _set_up_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return sa.create_engine(
-        url,
-        hide_parameters=True,
-        pool_pre_ping=True,  # the server may have restarted since the last use
-        connect_args={
-            "connect_timeout": _ANSWER_S,
-            "keepalives_idle": _ANSWER_S,
-            "keepalives_interval": 1,
-            "keepalives_count": _ANSWER_S,
-            "tcp_user_timeout": 2000 * _ANSWER_S,
-            "prepare_threshold": None,  # plans are made for the actual values; works behind pgbouncer
-            **{key: value for key, value in url.query.items() if isinstance(value, str)},
-        },
-    )
+    from storage.postgresql import make_server_engine  # noqa: PLC0415 - the driver takes long to import
+
+    return make_server_engine(url)
 
 
-def _problem(name: str, error: sa.exc.SQLAlchemyError) -> DatabaseError:
-    """Return a driver's error as a sentence without values of rows and without a password."""
-    original = error.orig if isinstance(error, sa.exc.DBAPIError) else None
-    code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
-    if code is None and isinstance(error, sa.exc.OperationalError):
-        words = next((words for words in _REFUSALS if words in str(original)), "")
-        meaning, is_passing = _REFUSALS.get(words, "it is not reached"), not words or words in _PASSING_REFUSALS
-    else:
-        family = next((known for known in _MEANINGS if (code or "").startswith(known)), "")
-        meaning = _MEANINGS.get(family) or code or type(original or error).__name__
-        is_passing = isinstance(error, (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError))
-    return DatabaseError(f"the database {name} does not answer or refuses: {meaning}", is_passing=is_passing)
+def server_name(url: sa.URL) -> str:
+    """Return the name of a database on a server for people; never a password."""
+    host = url.host or url.query.get("host") or "the local socket"
+    return f"{url.database or url.username} on {host}" + (f":{url.port}" if url.port else "")

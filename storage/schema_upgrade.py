@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
 
@@ -133,6 +133,24 @@ class Schema:
                 "made it; install that version of the recorder again, or restore a backup from before the upgrade",
                 is_passing=False,
             )
+
+    def refuse_role(self, role: str, found: str | None) -> NoReturn:
+        """Refuse to upgrade tables as a role of a server that does not own them.
+
+        Args:
+            role: The role.
+            found: Their revision; None if there are none yet.
+
+        Raises:
+            DatabaseError: Always: a newer program made them, or their owner has to upgrade them.
+        """
+        self.refuse_newer(found, {f"{number:04}" for number in range(int(self.revision) + 1)})
+        what = "has no tables yet" if found is None else f"has schema {found}, or rules of another version"
+        raise DatabaseError(
+            f"{self.name} {what}; this program needs schema {self.revision}, and the role {role} may not change it: "
+            "run `recorder database upgrade --user recorder_owner`, then try again",
+            is_passing=False,
+        )
 
 
 class UpgradeProgress:

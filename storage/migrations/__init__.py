@@ -22,6 +22,11 @@ INDEX_SCHEMA = Schema(
 )
 _ADVISORY_LOCK = 0x7265_636F_7264
 """Key of the lock for changing the tables of a PostgreSQL database."""
+_OWNER = f"""
+SELECT current_user, coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AND NOT EXISTS (
+  SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = current_schema() AND c.relname = '{VERSION_TABLE}' AND NOT pg_has_role(c.relowner, 'USAGE'))
+"""  # noqa: S608 - of constants
 _LAST_UNVERSIONED = 1
 """``schema_version`` of programs from before the migrations."""
 
@@ -46,6 +51,22 @@ def upgrade(connection: sa.Connection, revision: str = HEAD) -> None:
     if VERSION_TABLE not in tables:
         _refuse_unversioned(connection, tables)
     INDEX_SCHEMA.migrate(connection, revision)
+
+
+def refuse_unless_owner(connection: sa.Connection, found: str | None) -> None:
+    """Check that this role may create or change the tables; on SQLite who opens the file may.
+
+    Args:
+        connection: To the database.
+        found: Revision of the tables; None if there are none yet.
+
+    Raises:
+        DatabaseError: It may not, or a newer program made them.
+    """
+    if connection.dialect.name == "postgresql":
+        role, may_change = connection.exec_driver_sql(_OWNER).one()
+        if not may_change:
+            INDEX_SCHEMA.refuse_role(role, found)
 
 
 def _refuse_unversioned(connection: sa.Connection, tables: set[str]) -> None:
