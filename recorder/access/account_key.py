@@ -18,12 +18,15 @@ from pathlib import Path
 
 from nacl.exceptions import CryptoError
 from nacl.secret import Aead
+from sqlalchemy import Connection, Engine
 
 from recorder.common.home import Home
 from storage import crypto
 from storage.errors import KeyProblemError
 from storage.key_files import create_once, read_secret, replace_wiped
 
+PEOPLE = "people"
+"""Execution option of an engine of accounts on a server: where the home's file of people would be."""
 _VERSION = "s1"
 _ID_BYTES = 4
 
@@ -53,7 +56,8 @@ class AccountKey:
     """Seals and opens the secrets of accounts. Safe between threads and processes.
 
     Args:
-        people: The accounts database; the key is in the ``private`` folder beside it.
+        people: The file of accounts, which is missing if they are on a server; the key is in the ``private`` folder
+            beside it.
     """
 
     def __init__(self, people: Path) -> None:
@@ -68,7 +72,7 @@ class AccountKey:
         """
         if self.path.exists() or not create_once(self.path, _line(crypto.new_key())):
             return False
-        owner = self._people.stat()
+        owner = (self._people if self._people.exists() else self._people.parent).stat()
         for made in (self.path.parent, self.path):  # root may be running the command, in a folder that two users share
             found = made.stat()
             if (found.st_uid, found.st_gid) != (owner.st_uid, owner.st_gid):
@@ -162,6 +166,11 @@ class AccountKey:
             f"restore {self.path} from its backup; if it is lost, `recorder users enrol-again` lets everybody set up a "
             "new authenticator"
         )
+
+
+def key_of(accounts: Engine | Connection) -> AccountKey:
+    """Return the key of opened accounts."""
+    return AccountKey(Path(accounts.get_execution_options().get(PEOPLE) or str(accounts.engine.url.database)))
 
 
 def key_id_of(sealed: str) -> str:

@@ -79,7 +79,7 @@ class People:
     """The accounts in one file; safe to use from several threads and processes.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
         now: Returns the time, aware, UTC.
         hasher: argon2id with its usual costs; tests pass a cheap one.
         seals: Verifies roles by the audit log; unverified roles do not count. None for callers that only write.

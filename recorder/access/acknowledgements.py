@@ -16,7 +16,7 @@ class Acknowledgements:
     """The acknowledgements in a file of people.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
     """
 
     def __init__(self, engine: Engine) -> None:

@@ -1,9 +1,8 @@
-"""Opens and creates the file of people, and tells whether it has changed."""
+"""Opens and creates the accounts of a home, in a file or on a server, and tells whether they have changed."""
 
 import errno
 import os
 import sqlite3
-import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from sqlalchemy import Engine, event
 
 from recorder.access.kept_connection import make_engine
 from recorder.access.schema import bring_up_to_date
+from recorder.common.home import Home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,43 @@ class AuditNote:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-_engines: weakref.WeakValueDictionary[Path, Engine] = weakref.WeakValueDictionary()
+_engines: weakref.WeakValueDictionary[tuple[Path, str], Engine] = weakref.WeakValueDictionary()
+
+
+def open_accounts(home: Home, url: str | None) -> Engine:
+    """Open the accounts of a home, creating their tables if they are missing, or upgrading them.
+
+    Every transaction is alone, so that "count the failure, then check the password" is atomic between processes. All
+    callers of a process get the same engine. To dispose of it closes the connections; the next transaction of any
+    caller opens them again. The daemon does not call this.
+
+    Args:
+        home: The recorder's home.
+        url: The configured ``[storage] accounts_url``; None for the file in the home.
+
+    Raises:
+        OSError: The file can neither be read nor created.
+        AccountsAwayError: The server does not answer.
+        DatabaseError: A newer program made the tables, or they are of an older one and this role may not change them.
+    """
+    return open_people(home.people) if url is None else _open_server(home.people.absolute(), url)
+
+
+def has_accounts(home: Home, url: str | None) -> bool:
+    """Tell whether a home has accounts: on a server, or in a file that exists."""
+    return url is not None or home.people.exists()
+
+
+def _open_server(people: Path, url: str) -> Engine:
+    from recorder.access import accounts_server, server_schema  # noqa: PLC0415 - the driver takes long to import
+    from storage.database import parse_url  # noqa: PLC0415
+
+    parsed = parse_url(url)
+    engine = _engines.get((people, url)) or _engines.setdefault(
+        (people, url), accounts_server.make_engine(parsed, people)
+    )
+    server_schema.bring_up_to_date(engine)
+    return engine
 
 
 def open_people(path: Path) -> Engine:
@@ -45,7 +81,7 @@ def open_people(path: Path) -> Engine:
     """
     make_file(path)
     path = path.absolute()
-    engine = _engines.get(path) or _engines.setdefault(path, _make(path))
+    engine = _engines.get((path, "")) or _engines.setdefault((path, ""), _make(path))
     bring_up_to_date(engine)
     return engine
 
@@ -80,51 +116,6 @@ def make_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     elif not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-
-
-class Changes:
-    """Tells whether the file of people has changed; safe from any thread.
-
-    It uses SQLite's ``PRAGMA data_version`` on a connection that never writes and stays open. That costs a read of the
-    file's header. Closing any other descriptor of the file would release the locks of writers.
-
-    Args:
-        engine: From ``open_people``; the connection is closed when it is disposed of or no longer referenced.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        assert engine.url.database is not None
-        self._path = Path(engine.url.database)
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._ending: weakref.finalize[[], Changes] | None = None
-        self._file: tuple[int, int] | None = None
-        self._opened = 0
-        event.listen(engine, "engine_disposed", lambda _engine: self._close())
-
-    def version(self) -> tuple[int, int]:
-        """Return a value that differs after each change by anybody, also after the file was replaced.
-
-        Raises:
-            OSError, sqlite3.Error: The file cannot be read.
-        """
-        with self._lock:
-            status = self._path.stat()
-            file = (status.st_dev, status.st_ino)
-            if self._connection is None or file != self._file:
-                self._close()
-                uri = f"{self._path.absolute().as_uri()}?mode=ro"
-                self._connection = sqlite3.connect(uri, uri=True, timeout=10.0, check_same_thread=False)
-                self._ending = weakref.finalize(self, self._connection.close)
-                self._ending.atexit = False  # the system closes it at exit; a forked child must not
-                self._file, self._opened = file, self._opened + 1
-            return (self._opened, self._connection.execute("PRAGMA data_version").fetchone()[0])
-
-    def _close(self) -> None:
-        with self._lock:
-            if self._ending is not None:
-                self._ending()
-            self._connection = self._ending = None
 
 
 def from_s(value: float | None) -> datetime | None:

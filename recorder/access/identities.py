@@ -52,7 +52,7 @@ class ConnectedIdentities:
     """The connected accounts in the file of people.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
         now: Returns the time, aware, UTC.
     """
 

@@ -30,14 +30,7 @@ def make_engine(path: Path) -> Engine:
         hide_parameters=True,
     )  # fmt: skip
 
-    @event.listens_for(engine, "connect")
-    def _connected(connection: sqlite3.Connection, record: Any) -> None:  # noqa: ANN401 - no public type
-        record.info[_ENDING] = ending = weakref.finalize(engine, connection.close)
-        ending.atexit = False  # the system closes it at exit; a forked child must not
-
-    @event.listens_for(engine, "close")
-    def _closed(_connection: object, record: Any) -> None:  # noqa: ANN401
-        record.info.pop(_ENDING).detach()
+    close_when_forgotten(engine)
 
     @event.listens_for(engine, "checkin")
     def _returned(connection: sqlite3.Connection | None, record: Any) -> None:  # noqa: ANN401
@@ -51,6 +44,19 @@ def make_engine(path: Path) -> Engine:
             raise DisconnectionError  # the pool closes it and opens another
 
     return engine
+
+
+def close_when_forgotten(engine: Engine) -> None:
+    """Close the pooled connections of an engine when nobody refers to it any more."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, record: Any) -> None:  # noqa: ANN401 - no public type
+        record.info[_ENDING] = ending = weakref.finalize(engine, connection.close)
+        ending.atexit = False  # the system closes it at exit; a forked child must not
+
+    @event.listens_for(engine, "close")
+    def _closed(_connection: object, record: Any) -> None:  # noqa: ANN401
+        record.info.pop(_ENDING).detach()
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

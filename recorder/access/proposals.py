@@ -59,7 +59,7 @@ class Proposals:
     """Grants of roles, new passwords, removed authenticators, tokens, deputies: done at once if one person is enough.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
         now: Returns the time, aware, UTC.
     """
 

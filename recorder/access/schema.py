@@ -1,4 +1,4 @@
-"""Creates or upgrades the tables and triggers of the accounts database; a current one is recognised by one query."""
+"""Creates or upgrades tables and triggers of accounts in a SQLite file; a current one is recognised by one query."""
 
 import sqlite3
 from contextlib import closing
@@ -18,17 +18,17 @@ _STATE = (
 _CURRENT = {**TRIGGERS, "": REVISION}
 
 
-def accounts_schema(path: Path) -> Schema:
-    """Return the schema of the accounts in a file."""
+def accounts_schema(name: str) -> Schema:
+    """Return the schema of the accounts in a database, named as in messages."""
     scripts = Path(__file__).parent / "migrations"
-    return Schema(name=str(path), metadata=metadata, revision=REVISION, version_table=VERSION_TABLE, scripts=scripts)
+    return Schema(name=name, metadata=metadata, revision=REVISION, version_table=VERSION_TABLE, scripts=scripts)
 
 
 def bring_up_to_date(engine: sa.Engine) -> None:
-    """Create or upgrade the tables, and restore triggers that are missing or of another version.
+    """Create or upgrade the tables in a file, and restore triggers that are missing or of another version.
 
     Args:
-        engine: Of the accounts; each transaction takes the write lock.
+        engine: Of the file; each transaction takes the write lock.
 
     Raises:
         DatabaseError: A newer program made them, or the file is no database.
@@ -58,7 +58,7 @@ def upgrade(connection: sa.Connection, revision: str = HEAD) -> None:
         DatabaseError: A newer program made them.
     """
     assert connection.engine.url.database is not None
-    schema = accounts_schema(Path(connection.engine.url.database))
+    schema = accounts_schema(connection.engine.url.database)
     if revision == HEAD and not sa.inspect(connection).get_table_names():
         schema.create(connection)
     elif schema.found(connection) != revision:

@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Column, Connection, Engine, Table, delete, select, update
 
-from recorder.access.account_key import AccountKey, AccountKeyError, Use, key_id_of
+from recorder.access.account_key import AccountKeyError, Use, key_id_of, key_of
 from recorder.access.database import AuditNote
 from recorder.access.tables import recovery_codes, second_factors, sessions
 
@@ -34,13 +33,12 @@ class SealedSecrets:
     """The sealed values in the file of people.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
     """
 
     def __init__(self, engine: Engine) -> None:
-        assert engine.url.database is not None
         self._engine = engine
-        self.key = AccountKey(Path(engine.url.database))
+        self.key = key_of(engine)
 
     def rotate(self) -> AuditNote:
         """Seal every value with a new key, and destroy the old one.

@@ -10,12 +10,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from recorder.access.account_key import AccountKey, AccountKeyError, Use
+from recorder.access.account_key import AccountKey, AccountKeyError, Use, key_of
 from recorder.access.account_rows import PeopleError, is_usable, person_of, row_of
 from recorder.access.attempts import SignInRefusal, SignInRefused, begin_attempt, excuse, refused
 from recorder.access.database import AuditNote
@@ -54,14 +53,13 @@ class SecondFactors:
     """The second factors in the file of people.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
         now: Returns the time, aware, UTC.
     """
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
-        assert engine.url.database is not None
         self._engine = engine
-        self._key = AccountKey(Path(engine.url.database))
+        self._key = key_of(engine)
         self._now = now
 
     def has(self, account: str) -> bool:

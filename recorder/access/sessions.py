@@ -6,11 +6,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import ColumnElement, Engine, and_, delete, insert, or_, select, update
 
-from recorder.access.account_key import AccountKey, Use
+from recorder.access.account_key import Use, key_of
 from recorder.access.second_factor import ensure_key
 from recorder.access.tables import sessions
 from recorder.rules.signing_in import SessionLimits
@@ -58,15 +57,14 @@ class Sessions:
     """The sessions in the file of people.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
         now: Returns the time, aware, UTC.
         limits: When they end.
     """
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime], limits: SessionLimits | None = None) -> None:
-        assert engine.url.database is not None
         self._engine = engine
-        self._key = AccountKey(Path(engine.url.database))
+        self._key = key_of(engine)
         self._now = now
         self.limits = limits or SessionLimits()
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from recorder.access.accounts_copy import copy_to_file as copy_accounts
+from recorder.access.database import open_accounts
 from recorder.backups.rules import BackupClass, is_state
 from recorder.common.home import Home
 from recorder.config.settings import Config
@@ -66,7 +68,7 @@ class Sources:
                 yield self._index()
                 yield from self._sqlite(self.home.webhooks, self.home.webhooks.name)
             case BackupClass.ACCOUNTS:
-                yield from self._sqlite(self.home.people, self.home.people.name)
+                yield from self._accounts()
                 yield from self._plain(self.home.root, self.home.pins)
             case BackupClass.AUDIT:
                 yield BackupSource(path="audit/audit.log", file=self.audit.path, limit=self.audit.size())
@@ -98,6 +100,16 @@ class Sources:
         else:
             copy_sqlite(Path(self.database.name), target)
         return BackupSource(path=INDEX, file=target)
+
+    def _accounts(self) -> Iterator[BackupSource]:
+        """Yield the accounts as a SQLite file, also those on a server."""
+        url, name = self.config.storage.accounts_url, self.home.people.name
+        if url is None:
+            yield from self._sqlite(self.home.people, name)
+            return
+        make_folder(self.staging, is_private=True)
+        copy_accounts(open_accounts(self.home, url), self.staging / name)
+        yield BackupSource(path=name, file=self.staging / name)
 
     def _sqlite(self, file: Path, path: str) -> Iterator[BackupSource]:
         if file.exists():

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from recorder.access.database import AuditNote, open_people
+from recorder.access.database import AuditNote
 from recorder.access.sealed_secrets import LOST, SealedSecrets
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
-from recorder.cli.shared import audit, fail, people_of, permit, say
+from recorder.cli.shared import accounts_of, audit, fail, people_of, permit, say
 from recorder.common.system_user import os_user
 from recorder.permissions import Act
 
@@ -62,4 +62,4 @@ def enrol_again(
 
 def _secrets_of(context: CommandContext) -> SealedSecrets:
     people_of(context.home)
-    return SealedSecrets(open_people(context.home.people))
+    return SealedSecrets(accounts_of(context.home))

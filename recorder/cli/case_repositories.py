@@ -5,13 +5,13 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from recorder.access.database import open_people
 from recorder.cli.context import CommandContext
 from recorder.cli.hold import hold_repositories
 from recorder.cli.records import (
     act_signed_in,
 )
 from recorder.cli.requests import access_repositories
+from recorder.cli.shared import accounts_of
 from recorder.common.clock import utc_now
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_repository import CaseRepository
@@ -40,7 +40,7 @@ def act_on_cases(context: CommandContext, act: Callable[[CaseRepositories, Perso
 def case_repositories(context: CommandContext, index: Index) -> CaseRepositories:
     """Return the repositories for cases and rights requests."""
     return CaseRepositories(
-        cases=CaseRepository(open_people(context.home.people), now=utc_now),
+        cases=CaseRepository(accounts_of(context.home), now=utc_now),
         hearing=access_repositories(context.home, index),
         holds=hold_repositories(context, index),
         timezone=context.config.site.timezone,

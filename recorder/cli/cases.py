@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.access.database import open_people
 from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
 from recorder.cli.case_scope import confirm_scope, dismiss, match, narrow, search, searched
 from recorder.cli.context import KeysContext, PersonContext, PersonJsonContext
@@ -20,6 +19,7 @@ from recorder.cli.records import (
 )
 from recorder.cli.shared import (
     ReasonOption,
+    accounts_of,
     fail,
     print_json,
     print_table,
@@ -181,7 +181,7 @@ def transcript(
     content = None if file is None else _content_of(file)
 
     def done(index: Index, person: Person) -> str:
-        engine = open_people(context.home.people)
+        engine = accounts_of(context.home)
         repos = transcripts.TranscriptRepositories(
             cases=case_repositories(context, index), kept=transcripts.Transcripts(engine),
             open=lambda row: open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file),

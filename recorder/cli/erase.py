@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.access.database import open_people
 from recorder.cli.backup_carry import carry_deletions
 from recorder.cli.context import CommandContext, KeysJsonContext
 from recorder.cli.records import ORDER_COLUMNS, opened_index
 from recorder.cli.shared import (
     ReasonOption,
+    accounts_of,
     fail,
     people_of,
     permit,
@@ -134,7 +134,7 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories
     except StorageError as error:
         fail(str(error))
     erasures, audit = Erasures(index.database), AuditLog(context.home.audit)
-    people, engine = people_of(context.home), open_people(context.home.people)
+    people, engine = people_of(context.home), accounts_of(context.home)
     repos = ErasureRepositories(
         index=index,
         erasures=erasures,

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from recorder.access.database import open_people
 from recorder.cli.context import CommandContext, KeysJsonContext
 from recorder.cli.records import moment, opened_index, permitted_search, row_known
 from recorder.cli.shared import (
     ReasonOption,
+    accounts_of,
     fail,
     print_json,
     print_table,
@@ -241,7 +241,7 @@ def _repositories(context: CommandContext, index: Index) -> CopyRepositories:
         vault = Vault(home.root, NodeKeys.load(home.root))
     except StorageError as error:
         fail(str(error))
-    engine = open_people(home.people)
+    engine = accounts_of(home)
     return CopyRepositories(
         index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit),
         audit_service=shell_audit(home), site=context.config.site.name,

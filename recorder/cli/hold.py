@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from recorder.access.accounts import usable_people
-from recorder.access.database import open_people
 from recorder.cli.context import CommandContext, PersonJsonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.records import MOST_ROWS, act_signed_in
 from recorder.cli.shared import (
     ReasonOption,
+    accounts_of,
     fail,
     people_of,
     shell_audit,
@@ -171,7 +171,7 @@ def hold_repositories(context: CommandContext, index: Index) -> HoldRepositories
     except StorageError as error:
         fail(str(error))
     people = people_of(context.home)
-    cases = CaseRepository(open_people(context.home.people), now=utc_now)
+    cases = CaseRepository(accounts_of(context.home), now=utc_now)
     return HoldRepositories(
         index=index,
         holds=Holds(index.database),

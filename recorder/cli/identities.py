@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from recorder.access.account_rows import PeopleError
-from recorder.access.database import open_people
 from recorder.access.identities import ConnectedIdentities
 from recorder.cli.context import PersonContext
 from recorder.cli.shared import (
     NameArgument,
+    accounts_of,
     audit,
     fail,
     say,
@@ -35,7 +35,7 @@ def connect(
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     identity = OpenIdIdentity(issuer=context.config.openid.issuer, subject=subject)
     try:
-        note = ConnectedIdentities(open_people(context.home.people), now=utc_now).connect(account, identity, by=actor)
+        note = ConnectedIdentities(accounts_of(context.home), now=utc_now).connect(account, identity, by=actor)
     except PeopleError as error:
         fail(str(error))
     audit(context.home, note, actor=actor)
@@ -46,7 +46,7 @@ def disconnect(context: PersonContext, account: NameArgument) -> None:
     """Disconnect an account from the OpenID provider, because its identity there changed. Ends its sessions."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     try:
-        note = ConnectedIdentities(open_people(context.home.people), now=utc_now).disconnect(account)
+        note = ConnectedIdentities(accounts_of(context.home), now=utc_now).disconnect(account)
     except PeopleError as error:
         fail(str(error))
     audit(context.home, note, actor=actor)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import SignedIn
 from recorder.access.attempts import REFUSED_SENTENCE, SignInRefused
-from recorder.access.database import AuditNote, open_people
+from recorder.access.database import AuditNote
 from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.totp import address_of, new_secret, spaced
@@ -20,6 +20,7 @@ from recorder.cli.context import CommandContext, HomeContext
 from recorder.cli.shared import (
     TOKEN_VARIABLE,
     PasswordOption,
+    accounts_of,
     audit,
     fail,
     people_of,
@@ -52,7 +53,7 @@ def login(
         audit(context.home, result.note, actor=name)
         fail(REFUSED_SENTENCE)
     audit(context.home, result.note, actor=result.person.name)
-    engine = open_people(context.home.people)
+    engine = accounts_of(context.home)
     is_proven = True
     if result.takes_code:
         _check_code(context.home, engine, result.person, code_file)
@@ -70,7 +71,7 @@ def logout(context: HomeContext) -> None:
     if not token:
         fail(f"{TOKEN_VARIABLE} is not set", 2)
     people_of(context.home)
-    sessions = Sessions(open_people(context.home.people), now=utc_now, limits=context.config.console.sign_in.limits)
+    sessions = Sessions(accounts_of(context.home), now=utc_now, limits=context.config.console.sign_in.limits)
     session = sessions.find(token, kind=SessionKind.SHELL)
     if session is not None:
         sessions.end(session.key)

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.access.database import open_people
 from recorder.cli.context import HomeContext, PersonContext, PersonJsonContext
 from recorder.cli.shared import (
+    accounts_of,
     fail,
     people_of,
     permit,
@@ -58,7 +58,7 @@ def address(
     person = context.sign_in("an address")
     try:
         change_address(
-            Addresses(open_people(context.home.people)),
+            Addresses(accounts_of(context.home)),
             people_of(context.home),
             shell_audit(context.home),
             person,
@@ -77,7 +77,7 @@ def status(context: PersonJsonContext) -> None:
     details = {"what": "mail"}
     permit(context.home, Act.SEE_SYSTEM, person, reason="", subject="", operator=None, details=details)
     people = people_of(context.home)
-    engine = open_people(context.home.people)
+    engine = accounts_of(context.home)
     queue = Box(engine, now=utc_now).queue()
     addresses = Addresses(engine).all()
     accounts = [one.person.name for one in people.list() if not one.is_disabled]

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.account_rows import PeopleError
-from recorder.access.database import AuditNote, open_people
+from recorder.access.database import AuditNote
 from recorder.access.granting import LatelySet, Proposal, who_confirms
 from recorder.access.proposals import Enter, Proposals
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
 from recorder.cli.shared import (
+    accounts_of,
     audit,
     fail,
     permit,
@@ -103,7 +104,7 @@ def _decided(context: CommandContext, proposal: str, *, is_confirmed: bool) -> N
 
 def open_proposals(home: Home) -> Proposals:
     """Open the proposals of a home."""
-    return Proposals(open_people(home.people), now=utc_now)
+    return Proposals(accounts_of(home), now=utc_now)
 
 
 def proposed(

@@ -13,6 +13,7 @@ import typer
 from recorder.cli.context import CommandContext, PersonJsonContext
 from recorder.cli.records import opened_index
 from recorder.cli.shared import (
+    accounts_exist,
     fail,
     messages,
     note_unnamed,
@@ -219,7 +220,7 @@ def _repairer(context: CommandContext, command: str, *, is_dry: bool) -> str:
     A person who is named is signed in, and their role must permit it; so must that of a token, if accounts can be read.
     """
     details = {"command": command, "dry_run": is_dry}
-    if context.name is None and not (context.is_by_token and context.home.people.exists()):
+    if context.name is None and not (context.is_by_token and accounts_exist(context.home)):
         note_unnamed(context.home, Act.REPAIR_INDEX.value, details)
         return f"os:{os_user()}"
     person = context.sign_in("a repair")

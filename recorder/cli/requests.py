@@ -5,7 +5,6 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from recorder.access.database import open_people
 from recorder.access.listening import asking
 from recorder.access.listening.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
 from recorder.access.listening.repositories import AccessRepositories
@@ -15,6 +14,7 @@ from recorder.cli.proposals import proposed
 from recorder.cli.records import act_signed_in
 from recorder.cli.shared import (
     ReasonOption,
+    accounts_of,
     people_of,
     say,
     shell_audit,
@@ -186,7 +186,7 @@ def acknowledge_one(
 def access_repositories(home: Home, index: Index) -> AccessRepositories:
     """Return the repositories for access requests."""
     people = people_of(home)
-    return AccessRepositories.on(open_people(home.people), index, people, shell_audit(home), utc_now)
+    return AccessRepositories.on(accounts_of(home), index, people, shell_audit(home), utc_now)
 
 
 def _act(context: CommandContext, act: Callable[[AccessRepositories, Person], _T]) -> _T:

@@ -1,12 +1,12 @@
 """`recorder users reseal`: makes roles count again after the audit log was started anew."""
 
 from recorder.access.accounts import usable_people
-from recorder.access.database import AuditNote, open_people
+from recorder.access.database import AuditNote
 from recorder.access.listening.appointments import Appointments
 from recorder.access.seals import RESEALED
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import HomeContext
-from recorder.cli.shared import audit, fail, people_of, say
+from recorder.cli.shared import accounts_of, audit, fail, people_of, say
 from recorder.common.clock import utc_now
 from recorder.common.system_user import os_user
 from recorder.permissions import Role
@@ -27,7 +27,7 @@ def reseal(context: HomeContext) -> None:
     if not found:
         fail("nothing to do: the audit log explains every role")
     accounts = {name: sorted(roles) for name, roles in sorted(found.items())}
-    deputy = Appointments(open_people(context.home.people), now=utc_now).deputy()
+    deputy = Appointments(accounts_of(context.home), now=utc_now).deputy()
     note = AuditNote(act=RESEALED, subject="", details={"accounts": accounts, "deputy": deputy, **WITHOUT_ACCOUNT})
     audit(context.home, note, actor=f"os:{os_user()}")
     for name, roles in accounts.items():

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.access.database import AuditNote, open_people
+from recorder.access.database import AuditNote
 from recorder.access.listening.appointments import Appointments
 from recorder.cli.backup_carry import carry_deletions
 from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
 from recorder.cli.shared import (
+    accounts_of,
     audit,
     fail,
     people_of,
@@ -218,7 +219,7 @@ def _permit(context: CommandContext, act: Act, details: dict[str, Any]) -> Perso
 
 def _confirmed(home: Home, sweeper: Sweeper, what: Stop, person: Person, *, due: int) -> Consent:
     """Record a person's confirmation that the sweep continues; exit if they may not give it."""
-    engine = open_people(home.people)
+    engine = accounts_of(home)
     approvers = Appointments(engine, now=sweeper.now).approvers(people_of(home))
     try:
         return Consents(engine).give(

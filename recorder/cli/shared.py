@@ -18,12 +18,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from sqlalchemy import Engine
 
 from recorder.access.accounts import People, SignedIn
 from recorder.access.attempts import REFUSED_SENTENCE, SignInRefused
-from recorder.access.database import AuditNote, open_people
+from recorder.access.database import AuditNote, has_accounts, open_accounts
 from recorder.access.listening.appointments import Appointments
 from recorder.access.listening.requests import Requests
+from recorder.access.reachability import AccountsAwayError
 from recorder.access.seals import Seals
 from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.access.sessions import SessionKind, Sessions
@@ -150,12 +152,36 @@ def read_password(path: Path | None, prompt: str, *, what: str = "password") -> 
     return getpass.getpass(prompt)
 
 
+def accounts_url_of(home: Home) -> str | None:
+    """Return the configured URL of the accounts; None for the file in the home. Exits if it is unknown."""
+    try:
+        return read_config(home.config).storage.accounts_url if home.config.exists() else None
+    except ConfigError as error:
+        fail(str(error), 2)
+
+
+def accounts_of(home: Home) -> Engine:
+    """Open the accounts of a home, wherever they are."""
+    return open_accounts(home, accounts_url_of(home))
+
+
+def accounts_exist(home: Home) -> bool:
+    """Tell whether a home has accounts; those on a server are taken to exist."""
+    return has_accounts(home, accounts_url_of(home))
+
+
 def people_of(home: Home) -> People:
-    """Open the accounts of a home; exit with a message if there are none."""
-    if not home.people.exists():
+    """Open the accounts of a home; exit with a message if there are none.
+
+    Raises:
+        AccountsAwayError: They are on a server that does not answer.
+    """
+    if not accounts_exist(home):
         fail(f"{home.people} is missing; run `recorder init` or give the folder with -C", 2)
     try:
-        return People(open_people(home.people), now=utc_now, seals=Seals(AuditLog(home.audit)))
+        return People(accounts_of(home), now=utc_now, seals=Seals(AuditLog(home.audit)))
+    except AccountsAwayError:
+        raise
     except StorageError as error:
         fail(str(error))
     except OSError as error:
@@ -165,7 +191,7 @@ def people_of(home: Home) -> People:
 def requests_of(home: Home) -> Requests:
     """Open the access requests of a home; exit with a message if there are none."""
     people_of(home)
-    return Requests(open_people(home.people), now=utc_now)
+    return Requests(accounts_of(home), now=utc_now)
 
 
 _COMMAND: ContextVar[str] = ContextVar("command", default="")
@@ -210,7 +236,7 @@ def _check_role(home: Home, person: Person) -> None:
     if needed is None or act is None:
         return
     if needed.is_deputys:
-        approvers = Appointments(open_people(home.people), now=utc_now).approvers(people_of(home))
+        approvers = Appointments(accounts_of(home), now=utc_now).approvers(people_of(home))
         if person.name in approvers.deputies:
             return
     decision = may(person, act, reason="asked elsewhere", has_grant=True)
@@ -293,7 +319,7 @@ def sign_in_rules(home: Home) -> SignInRules:
 
 def _by_token(home: Home, name: str | None, token: str) -> Person:
     people, rules = people_of(home), sign_in_rules(home)
-    session = Sessions(open_people(home.people), now=utc_now, limits=rules.limits).find(token, kind=SessionKind.SHELL)
+    session = Sessions(accounts_of(home), now=utc_now, limits=rules.limits).find(token, kind=SessionKind.SHELL)
     found = people.find(session.account) if session else None
     person = rules.as_signed_in(found, is_proven=session.is_proven) if session and found else None
     if person is None:
@@ -308,7 +334,7 @@ def _second(home: Home, result: SignedIn) -> AuditNote:
     name = result.person.name
     if not sys.stdin.isatty():
         fail(f"{name} needs a code to sign in: run `recorder login --as {name}` first, then set {TOKEN_VARIABLE}")
-    checked = SecondFactors(open_people(home.people), now=utc_now).check(name, getpass.getpass(f"Code of {name}: "))
+    checked = SecondFactors(accounts_of(home), now=utc_now).check(name, getpass.getpass(f"Code of {name}: "))
     if isinstance(checked, SignInRefused):
         audit(home, checked.note, actor=name)
         fail(WRONG_CODE_SENTENCE)

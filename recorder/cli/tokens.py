@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from recorder.access.database import open_people
 from recorder.access.tokens import TokenError, Tokens
 from recorder.cli.context import PersonContext, PersonJsonContext
 from recorder.cli.proposals import proposed
 from recorder.cli.shared import (
     NameArgument,
     ReasonOption,
+    accounts_of,
     audit,
     fail,
     print_json,
@@ -26,7 +26,7 @@ tokens = typer.Typer(no_args_is_help=True, help="Tokens for other systems.")
 
 
 def _tokens(home: Home) -> Tokens:
-    return Tokens(open_people(home.people), now=utc_now)
+    return Tokens(accounts_of(home), now=utc_now)
 
 
 @tokens.command("add")

@@ -10,7 +10,7 @@ import typer
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import usable_people
 from recorder.access.acknowledgements import Acknowledgements
-from recorder.access.database import AuditNote, open_people
+from recorder.access.database import AuditNote
 from recorder.access.granting import POWERFUL, combination_problem
 from recorder.access.operator_names import misnamed_operators
 from recorder.access.pins import PinError, PinFile
@@ -23,6 +23,7 @@ from recorder.cli.reseal import reseal
 from recorder.cli.shared import (
     NameArgument,
     ReasonOption,
+    accounts_of,
     audit,
     fail,
     people_of,
@@ -208,7 +209,7 @@ def list_users(context: PersonJsonContext) -> None:
         with_pin = PinFile(context.home.pins).names()
     except (PinError, OSError) as error:
         fail(str(error))
-    told = Acknowledgements(open_people(context.home.people)).days()
+    told = Acknowledgements(accounts_of(context.home)).days()
     rows = [
         {
             "name": account.person.name,

@@ -154,6 +154,7 @@ card_window_s = 10.0            # ... within this time pause the recording
 
 [storage]
 index_url = "off"               # a database URL; off is SQLite in this folder
+accounts_url = "off"            # a postgresql:// URL for the accounts; off is people.sqlite in this folder
 private_keys = "off"            # folder of the private keys if not in this one; the daemon never opens them
 passphrase_file = {_quote(answers.passphrase_file or "off")}         # a file (0600) with their passphrase, if any
 

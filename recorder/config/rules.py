@@ -11,7 +11,7 @@ from recorder.config.toml_tables import Reader
 from recorder.rules.retention_schedule import SCHEDULE, UNREACHED
 from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip
-from storage.database import parse_url
+from storage.database import SQLITE, parse_url
 from storage.errors import DatabaseError
 
 DIGIT_WINDOW_S = 0.2
@@ -192,11 +192,16 @@ def _check_transfers(config: Config, reader: Reader) -> None:
 
 
 def _check_database(config: Config, reader: Reader) -> None:
-    if config.storage.index_url is not None:
+    for key, url in (("index_url", config.storage.index_url), ("accounts_url", config.storage.accounts_url)):
+        if url is None:
+            continue
         try:
-            parse_url(config.storage.index_url)
+            parsed = parse_url(url)
         except DatabaseError as error:
-            reader.fail(str(error), "storage", "index_url")
+            reader.fail(str(error), "storage", key)
+        if key == "accounts_url" and parsed.drivername == SQLITE:
+            words = 'accounts_url is for a PostgreSQL server: write "off" for people.sqlite in this folder'
+            reader.fail(words, "storage", key)
     if config.node.console_files is not None and not config.is_shared_index:
         reader.fail(
             "several nodes share one index: give index_url in [storage], postgresql://USER@HOST/NAME", "node", "ca"

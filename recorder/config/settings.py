@@ -112,10 +112,10 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """Locations of recordings and index."""
+    """Locations of recordings, index and accounts. URLs may contain a password."""
 
     index_url: str | None = field(default=None, repr=False)
-    """May contain a password."""
+    accounts_url: str | None = field(default=None, repr=False)
     private_keys: str | None = None
     passphrase_file: str | None = None
 

@@ -24,7 +24,7 @@ class CaseRepository:
     """The cases in one accounts database; safe to use from several threads and processes.
 
     Args:
-        engine: From ``open_people``; the caller closes it.
+        engine: From ``open_accounts``; the caller closes it.
         now: Returns the current time, aware, UTC.
     """
 

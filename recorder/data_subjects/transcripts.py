@@ -43,7 +43,7 @@ Open = Callable[[RecordingRow], RecordingReader]
 
 @dataclass(frozen=True, slots=True)
 class Transcripts:
-    """The transcripts in one accounts database; the caller keeps ``engine`` (from ``open_people``) open."""
+    """The transcripts in one accounts database; the caller keeps ``engine`` (from ``open_accounts``) open."""
 
     engine: Engine
 

@@ -17,7 +17,7 @@ CHANGED = "people.mail_address"
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses in one accounts database; the caller keeps ``engine`` (from ``open_people``) open."""
+    """The addresses in one accounts database; the caller keeps ``engine`` (from ``open_accounts``) open."""
 
     engine: Engine
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, Engine, delete, func, insert, select, update
 
 from recorder.access.database import from_s
 from recorder.access.tables import notifications
@@ -70,7 +69,7 @@ class Box:
     """The notifications in one accounts database; safe to use from several threads and processes.
 
     Args:
-        engine: From ``open_people``; the caller closes it.
+        engine: From ``open_accounts``; the caller closes it.
         now: Returns the current time, aware, UTC.
     """
 
@@ -107,7 +106,7 @@ class Box:
             new = keys - {(row.account, row.key) for row in known}
             fresh = [row for row in rows if (row["account"], row["key"]) in new]
             if fresh:
-                connection.execute(insert(notifications).on_conflict_do_nothing(), fresh)
+                connection.execute(insert(notifications), fresh)
         return len(new)
 
     def is_new(self, told: Iterable[Notification]) -> bool:

@@ -90,7 +90,7 @@ def watch_repositories(
     """Return the repositories of one accounts database.
 
     Args:
-        engine: From ``open_people``; the caller closes it.
+        engine: From ``open_accounts``; the caller closes it.
         cases: Cases, and what they use.
         audit: The audit log.
         config: The configuration.

@@ -21,7 +21,7 @@ class AccountExpiry:
     """The account data of the file of people that a sweep deletes. The file keeps no traces in free pages.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
     """
 
     def __init__(self, engine: Engine) -> None:

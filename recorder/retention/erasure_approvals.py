@@ -46,7 +46,7 @@ class Approvals:
     """The approvals in a file of people.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
     """
 
     def __init__(self, engine: Engine) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from recorder.access.database import open_people
+from recorder.access.database import open_accounts
 from recorder.common.clock import since_boot, utc_now
 from recorder.common.home import Home
 from recorder.common.logs import log_to_stderr, use_format
@@ -72,7 +72,7 @@ def opened_sweeper(
         StorageError, OSError: Keys or database cannot be opened.
     """
     index = open_index(home, config)
-    people = open_people(home.people) if has_people else None
+    people = open_accounts(home, config.storage.accounts_url) if has_people else None
     try:
         database, audit = index.database, AuditLog(home.audit, now=now)
         vault = Vault(home.root, NodeKeys.load(home.root))
@@ -116,8 +116,11 @@ class NothingConfirmed:
 
 
 def sweeps_people(config: Config) -> bool:
-    """Tell whether the daemon's sweep opens the file of people: only if there is no console to do that part."""
-    return config.console.listen is None
+    """Tell whether the daemon's sweep opens the file of people: only if there is no console to do that part.
+
+    The daemon never opens accounts on a server, where its role has no right.
+    """
+    return config.console.listen is None and config.storage.accounts_url is None
 
 
 def _opens_people(home: Home, config: Config) -> bool:

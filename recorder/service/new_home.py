@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from recorder.access.account_key import AccountKey
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import FOUNDER_ROLES, People
-from recorder.access.database import open_people
+from recorder.access.database import open_accounts
 from recorder.access.signing import ensure_key
 from recorder.calls.notices import NoticeError, NoticeStore, install_shipped
 from recorder.common.clock import utc_now
@@ -48,7 +48,7 @@ def make_home(home: Home, answers: config_file.Answers, password: str, *, os_use
         home.config.touch(mode=0o600)
         home.config.write_text(config_file.text(answers, now.date()))
         config = read_config(home.config)
-        note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
+        note = People(open_accounts(home, None), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
         NodeKeys.create(home.root)
         ensure_key(home.root)
         AccountKey(home.people).create()

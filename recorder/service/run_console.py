@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from recorder.access.accounts import People, combining_admin
-from recorder.access.database import open_people
+from recorder.access.database import open_accounts
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
 from recorder.backups.following import follow_configured
@@ -98,7 +98,7 @@ def serve(home: Home, config: Config) -> None:
     with open_console(home, config, keys=keys, is_tls=config.console.is_https) as deps:
         warn_of_combined(deps.people)
         warn_of_unexplained(deps.people, deps.hearing.appointments)
-        warn_of_account_key(home)
+        warn_of_account_key(home, config)
         workers = _start_workers(home, config, deps, keys, stopping)
         stop_sweeping = start_sweeping(home, config, deps)
         pins = pin_sync(home, config, deps.eraser)
@@ -200,9 +200,9 @@ def warn_of_unexplained(people: People, appointments: Appointments) -> None:
         _log.error("no entry of the audit log explains the roles %s of %s", ", ".join(sorted(roles)), name)
 
 
-def warn_of_account_key(home: Home) -> None:
+def warn_of_account_key(home: Home, config: Config) -> None:
     """Log at every start that authenticators do not open; these people cannot sign in."""
-    engine = open_people(home.people)
+    engine = open_accounts(home, config.storage.accounts_url)
     try:
         problem = SealedSecrets(engine).problem()
     finally:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from recorder.access.accounts import People, usable_people
 from recorder.access.acknowledgements import Acknowledgements
-from recorder.access.database import open_people
+from recorder.access.database import open_accounts
 from recorder.access.identities import ConnectedIdentities
 from recorder.access.listening.repositories import AccessRepositories
 from recorder.access.openid.provider import Provider
@@ -133,7 +133,7 @@ def _opened(
 ) -> _Opened:
     """Open a home, and finish interrupted work in it; the stack closes it."""
     vault = Vault(home.root, NodeKeys.load(home.root))
-    engine = open_people(home.people)
+    engine = open_accounts(home, config.storage.accounts_url)
     stack.callback(engine.dispose)
     index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
     stack.callback(index.close)

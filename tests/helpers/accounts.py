@@ -10,6 +10,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
+from recorder.access.account_key import PEOPLE
 from recorder.access.accounts import People
 from recorder.access.database import AuditNote
 from recorder.access.deputies import appoint
@@ -90,6 +91,6 @@ def _is_by_test() -> bool:
 
 
 def _write_down(engine: Engine, act: str, subject: str, details: dict[str, Any]) -> None:
-    path = Path(str(engine.url.database))
+    path = Path(engine.get_execution_options().get(PEOPLE) or str(engine.url.database))
     if path.name == "people.sqlite":
         AuditLog(path.parent / "audit").append(act=act, actor=MAKER, subject=subject, details=details)

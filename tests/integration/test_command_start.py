@@ -8,7 +8,19 @@ import pytest
 
 from tests.helpers.recorder_home import ROOT
 
-HEAVY = {"fastapi", "uvicorn", "jinja2", "weasyprint", "soundfile", "soxr", "sippy", "alembic", "numpy", "Crypto"}
+HEAVY = {
+    "fastapi",
+    "uvicorn",
+    "jinja2",
+    "weasyprint",
+    "soundfile",
+    "soxr",
+    "sippy",
+    "alembic",
+    "numpy",
+    "Crypto",
+    "psycopg",
+}
 _LOADED = """
 import atexit, gc, sys
 from recorder.__main__ import main
@@ -59,4 +71,4 @@ def test_the_daemon_loads_no_http_client_and_nothing_of_the_console() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(done.stdout.split())
     assert {"fastapi", "sippy"} <= loaded
-    assert not loaded & {"httpx2", "alembic", "authlib", "holidays", "jinja2", "weasyprint", "recorder.web"}
+    assert not loaded & {"httpx2", "alembic", "authlib", "holidays", "jinja2", "weasyprint", "recorder.web", "psycopg"}

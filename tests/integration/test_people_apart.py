@@ -16,7 +16,7 @@ from recorder.access.tables import accounts
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.mail_options import MailOptions
-from recorder.config.settings import Config, Console
+from recorder.config.settings import Config, Console, Storage
 from recorder.notifications.mail_health import MailHealth
 from recorder.retention import sweep_process
 from recorder.retention.account_expiry import AccountExpiry
@@ -166,6 +166,11 @@ def test_nothing_is_confirmed_for_a_sweep_that_does_not_look(site: SweepSite) ->
 def test_where_there_is_no_console_the_daemon_s_sweep_does_all() -> None:
     assert sweeps_people(Config(console=Console(listen=None)))
     assert not sweeps_people(Config(console=WITH_CONSOLE))
+
+
+def test_the_daemon_s_sweep_opens_no_accounts_on_a_server() -> None:
+    on_server = Storage(accounts_url="postgresql://recorder_console@db/recorder")
+    assert not sweeps_people(Config(console=Console(listen=None), storage=on_server))
 
 
 @pytest.fixture

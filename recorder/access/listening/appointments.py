@@ -15,7 +15,7 @@ class Appointments:
     """Absences and the deputy.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
         now: Returns the time, aware, UTC.
     """
 

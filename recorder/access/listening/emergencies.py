@@ -40,7 +40,7 @@ class Emergencies:
     """The break-glass acts in a file of people.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
         now: Returns the time, aware, UTC.
     """
 

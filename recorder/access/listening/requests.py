@@ -22,7 +22,7 @@ class Requests:
     """The access requests in a file of people; safe to use from several threads and processes.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
+        engine: From ``open_accounts``; stays the caller's.
         now: Returns the time, aware, UTC.
     """
 

@@ -126,6 +126,16 @@ ALONE = {
         "'mysql' is no database that can be used: only sqlite and postgresql are",
     ),
     "a URL that is none": ('[storage]\nindex_url = "recorder"\n', 2, "the database's URL cannot be read; write"),
+    "accounts in a file of another name": (
+        '[storage]\naccounts_url = "sqlite:////srv/people.sqlite"\n',
+        2,
+        'accounts_url is for a PostgreSQL server: write "off" for people.sqlite in this folder',
+    ),
+    "accounts on another server": (
+        '[storage]\naccounts_url = "mysql://root:secret@db/x"\n',
+        2,
+        "'mysql' is no database that can be used",
+    ),
     "look-back too short": (
         "[pause]\nerase_s = 0.2\nlook_back_s = 1.2\n",
         3,

@@ -1,11 +1,9 @@
 """Seals the secrets of authenticators and the hashes of recovery codes."""
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
-from recorder.access.account_key import AccountKey, Use, key_id_of
+from recorder.access.account_key import Use, key_id_of, key_of
 
 revision = "0002"
 down_revision = "0001"
@@ -14,8 +12,7 @@ down_revision = "0001"
 def upgrade() -> None:
     """Seal every value, with a key that is made first if it is missing; end sign-ins that set up an authenticator."""
     connection = op.get_bind()
-    assert connection.engine.url.database is not None
-    key = AccountKey(Path(connection.engine.url.database))
+    key = key_of(connection)
     key.create()  # on the disk before the sealed values are
     for table, column, use in (
         ("second_factors", "secret", Use.AUTHENTICATOR),
