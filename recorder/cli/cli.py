@@ -68,6 +68,7 @@ COMMANDS = {
     "notice": "notices.notice",
     "share": "share.share",
     "node": "node.node",
+    "database": "database.database",
 }
 """Module and name of each command below `recorder.cli`, a function or a group; in the order of the help."""
 

@@ -154,6 +154,9 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "retention": "shows periods and counts",
         "notice list": "shows the messages that callers hear",
         "notice generate": "makes a sound file; opens no recorder",
+        "database roles": "prints SQL for the administrator of a PostgreSQL server; opens no recorder",
+        "database upgrade": "creates or upgrades tables on a server, whose owner's password it takes; shows nothing of "
+        "what is in them. The entry `database.upgraded` says so",
         "share": "gives a group of the operating system rights on files, at the machine; nothing of them is shown. The "
         "entry `home.shared` says so",
     }

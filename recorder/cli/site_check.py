@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 import typer
 
 from recorder.access.accounts import combining_admin, count_usable, usable_people
-from recorder.access.database import open_people
 from recorder.access.deputies import named_by_one
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli.context import HomeJsonContext
 from recorder.cli.shared import (
+    accounts_exist,
+    accounts_of,
     people_of,
     print_json,
     print_table,
@@ -42,6 +43,7 @@ from recorder.service.config_check import (
     check_teamless,
     check_teams,
 )
+from recorder.service.database_check import check_databases
 from recorder.service.findings import Level, SiteFinding, error, warning
 from recorder.service.forwarding_check import check_syslog, check_webhooks
 from recorder.service.home_check import check_folders, check_listening, check_next_hops, check_private_keys
@@ -51,7 +53,7 @@ from recorder.service.machine_check import check_machine
 from recorder.service.openid_check import check_openid
 from recorder.service.peer_check import check_alarms, check_targets
 from storage.epochs import current_public, names_in
-from storage.errors import StorageError
+from storage.errors import DatabaseError, StorageError
 from storage.keys import NodeKeys
 
 MIN_PEOPLE = 2
@@ -82,10 +84,13 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
     yield SiteFinding(level=Level.OK, what="configuration", says=f"{says}, times in {config.site.timezone}")
     yield from _check_keys(home, config)
     yield from _check_messages(home, config)
-    yield from _check_people(home)
+    yield from check_databases(config)
+    can_open = config.storage.accounts_url is None or _can_open(home)
+    if can_open:
+        yield from _check_people(home)
     yield from check_sign_in(config)
     yield from check_openid(config)
-    if home.people.exists():
+    if can_open and accounts_exist(home):
         people = usable_people(people_of(home))
         yield from check_teams(config, people)
         yield from check_operators(config, people)
@@ -112,6 +117,15 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
     yield from check_kernel_relay(config, read_means())
 
 
+def _can_open(home: Home) -> bool:
+    """Tell whether accounts on a server can be used; `check_databases` says why not."""
+    try:
+        accounts_of(home)
+    except DatabaseError:
+        return False
+    return True
+
+
 def _alarms_of(home: Home) -> dict[str, int] | None:
     try:
         with LiveClient(home.socket) as live:
@@ -136,7 +150,7 @@ def _check_messages(home: Home, config: Config) -> Iterator[SiteFinding]:
 
 
 def _check_people(home: Home) -> Iterator[SiteFinding]:
-    if not home.people.exists():
+    if not accounts_exist(home):
         why = "nobody can sign in"
         yield error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")
         return
@@ -147,14 +161,14 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
             why="a person who changes accounts must not hear recordings",
             do=f"run `recorder users revoke {person.name} --role ...` for one of them, and give it to another person",
         )  # fmt: skip
-    by_one = named_by_one(open_people(home.people))
+    by_one = named_by_one(accounts_of(home))
     if by_one is not None:
         yield warning(
             "deputy", f"one person named {by_one}",
             why="the deputy decides on the data protection officer's requests, so two other people must name them",
             do=f"run `recorder requests deputy {by_one}`; another person: `recorder users confirm`",
         )  # fmt: skip
-    differs = Appointments(open_people(home.people), now=utc_now).unexplained(people_of(home))
+    differs = Appointments(accounts_of(home), now=utc_now).unexplained(people_of(home))
     if differs is not None:
         yield error(
             "deputy", f"people.sqlite and the audit log disagree on the deputy ({differs})",
@@ -169,7 +183,7 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
             do=f"find out who did, then run `recorder users revoke {name} --role ...`; if the audit log was started "
             "anew, run `recorder users reseal`",
         )  # fmt: skip
-    if (problem := SealedSecrets(open_people(home.people)).problem()) is not None:
+    if (problem := SealedSecrets(accounts_of(home)).problem()) is not None:
         why = "the people with an authenticator cannot sign in"
         yield error("authenticators", problem, why=why, do="the sentence above says how")
     people = count_usable(people_of(home))

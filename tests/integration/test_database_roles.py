@@ -1,0 +1,226 @@
+"""The roles of a site on a real PostgreSQL server: what each may do, and what the others are told."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.exc import IntegrityError
+from typer.testing import CliRunner
+
+from benchmarks.postgres import PostgresServer
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import People
+from recorder.access.database import open_accounts
+from recorder.access.tables import metadata
+from recorder.cli.cli import app
+from recorder.common.home import Home
+from recorder.config.settings import Config, Storage
+from recorder.permissions import Role
+from recorder.service.database_check import check_databases
+from recorder.service.database_roles import CONSOLE, DAEMON, OWNER, ROLES, roles_sql
+from recorder.service.findings import Level
+from storage.database import Database
+from storage.errors import DatabaseError
+from storage.index import Index
+from storage.rows import row_from_json
+from storage.tables import METADATA, REVISION
+from tests.helpers.accounts import CHEAP, PASSWORD
+from tests.helpers.storage_home import ID, row
+
+SECRET = "a-password-of-a-role"
+UPGRADE = r"may not change it: run `recorder database upgrade --user recorder_owner`, then try again"
+
+
+class Site:
+    """A database whose superuser has run what `recorder database roles` prints."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self.superuser = server.new_database()
+        self._name = self.superuser.rpartition("/")[2]
+        self.run(CliRunner().invoke(app, ["database", "roles"]).stdout)
+        self.run(roles_sql())
+        for role in ROLES:
+            self.run(f"ALTER ROLE {role} PASSWORD '{SECRET}'")
+
+    def run(self, statements: str) -> None:
+        with psycopg.connect(self.superuser, autocommit=True) as connection:
+            connection.execute(statements.encode())
+
+    def url(self, role: str) -> str:
+        return self._server.url(self._name, user=role, password=SECRET)
+
+    def configured(self, home: Path, *, index: str = DAEMON, accounts: str = CONSOLE) -> None:
+        """Write a configuration without passwords, and the files of them."""
+        lines = []
+        for key, role in (("index_url", index), ("accounts_url", accounts)):
+            (home / f"{role}.pgpass").write_text(f"*:*:*:{role}:{SECRET}\n")
+            (home / f"{role}.pgpass").chmod(0o600)
+            url = f"postgresql://{role}@127.0.0.1:{self._server.port}/{self._name}?passfile={home / role}.pgpass"
+            lines.append(f'{key} = "{url}"')
+        (home / "owner.pgpass").write_text(f"*:*:*:{OWNER}:{SECRET}\n")
+        (home / "owner.pgpass").chmod(0o600)
+        (home / "recorder.toml").write_text("[storage]\n" + "\n".join(lines) + "\n")
+
+
+def upgrade(home: Path, *words: str) -> dict[str, object]:
+    given = ["database", "upgrade", "-C", str(home), "--user", OWNER, "--passfile", str(home / "owner.pgpass")]
+    done = CliRunner().invoke(app, [*given, *words, "--json"])
+    assert done.exit_code == 0, done.output
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def site(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with its tables."""
+    made, home = Site(postgres), tmp_path_factory.mktemp("owner")
+    made.configured(home)
+    assert upgrade(home)["roles_have_rights"] is True
+    yield made
+    made.run(f"ALTER ROLE {CONSOLE} RESET ALL")
+
+
+def people_of(site: Site, home: Path, role: str = CONSOLE) -> People:
+    return People(open_accounts(Home(home), site.url(role)), now=lambda: datetime.now(UTC), hasher=CHEAP)
+
+
+def test_before_the_owner_has_made_the_tables_the_others_say_what_to_run(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    site = Site(postgres)
+    site.configured(tmp_path)
+    for role in (DAEMON, CONSOLE):
+        with pytest.raises(DatabaseError, match=f"no tables yet; .* role {role} {UPGRADE}"):
+            Database(site.url(role))
+    with pytest.raises(DatabaseError, match=f"no tables yet; .* role {CONSOLE} {UPGRADE}"):
+        open_accounts(Home(tmp_path), site.url(CONSOLE))
+    dry = upgrade(tmp_path, "--dry-run")
+    assert dry["databases"] == upgrade(tmp_path)["databases"], "a dry run made tables"
+    assert all(one["before"] is None for one in dry["databases"])  # type: ignore[attr-defined]
+    Database(site.url(DAEMON)).close()
+    open_accounts(Home(tmp_path), site.url(CONSOLE)).dispose()
+    assert [one["before"] for one in upgrade(tmp_path)["databases"]] == [REVISION, "0002"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("role", [DAEMON, CONSOLE])
+def test_after_an_upgrade_of_the_program_the_others_say_what_to_run(site: Site, role: str) -> None:
+    for revision, said in (("0010", f"has schema 0010, .* role {role} {UPGRADE}"), ("9999", "a newer program made it")):
+        site.run(f"UPDATE schema_revision SET version_num = '{revision}'")
+        try:
+            with pytest.raises(DatabaseError, match=said):
+                Database(site.url(role))
+        finally:
+            site.run(f"UPDATE schema_revision SET version_num = '{REVISION}'")
+
+
+def test_the_daemons_role_writes_the_index_and_has_no_right_on_the_accounts(site: Site, tmp_path: Path) -> None:
+    index = Index(site.url(DAEMON))
+    index.save(row_from_json(row()))
+    assert index.get(ID).id == ID
+    assert index.remove(index.get(ID).id)
+    index.close()
+    with pytest.raises(DatabaseError, match=f"role {DAEMON} has no right on the accounts"):
+        open_accounts(Home(tmp_path), site.url(DAEMON))
+    with psycopg.connect(site.url(DAEMON), autocommit=True) as connection:
+        for table in metadata.tables:
+            for statement in (
+                f'SELECT * FROM accounts."{table}"', f'INSERT INTO accounts."{table}" DEFAULT VALUES',
+                f'DELETE FROM accounts."{table}"', f'TRUNCATE accounts."{table}"',
+            ):  # fmt: skip
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement.encode())
+        for statement in (
+            "UPDATE accounts.requests SET state = 'granted'", "SET ROLE recorder_console", "SET ROLE recorder_owner",
+            "CREATE TABLE public.mine (x int)", "CREATE SCHEMA mine", "CREATE TEMP TABLE accounts (x int)",
+        ):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize("role", [DAEMON, CONSOLE])
+def test_neither_changes_tables_nor_says_which_revision_they_are_of(site: Site, role: str) -> None:
+    with psycopg.connect(site.url(role), autocommit=True) as connection:
+        for table in METADATA.tables:
+            connection.execute(f"SELECT count(*) FROM {table}".encode())
+        for statement in (
+            "UPDATE schema_revision SET version_num = '0001'", "DELETE FROM schema_version",
+            "ALTER TABLE recordings ADD COLUMN mine int", "DROP TABLE holds", "TRUNCATE recordings",
+        ):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+
+
+def test_the_consoles_role_uses_the_accounts_and_cannot_remove_their_rules(site: Site, tmp_path: Path) -> None:
+    people = people_of(site, tmp_path)
+    people.add("ann", PASSWORD, roles=[Role.ADMIN])
+    assert people.find("ann") is not None
+    with psycopg.connect(site.url(CONSOLE), autocommit=True) as connection:
+        for statement in (
+            "DROP TRIGGER deputies_are_kept ON accounts.deputies",
+            "ALTER TABLE accounts.deputies DISABLE TRIGGER ALL",
+            "CREATE OR REPLACE FUNCTION accounts.deputies_are_kept() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            "SET session_replication_role = replica", "CREATE TABLE accounts.mine (x int)",
+            "UPDATE accounts.schema_revision SET version_num = '1'",
+        ):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+    site.run("ALTER TABLE accounts.deputies DISABLE TRIGGER deputies_are_kept")
+    try:
+        with pytest.raises(DatabaseError, match=f"rules of another version; .* role {CONSOLE} {UPGRADE}"):
+            open_accounts(Home(tmp_path), site.url(CONSOLE))
+        open_accounts(Home(tmp_path), site.url(OWNER)).dispose()
+        open_accounts(Home(tmp_path), site.url(CONSOLE)).dispose()
+    finally:
+        site.run("ALTER TABLE accounts.deputies ENABLE TRIGGER deputies_are_kept")
+
+
+def test_no_value_of_a_row_is_in_the_servers_log(site: Site, postgres: PostgresServer, tmp_path: Path) -> None:
+    site.run(f"ALTER ROLE {CONSOLE} SET log_statement = 'all'; ALTER ROLE {CONSOLE} SET log_min_duration_statement = 0")
+    people = people_of(site, tmp_path)
+    people.add("zz-marker", PASSWORD, roles=[Role.ADMIN])
+    with pytest.raises(PeopleError):
+        people.add("zz-marker", PASSWORD, roles=[Role.ADMIN])
+    engine = open_accounts(Home(tmp_path), site.url(CONSOLE))
+    for statement in (
+        metadata.tables["accounts"].insert().values(name="zz-marker", display_name="zz-other"),
+        metadata.tables["deputies"].insert().values(account="zz-marker", since_s=0, named_by="zz", confirmed_by="zz"),
+    ):
+        with pytest.raises(IntegrityError) as found, engine.begin() as connection:
+            connection.execute(statement)
+        assert "zz-" not in str(found.value)
+    assert "INSERT INTO accounts" in postgres.log
+    assert "zz-" not in postgres.log
+
+
+@pytest.mark.parametrize(
+    ("index", "accounts", "said"),
+    [
+        (DAEMON, CONSOLE, []),
+        (CONSOLE, CONSOLE, [(Level.ERROR, "the daemon has the role recorder_console, which may read")]),
+        (OWNER, None, [(Level.ERROR, "the daemon has the role recorder_owner, which may read")]),
+        (None, OWNER, [(Level.WARNING, "the role recorder_owner owns the tables")]),
+        (None, "recorder", [(Level.ERROR, "superuser"), (Level.WARNING, "may log values of rows")]),
+    ],
+)
+def test_site_check_says_which_role_has_too_many_rights(
+    site: Site, index: str | None, accounts: str | None, said: list[tuple[Level, str]]
+) -> None:
+    site.run(f"ALTER ROLE {OWNER} RESET ALL")
+    site.run(roles_sql())
+    urls = [site.superuser if role == "recorder" else role and site.url(role) for role in (index, accounts)]
+    found = check_databases(replace(Config(), storage=Storage(index_url=urls[0], accounts_url=urls[1])))
+    bad = [one for one in found if one.level is not Level.OK]
+    assert [one.level for one in bad] == [level for level, _ in said]
+    assert all(words in one.says for one, (_, words) in zip(bad, said, strict=True)), bad
+
+
+def test_site_check_says_that_a_server_does_not_answer() -> None:
+    config = replace(Config(), storage=Storage(accounts_url="postgresql://x:hunter2@127.0.0.1:1/x"))
+    (found,) = check_databases(config)
+    assert (found.level, found.what) == (Level.ERROR, "accounts on a server")
+    assert "hunter2" not in f"{found} {config}"
