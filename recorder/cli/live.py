@@ -6,13 +6,15 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from recorder.access.database import AuditNote, open_people
+from recorder.access.database import AuditNote
+from recorder.access.reachability import AccountsAwayError
 from recorder.access.sessions import Sessions
 from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer
 from recorder.cli.context import CommandContext, LazyHomeJsonContext, LazyPersonJsonContext
 from recorder.cli.shared import (
     ReasonOption,
+    accounts_of,
     audit,
     fail,
     note_unnamed,
@@ -139,6 +141,8 @@ def _pauser(context: CommandContext, what: str) -> Person | None:
     except typer.Exit:
         if context.name is not None:
             raise
+    except AccountsAwayError as error:
+        say(str(error))
     except (OSError, SQLAlchemyError) as error:
         say(f"{context.home.people}: {error}")
     say(f"you are not signed in: pausing as {os_user()}, without an account")
@@ -163,7 +167,7 @@ def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:
 
 def around_of(home: Home, person: Person) -> Around:
     """Return facts that a person's permissions depend on: colleagues, and teams with a manager present."""
-    sessions = Sessions(open_people(home.people), now=utc_now, limits=sign_in_rules(home).limits)
+    sessions = Sessions(accounts_of(home), now=utc_now, limits=sign_in_rules(home).limits)
     return Around(
         colleagues=colleagues_of(person, ask(home, lambda client: client.agents())),
         managed=managed_teams(people_of(home), sessions),

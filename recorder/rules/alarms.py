@@ -144,6 +144,11 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "without the recorder. Such roles give no rights, and break-glass is refused.",
             "Find out who changed `people.sqlite`, then remove the roles on the page Accounts.",
         ),
+        "accounts_unavailable": Advice(
+            "The server with the accounts does not answer. For 15 minutes pages that are open can be read, and can "
+            "pause; signing in, resuming, opting out and listening are refused.",
+            "Start the server, or repair the network between it and the console; the console's log says what it hears.",
+        ),
         "pause_state_not_stored": Advice(
             "A pause or resume could not be stored. A pause is in effect all the same; a resume was not done.",
             "Check free space and file permissions of the folder `state`.",
@@ -301,7 +306,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
     }
 )
-CONSOLE_ALARMS = frozenset({"accounts_changed", "erasure_failed", "node_silent"})
+CONSOLE_ALARMS = frozenset({"accounts_changed", "accounts_unavailable", "erasure_failed", "node_silent"})
 """Alarms that the console raises, from what the daemon does not open; every other alarm is the daemon's."""
 
 LOSSES = frozenset(

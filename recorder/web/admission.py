@@ -11,9 +11,18 @@ from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, Application, Person, Refusal
 from recorder.rules.authorisation import may
-from recorder.rules.requirement import missing_act
+from recorder.rules.requirement import Requirement, missing_act
 from recorder.web.path_ids import id_in_path
 from recorder.web.route_access import requirement_of
+
+
+def access_of(request: Request) -> Requirement | None:
+    """Return what the route of a request requires; None if it does not know the word in the path.
+
+    Raises:
+        UnlistedError: The route is in no table.
+    """
+    return requirement_of(f"{request.method} {request.scope['route'].path}", request.path_params)
 
 
 class Admission:
@@ -35,7 +44,7 @@ class Admission:
             ProblemError: 403, they do not.
             UnlistedError: The route is in no table.
         """
-        needed = requirement_of(f"{request.method} {request.scope['route'].path}", request.path_params)
+        needed = access_of(request)
         if needed is None:
             return
         act = missing_act(actor, needed)

@@ -1,5 +1,6 @@
 """The agent page: one large button that pauses the recording at an officer's phone. Works without a script."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from recorder.access.accounts import is_anothers_extension, usable_people
 from recorder.access.acknowledging import is_asked, is_due
 from recorder.access.database import AuditNote
 from recorder.access.operator_names import MisnamedOperator
+from recorder.access.reachability import AccountsAwayError
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person, Role
 from recorder.rules.call_target import CallTarget, ExtensionTarget
@@ -58,7 +60,8 @@ def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
     """Return the part of the page that changes, for its script. A call in progress keeps the session alive."""
     phone = _phone(console, caller)
     if phone.rows and caller.session is not None:
-        console.deps.sessions.keep(caller.session.key)
+        with contextlib.suppress(AccountsAwayError):
+            console.deps.sessions.keep(caller.session.key)
     return console.renderer.page("agent_state.html", caller, phone=phone)
 
 
@@ -207,20 +210,33 @@ def _page(
     try:
         phone, signed_on = _phone(console, caller), console.sign_ons.signed_on(_person(caller))
         takeovers = console.sign_ons.takeovers(_person(caller))
-        misnamed = console.sign_ons.misnamed(_person(caller), usable_people(console.deps.people))
+        misnamed = console.sign_ons.misnamed(_person(caller), _people(console))
     except ProblemError as error:
         if error.status == 403:
             raise
         phone = PhoneView(standing=PhoneState.NOT_CONFIRMED)
         problem = problem or error.detail
-    person, deps = _person(caller), console.deps
-    told_on = deps.acknowledgements.day_of(person.name)
-    must_acknowledge = is_asked(person, phone.extensions) and is_due(told_on, deps.cases.today)
     return console.renderer.page(
-        "agent.html", caller, status=status, must_acknowledge=must_acknowledge, phone=phone,
-        said=said, problem=problem, spans=SPANS, code=code,
-        signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
+        "agent.html", caller, status=status, phone=phone,
+        must_acknowledge=_must_acknowledge(console, _person(caller), phone),
+        said=said, problem=problem, spans=SPANS, code=code, signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
     )  # fmt: skip
+
+
+def _people(console: ConsoleParts) -> list[Person]:
+    """Return everybody with an active account; nobody while accounts cannot be checked: the page can still pause."""
+    try:
+        return usable_people(console.deps.people)
+    except AccountsAwayError:
+        return []
+
+
+def _must_acknowledge(console: ConsoleParts, person: Person, phone: PhoneView) -> bool:
+    try:
+        told_on = console.deps.acknowledgements.day_of(person.name)
+    except AccountsAwayError:
+        return False
+    return is_asked(person, phone.extensions) and is_due(told_on, console.deps.cases.today)
 
 
 def _phone(console: ConsoleParts, caller: ConsoleCaller) -> PhoneView:

@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from recorder.access.account_key import AccountKeyError
 from recorder.access.openid.starts import Starts
+from recorder.access.reachability import AccountsAwayError
 from recorder.audit.audit_service import AuditService
 from recorder.common import problem_answers
 from recorder.common.problems import ProblemError
@@ -57,6 +58,7 @@ from recorder.web.opt_out_service import OptOutService
 from recorder.web.parts import ConsoleParts, SignInNeededError
 from recorder.web.pulse import Pulse
 from recorder.web.rates import RateLimits
+from recorder.web.recent_checks import AWAY_SENTENCE
 from recorder.web.recording_service import RecordingService
 from recorder.web.render import HERE, Renderer
 from recorder.web.route_access import check_routes
@@ -180,6 +182,11 @@ def _answer_problems(app: FastAPI, renderer: Renderer, headers: Mapping[str, str
         _log.error("%s", error)
         return respond(request, ProblemError(503, _NO_CODES))
 
+    def on_away(request: Request, error: Exception) -> Response:
+        _log.error("%s", error)
+        return respond(request, ProblemError(503, AWAY_SENTENCE))
+
     problem_answers.install(app, respond)
+    app.add_exception_handler(AccountsAwayError, on_away)
     app.add_exception_handler(SignInNeededError, on_sign_in_needed)
     app.add_exception_handler(AccountKeyError, on_account_key)

@@ -11,21 +11,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from recorder.access.openid.starts import WAIT_S
+from recorder.access.reachability import AccountsAwayError
 from recorder.access.sessions import STARTING_FOR, SessionKind, SignInSession
 from recorder.access.tokens import TokenRefused
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.control.http_connections import IS_KNOWN
-from recorder.permissions import Actor, Person
-from recorder.web.admission import Admission
+from recorder.permissions import Actor, Application, Person
+from recorder.web.admission import Admission, access_of
 from recorder.web.deps import ConsoleDeps
 from recorder.web.rates import RateLimits, credentials_of, kind_of, session_cookie
+from recorder.web.recent_checks import AWAY_SENTENCE, CHECK_S, RecentChecks, goes_on_unchecked
 from recorder.web.refused_tokens import RefusedTokens
+from storage.answer_time import answer_within
 
 _LONGEST_CALL = timedelta(hours=12)
 _CHECKED_AT_ONCE = 4
 """Passwords checked at the same time: hashing is slow, and pauses need the server's threads too."""
 CSRF_HEADER = "X-CSRF-Token"
+SIGN_OUT = "/sign-out"
 SIGN_IN_SENTENCE = "Sign in at /sign-in, or send a token as Authorization: Bearer."
 
 
@@ -60,6 +64,7 @@ class Gatekeeper:
         self._limits = limits
         self._refused_tokens = RefusedTokens(audit_service, time.monotonic)
         self._admission = Admission(audit_service, lambda: deps.hearing.approvers.deputies)
+        self._recent: RecentChecks[ConsoleCaller] = RecentChecks(time.monotonic)
         self.turns = asyncio.Semaphore(_CHECKED_AT_ONCE)
 
     def close(self) -> None:
@@ -90,17 +95,44 @@ class Gatekeeper:
         """Return who is signed in in this browser, or None.
 
         Raises:
-            ProblemError: 429, too many requests; 403, their role does not permit the route.
+            ProblemError: 429, too many requests; 403, their role does not permit the route; 503, accounts cannot be
+                checked, and were not lately or the route takes more than that.
         """
         self._refused_tokens.look()
-        secret = request.cookies.get(self.cookie)
+        secret = request.cookies.get(self.cookie, "")
+        try:
+            with answer_within(CHECK_S):
+                caller = self._of_session(secret, is_activity=is_activity)
+        except AccountsAwayError as error:
+            caller = self._checked_lately(secret, request, error)
+        if caller is None:
+            self._limits.unknown(credentials_of(request, self.cookie))
+            return None
+        return self._admitted(request, caller)
+
+    def _of_session(self, secret: str, *, is_activity: bool) -> ConsoleCaller | None:
         session = self._deps.sessions.find(secret, is_activity=is_activity) if secret else None
         person = self._deps.people.find(session.account) if session else None
         actor = self._deps.sign_in.as_signed_in(person, is_proven=session.is_proven) if session and person else None
         if session is None or actor is None:
-            self._limits.unknown(credentials_of(request, self.cookie))
+            self._recent.forget(secret)
             return None
-        return self._admitted(request, ConsoleCaller(actor=actor, session=session))
+        caller = ConsoleCaller(actor=actor, session=session)
+        self._recent.note(secret, caller, for_s=min(session.idle_left_s, session.left_s))
+        return caller
+
+    def _checked_lately(self, secret: str, request: Request, error: AccountsAwayError) -> ConsoleCaller:
+        """Return who had a secret when it was last checked, if that is enough for the route.
+
+        Raises:
+            ProblemError: 503, it is not enough, or too long ago.
+        """
+        if request.scope["path"] == SIGN_OUT:
+            self._recent.forget(secret)
+        caller = self._recent.get(secret)
+        if caller is None or not goes_on_unchecked(request.method, access_of(request)):
+            raise ProblemError(503, AWAY_SENTENCE) from error
+        return caller
 
     def _admitted(self, request: Request, caller: ConsoleCaller) -> ConsoleCaller:
         setattr(request.state, IS_KNOWN, True)
@@ -134,13 +166,31 @@ class Gatekeeper:
         scheme, _, secret = header.partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized(SIGN_IN_SENTENCE)
-        known = self._deps.tokens.identify(secret.strip(), _host(request))
+        known = self._of_token(secret.strip(), request)
         if isinstance(known, TokenRefused):
             sentence = "This token is not good: unknown, revoked, expired or sent from elsewhere."
             self._refused_tokens.enter(known, _host(request))
             self._limits.unknown(credentials_of(request, self.cookie))
             raise _unauthorized(sentence)
         return self._admitted(request, ConsoleCaller(actor=known, session=None))
+
+    def _of_token(self, secret: str, request: Request) -> Application | TokenRefused:
+        host = _host(request)
+        sent = f"{secret} {host}"
+        try:
+            with answer_within(CHECK_S):
+                known = self._deps.tokens.identify(secret, host)
+        except AccountsAwayError as error:
+            self._checked_lately(sent, request, error)
+            known = self._deps.tokens.identify_from_memory(secret, host)
+            if isinstance(known, TokenRefused) and not known.name:  # another token changed since it was read
+                raise ProblemError(503, AWAY_SENTENCE) from error
+            return known
+        if isinstance(known, Application):
+            self._recent.note(sent, ConsoleCaller(actor=known, session=None))
+        else:
+            self._recent.forget(sent)
+        return known
 
     def check_csrf(self, caller: ConsoleCaller, sent: str | None) -> None:
         """Check that a change with a session cookie comes from the console's own page.

@@ -1,13 +1,20 @@
 """The console's own alarms, from databases that the daemon does not open."""
 
+from recorder.access.reachability import AccountsAwayError
 from recorder.notifications.watch import disagreements_of
 from recorder.retention.eraser import alarms_of
 from recorder.web.deps import ConsoleDeps
 
 ACCOUNTS_CHANGED = "accounts_changed"
+ACCOUNTS_UNAVAILABLE = "accounts_unavailable"
 
 
 def console_alarms(deps: ConsoleDeps) -> dict[str, int]:
     """Return the console's alarms by name, each with a number over 0. Reads databases."""
-    changed = len(disagreements_of(deps.hearing))
-    return {**deps.alarms.copy(), **alarms_of(deps.repos.erasures), **({ACCOUNTS_CHANGED: changed} if changed else {})}
+    alarms = {**deps.alarms.copy(), **alarms_of(deps.repos.erasures)}
+    try:
+        if changed := len(disagreements_of(deps.hearing)):
+            alarms[ACCOUNTS_CHANGED] = changed
+    except AccountsAwayError:
+        alarms[ACCOUNTS_UNAVAILABLE] = 1
+    return alarms

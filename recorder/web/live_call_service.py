@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from recorder.access.reachability import AccountsAwayError
 from recorder.control.client import SERVICE
 from recorder.permissions import Act, Actor, Allowed, Person, Role
 from recorder.rules.authorisation import may
@@ -81,7 +82,12 @@ class LiveCallService:
 
     def managers(self, person: Person) -> Around:
         """Return the teams with a manager present, which the daemon does not know, if the role needs them."""
-        return Around(managed=self._managed() if Role.TEAM_LEADER in person.roles else None)
+        if Role.TEAM_LEADER not in person.roles:
+            return Around(managed=None)
+        try:
+            return Around(managed=self._managed())
+        except AccountsAwayError:
+            return Around(managed=None)  # unknown: then a team leader decides on no opt-out
 
     def health(self) -> dict[str, Any]:
         """Return the daemon's health report. The caller has checked the permission."""

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from recorder.access.reachability import AccountsAwayError
 from recorder.permissions import Act, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.requesting import CATEGORY_WORDS, Category
@@ -93,10 +94,16 @@ class Renderer:
             person=person,
             can=can,
             csrf=caller.csrf if caller else "",
-            unseen=lambda: self._box.unseen(person.name) if person else 0,  # lazy: parts of pages do not use it
+            unseen=lambda: self._unseen(person),  # lazy: parts of pages do not use it
             **values,
         )
         return HTMLResponse(html, status_code=status)
+
+    def _unseen(self, person: Person | None) -> int:
+        try:
+            return self._box.unseen(person.name) if person else 0
+        except AccountsAwayError:
+            return 0
 
     def live_rows(self, caller: ConsoleCaller, rows: Sequence[LiveRow]) -> str:
         """Return rows of live calls, or the row that says that there is no call."""

@@ -22,14 +22,15 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import update
 
 from recorder.access.accounts import People
-from recorder.access.database import AuditNote, open_people
-from recorder.access.tables import accounts
+from recorder.access.database import AuditNote, open_accounts, open_people
+from recorder.access.tables import accounts, metadata
 from recorder.common.home import Home
 from recorder.common.problem_answers import install
 from recorder.common.problems import ProblemError
 from recorder.config.openid_options import OpenIdOptions
 from recorder.config.settings import Config
 from recorder.config.settings import Console as ConsoleOptions
+from recorder.config.settings import Storage as StorageOptions
 from recorder.control.http_connections import ConsoleConnections
 from recorder.control.peercred import PeerCredProtocol, user_name
 from recorder.permissions import Person, Role
@@ -351,26 +352,34 @@ def _template() -> Path:
 @contextmanager
 def console_deps(
     folder: Path, *, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR,
-    openid: OpenIdOptions | None = None,
+    openid: OpenIdOptions | None = None, accounts_url: str | None = None,
 ) -> Iterator[tuple[Home, ConsoleDeps]]:  # fmt: skip
-    """What a console is built on: a home with one recording and the people dpo, officer, admin, ict."""
+    """What a console is built on: a home with one recording and the people dpo, officer, admin, ict.
+
+    With ``accounts_url`` these are on a server, and no file of them is in the home.
+    """
     shutil.copytree(_template(), folder, dirs_exist_ok=True)
     site = Site(folder)
     home = Home(site.home)
     clock = now or (lambda: datetime.now(UTC))
-    with open_console(home, Config(console=options, openid=openid or OpenIdOptions()), now=clock) as real:
+    if accounts_url is not None:
+        _move_accounts(home, accounts_url)
+    config = Config(
+        console=options, openid=openid or OpenIdOptions(), storage=StorageOptions(accounts_url=accounts_url)
+    )
+    with open_console(home, config, now=clock) as real:
         # private keys lie apart from the home, and hashing is cheap: the rest is as in production
-        yield home, _with(real, site, clock)
+        yield home, _with(real, site, clock, accounts_url)
 
 
 @contextmanager
 def console_site(
     folder: Path, *, is_daemon_up: bool = True, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR,
-    openid: OpenIdOptions | None = None, port: int = 0,
+    openid: OpenIdOptions | None = None, port: int = 0, accounts_url: str | None = None,
 ) -> Iterator[Console]:  # fmt: skip
     """A site with one recording and the people dpo, officer, admin, ict; passwords are PASSWORD."""
     daemon = Daemon()
-    with console_deps(folder, now=now, options=options, openid=openid) as (home, deps):
+    with console_deps(folder, now=now, options=options, openid=openid, accounts_url=accounts_url) as (home, deps):
         daemon_server = uvicorn.Config(
             daemon.app, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
             timeout_graceful_shutdown=1,
@@ -387,8 +396,18 @@ def console_site(
                 yield Console(_url(server), deps, home, daemon, gate)
 
 
-def _with(real: ConsoleDeps, site: Site, clock: Any) -> ConsoleDeps:
-    engine = open_people(Home(site.home).people)
+def _move_accounts(home: Home, url: str) -> None:
+    before, after = open_people(home.people), open_accounts(home, url)
+    with before.begin() as old, after.begin() as new:
+        for table in metadata.sorted_tables:
+            if rows := [dict(row) for row in old.execute(table.select()).mappings()]:
+                new.execute(table.insert(), rows)
+    before.dispose()
+    home.people.unlink()
+
+
+def _with(real: ConsoleDeps, site: Site, clock: Any, accounts_url: str | None) -> ConsoleDeps:
+    engine = open_accounts(Home(site.home), accounts_url)
     with engine.begin() as connection:
         connection.execute(update(accounts).values(created_s=clock().timestamp()))
     people = People(engine, now=clock, hasher=CHEAP, seals=real.people.seals)
