@@ -157,6 +157,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "database roles": "prints SQL for the administrator of a PostgreSQL server; opens no recorder",
         "database upgrade": "creates or upgrades tables on a server, whose owner's password it takes; shows nothing of "
         "what is in them. The entry `database.upgraded` says so",
+        "database move-accounts": "copies accounts between file and server for who owns both, and shows counts. The "
+        "entry `accounts.moved` says so",
         "share": "gives a group of the operating system rights on files, at the machine; nothing of them is shown. The "
         "entry `home.shared` says so",
     }

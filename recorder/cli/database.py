@@ -8,11 +8,19 @@ from typing import Annotated
 import typer
 
 from recorder.cli.context import HomeJsonContext
-from recorder.cli.shared import note_unnamed, print_json, say
+from recorder.cli.shared import fail, note_unnamed, print_json, say
+from storage.errors import StorageError
 
 database = typer.Typer(no_args_is_help=True, help="Roles and tables on a PostgreSQL server.")
 UPGRADED = "database.upgraded"
 """Act of the audit log: tables on a server were created or upgraded by their owner."""
+UserOption = Annotated[
+    str | None,
+    typer.Option("--user", metavar="ROLE", help="The role that owns the tables, instead of the configured one."),
+]
+PassfileOption = Annotated[
+    Path | None, typer.Option("--passfile", metavar="FILE", help="A file (0600) with its password, as of libpq.")
+]
 _NOTHING = "neither index_url nor accounts_url in [storage] names a server: a program upgrades its files by itself"
 
 
@@ -30,13 +38,8 @@ def roles() -> None:
 @database.command("upgrade")
 def upgrade(
     context: HomeJsonContext,
-    user: Annotated[
-        str | None,
-        typer.Option("--user", metavar="ROLE", help="The role that owns the tables, instead of the configured one."),
-    ] = None,
-    passfile: Annotated[
-        Path | None, typer.Option("--passfile", metavar="FILE", help="A file (0600) with its password, as of libpq.")
-    ] = None,
+    user: UserOption = None,
+    passfile: PassfileOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which tables are to be upgraded.")] = False,
 ) -> None:
     """Create or upgrade the tables of index and accounts on the server, as their owner. Exit 1 if that fails."""
@@ -60,3 +63,37 @@ def upgrade(
         say("the roles of `recorder database roles` do not exist, or this is not their owner: no rights were given")
     elif has_rights:
         say("done; daemon and console have their rights on the tables")
+
+
+@database.command("move-accounts")
+def move_accounts(
+    context: HomeJsonContext,
+    user: UserOption = None,
+    passfile: PassfileOption = None,
+    back: Annotated[bool, typer.Option("--back", help="From the server into people.sqlite in the home.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check that the accounts could be moved.")] = False,
+) -> None:
+    """Move the accounts from people.sqlite to the server of accounts_url, as the owner of its tables, or back.
+
+    Stop the console first. All rows are copied and compared in one transaction; nothing is replaced. The file is kept
+    as people.sqlite.moved, for you to delete. After moving back write accounts_url = "off" into recorder.toml.
+    """
+    from recorder.service.accounts_move import AccountsMove  # noqa: PLC0415
+    from recorder.service.database_upgrade import urls_as  # noqa: PLC0415
+
+    url = urls_as(context.config, user, passfile).get("accounts")
+    if url is None:
+        fail("accounts_url in [storage] names no server: write it into recorder.toml first", 2)
+    move = AccountsMove(home=context.home, url=url, is_back=back)
+    try:
+        move.check()
+        counts = {} if dry_run else {name: count for name, count in move.run().items() if count}
+    except (StorageError, OSError) as error:
+        fail(str(error))
+    if context.json:
+        print_json({"rows": counts, "dry_run": dry_run, "to": "file" if back else "server"})
+    elif dry_run:
+        say("the accounts can be moved; nothing was changed")
+    else:
+        kept = "the server keeps its rows" if back else f"the file is kept as {context.home.people.name}.moved"
+        say(f"{sum(counts.values())} rows were copied and compared; {kept}")

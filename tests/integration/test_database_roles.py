@@ -1,7 +1,9 @@
 """The roles of a site on a real PostgreSQL server: what each may do, and what the others are told."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,16 +15,20 @@ from typer.testing import CliRunner
 
 from benchmarks.postgres import PostgresServer
 from recorder.access.account_rows import PeopleError
-from recorder.access.accounts import People
+from recorder.access.accounts import People, SignedIn
 from recorder.access.database import open_accounts
+from recorder.access.second_factor import Proven, SecondFactors
 from recorder.access.tables import metadata
+from recorder.access.totp import code_of, new_secret, step_of
 from recorder.cli.cli import app
 from recorder.common.home import Home
 from recorder.config.settings import Config, Storage
 from recorder.permissions import Role
+from recorder.service.accounts_move import MOVED
 from recorder.service.database_check import check_databases
 from recorder.service.database_roles import CONSOLE, DAEMON, OWNER, ROLES, roles_sql
 from recorder.service.findings import Level
+from storage.audit import AuditLog
 from storage.database import Database
 from storage.errors import DatabaseError
 from storage.index import Index
@@ -224,3 +230,44 @@ def test_site_check_says_that_a_server_does_not_answer() -> None:
     (found,) = check_databases(config)
     assert (found.level, found.what) == (Level.ERROR, "accounts on a server")
     assert "hunter2" not in f"{found} {config}"
+
+
+def test_accounts_move_to_the_server_and_back_with_every_row(postgres: PostgresServer, tmp_path: Path) -> None:
+    site, home = Site(postgres), Home(tmp_path)
+    site.configured(tmp_path)
+    upgrade(tmp_path)
+    file = open_accounts(home, None)
+    secret, now = new_secret(), datetime.now(UTC)
+    people = People(file, now=lambda: now, hasher=CHEAP)
+    people.add("ann", PASSWORD, roles=[Role.ADMIN])
+    SecondFactors(file, now=lambda: now).enrol("ann", secret, code_of(secret, step_of(now) - 1))
+    with closing(sqlite3.connect(home.people)) as database, database:
+        database.execute("DROP TRIGGER deputies_take_two")
+        database.execute("INSERT INTO deputies VALUES ('ann', 1.5, 'bob', NULL)")  # of a version before the rule
+    file.dispose()
+    before = home.people.read_bytes()
+    owner = ["--user", OWNER, "--passfile", str(tmp_path / "owner.pgpass"), "-C", str(tmp_path), "--json"]
+    wrong = CliRunner().invoke(app, ["database", "move-accounts", "-C", str(tmp_path)])
+    assert (wrong.exit_code, "this user may not do that there" in wrong.stderr) == (1, True), wrong.output
+    dry = CliRunner().invoke(app, ["database", "move-accounts", "--dry-run", *owner])
+    assert (dry.exit_code, home.people.exists()) == (0, True), dry.output
+    moved = CliRunner().invoke(app, ["database", "move-accounts", *owner])
+    assert moved.exit_code == 0, moved.output
+    assert json.loads(moved.stdout)["rows"] == {"accounts": 1, "second_factors": 1, "recovery_codes": 8, "deputies": 1}
+    assert (home.people.exists(), (tmp_path / "people.sqlite.moved").exists()) == (False, True)
+    factors = SecondFactors(open_accounts(home, site.url(CONSOLE)), now=lambda: now)
+    assert isinstance(factors.check("ann", code_of(secret, step_of(now))), Proven)
+    again = CliRunner().invoke(app, ["database", "move-accounts", *owner])
+    assert (again.exit_code, "there are no accounts to move" in again.stderr) == (1, True)
+    home.people.write_bytes(before)
+    again = CliRunner().invoke(app, ["database", "move-accounts", *owner])
+    assert (again.exit_code, "has accounts already (accounts, " in again.stderr) == (1, True), again.output
+    assert "is there: move it away" in CliRunner().invoke(app, ["database", "move-accounts", "--back", *owner]).stderr
+    home.people.unlink()
+    back = CliRunner().invoke(app, ["database", "move-accounts", "--back", *owner])
+    assert back.exit_code == 0, back.output
+    assert home.people.stat().st_mode & 0o777 == 0o600
+    restored = People(open_accounts(home, None), now=lambda: now, hasher=CHEAP)
+    assert isinstance(restored.verify("ann", PASSWORD), SignedIn)
+    acts = [(one.act, one.details["to"]) for one in AuditLog(home.audit).entries() if one.act == MOVED]
+    assert acts == [(MOVED, "server"), (MOVED, "file")]
