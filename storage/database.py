@@ -27,6 +27,8 @@ from storage.tables import METADATA, REVISION
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _BUSY_MS = 5000
+POOL_S = 0.5
+"""How long a statement with a limit waits for one of the connections to a server, seconds."""
 _LOOKED_AT = 1000
 """Entries of each index that `Database.vacuum` samples."""
 _DRIVERS = {
@@ -86,6 +88,8 @@ class Database:
         url: SQLAlchemy URL: `sqlite_url` for a file, ``postgresql://user:password@host/name``.
         is_deferred: Open the database at its first use, and try again at each use until that succeeds: the daemon must
             start, and calls must go on, while it is down or the disk is full.
+        longest_s: Limit of each statement on a server, seconds, but for upgrades; None for no limit. Who serves people
+            has one, so that a server that hangs does not take every thread.
 
     Raises:
         DatabaseError: The URL is not supported, the database cannot be reached, or a newer program made it; if
@@ -93,8 +97,9 @@ class Database:
         OSError: The folder of the file cannot be made; if deferred, from every method.
     """
 
-    def __init__(self, url: str, *, is_deferred: bool = False) -> None:
-        self._made = _make_engine(url)
+    def __init__(self, url: str, *, is_deferred: bool = False, longest_s: float | None = None) -> None:
+        self._made = _make_engine(url, longest_s)
+        self._url, self._longest_s = url, longest_s
         self._guard: Callable[[sa.Connection], None] | None = None
         self._is_ready = False
         self._preparing = threading.Lock()
@@ -255,9 +260,17 @@ class Database:
                 if found != REVISION:
                     refuse_unless_owner(connection, found)
             if found != REVISION:
-                with self._made.execution_options(is_writing=True).begin() as connection:
-                    upgrade(connection)
+                self._upgrade()
             self._is_ready = True
+
+    def _upgrade(self) -> None:
+        engine = self._made if self._longest_s is None else _make_engine(self._url)  # an upgrade may take minutes
+        try:
+            with engine.execution_options(is_writing=True).begin() as connection:
+                upgrade(connection)
+        finally:
+            if engine is not self._made:
+                engine.dispose()
 
     def _locked(self) -> AbstractContextManager[None]:
         """Lock a file while it is created or migrated; on a server `upgrade` locks."""
@@ -309,7 +322,7 @@ def parse_url(text: str) -> sa.URL:
     return url.set(drivername=driver)
 
 
-def _make_engine(text: str) -> sa.Engine:
+def _make_engine(text: str, longest_s: float | None = None) -> sa.Engine:
     url = parse_url(text)
     if url.drivername == SQLITE:
         engine = sa.create_engine(url, hide_parameters=True)
@@ -319,7 +332,9 @@ def _make_engine(text: str) -> sa.Engine:
         return engine
     from storage.postgresql import make_server_engine  # noqa: PLC0415 - the driver takes long to import
 
-    return make_server_engine(url)
+    if longest_s is None:
+        return make_server_engine(url)
+    return make_server_engine(url, longest_s=longest_s, pool_timeout=POOL_S)
 
 
 def server_name(url: sa.URL) -> str:

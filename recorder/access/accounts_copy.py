@@ -11,6 +11,8 @@ from recorder.access.tables import metadata
 from recorder.access.triggers import RULES, keep_rules
 from storage.errors import DatabaseError
 
+MOVED = "-moved"
+"""End of the name of a file whose accounts are on a server now."""
 _AT_ONCE = 1000
 
 
@@ -43,7 +45,7 @@ def copy_to_file(accounts: sa.Engine, target: Path) -> dict[str, int]:
 def copy_from_file(source: Path, accounts: sa.Engine, *, enter: Callable[[], None]) -> dict[str, int]:
     """Copy all rows of a file into empty accounts on a server, compare them, and set the file aside.
 
-    It is one transaction on both sides. The file is renamed to ``people.sqlite.moved`` before others may write again,
+    It is one transaction on both sides. The file is renamed to ``people.sqlite-moved`` before others may write again,
     so that nobody opens it by mistake.
 
     Args:
@@ -74,7 +76,7 @@ def copy_from_file(source: Path, accounts: sa.Engine, *, enter: Callable[[], Non
                 _compare(read, write)
                 server_schema.upgrade(write)  # makes the rules again
                 enter()
-            source.rename(source.with_name(f"{source.name}.moved"))
+            source.rename(source.with_suffix(f"{source.suffix}{MOVED}"))
     finally:
         file.dispose()
     return counts

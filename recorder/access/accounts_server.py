@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from recorder.access.account_key import PEOPLE
 from recorder.access.kept_connection import close_when_forgotten
 from recorder.access.reachability import AccountsAwayError, Reachability
-from storage.database import server_name
+from storage.database import POOL_S, server_name
 from storage.database_problems import database_problem
 from storage.postgresql import ServerTimeoutError, make_server_engine
 
@@ -55,7 +55,7 @@ def make_engine(url: sa.URL, people: Path) -> Engine:
                 raise AccountsAwayError(f"all connections to {name} are in use") from error
 
     engine = make_server_engine(
-        url, longest_s=_LONGEST_S, connect_s=2, poolclass=_Pool, pool_size=3, max_overflow=7, pool_timeout=_LONGEST_S,
+        url, longest_s=_LONGEST_S, connect_s=2, poolclass=_Pool, pool_size=3, max_overflow=7, pool_timeout=POOL_S,
         execution_options={PEOPLE: people},
     )  # fmt: skip
     close_when_forgotten(engine)

@@ -76,7 +76,7 @@ def move_accounts(
     """Move the accounts from people.sqlite to the server of accounts_url, as the owner of its tables, or back.
 
     Stop the console first. All rows are copied and compared in one transaction; nothing is replaced. The file is kept
-    as people.sqlite.moved, for you to delete. After moving back write accounts_url = "off" into recorder.toml.
+    as people.sqlite-moved, for you to delete. After moving back write accounts_url = "off" into recorder.toml.
     """
     from recorder.service.accounts_move import AccountsMove  # noqa: PLC0415
     from recorder.service.database_upgrade import urls_as  # noqa: PLC0415
@@ -95,5 +95,5 @@ def move_accounts(
     elif dry_run:
         say("the accounts can be moved; nothing was changed")
     else:
-        kept = "the server keeps its rows" if back else f"the file is kept as {context.home.people.name}.moved"
+        kept = "the server keeps its rows" if back else "the file is kept as people.sqlite-moved"
         say(f"{sum(counts.values())} rows were copied and compared; {kept}")

@@ -132,6 +132,8 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "request.declined": _PEOPLE,
         "request.withdrawn": _PEOPLE,
         **{f"case.{step}": _PEOPLE for step in CaseEvent},
+        "accounts.moved": _PEOPLE,
+        "database.upgraded": "tables, no row",
         "home.shared": "rights on files, no row",
         "recorder.init": "the first entry",
         "recording.archived": "what it did is in the container, its row too",

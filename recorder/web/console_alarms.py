@@ -4,14 +4,20 @@ from recorder.access.reachability import AccountsAwayError
 from recorder.notifications.watch import disagreements_of
 from recorder.retention.eraser import alarms_of
 from recorder.web.deps import ConsoleDeps
+from storage.errors import DatabaseError
 
 ACCOUNTS_CHANGED = "accounts_changed"
 ACCOUNTS_UNAVAILABLE = "accounts_unavailable"
+INDEX_UNAVAILABLE = "index_unavailable"
 
 
 def console_alarms(deps: ConsoleDeps) -> dict[str, int]:
-    """Return the console's alarms by name, each with a number over 0. Reads databases."""
-    alarms = {**deps.alarms.copy(), **alarms_of(deps.repos.erasures)}
+    """Return the console's alarms by name, each with a number over 0. Reads databases; one that is away is an alarm."""
+    alarms = deps.alarms.copy()
+    try:
+        alarms |= alarms_of(deps.repos.erasures)
+    except DatabaseError:
+        alarms[INDEX_UNAVAILABLE] = 1
     try:
         if changed := len(disagreements_of(deps.hearing)):
             alarms[ACCOUNTS_CHANGED] = changed

@@ -52,7 +52,7 @@ from recorder.retention.holding import settle_holds
 from recorder.web.deps import ConsoleDeps
 from recorder.web.pulse import BEAT_S, SILENCE_S
 from storage.audit import AuditLog
-from storage.database import sqlite_url
+from storage.database import Database, sqlite_url
 from storage.epochs import EpochKeys
 from storage.erasures import Erasures
 from storage.holds import Holds
@@ -63,6 +63,8 @@ from storage.rows import row_to_json
 from storage.vault import Vault
 
 _BEATS = StreamTimes(connect_s=SILENCE_S, silence_s=SILENCE_S, beat_s=BEAT_S)
+_LONGEST_S = 30.0
+"""Limit of a statement on a server with the index, seconds; searches take milliseconds."""
 _log = logging.getLogger(__name__)
 
 _ORIGIN = {"where": "console"}
@@ -135,8 +137,9 @@ def _opened(
     vault = Vault(home.root, NodeKeys.load(home.root))
     engine = open_accounts(home, config.storage.accounts_url)
     stack.callback(engine.dispose)
-    index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
-    stack.callback(index.close)
+    database = Database(config.storage.index_url or sqlite_url(home.index), longest_s=_LONGEST_S)
+    stack.callback(database.close)
+    index = Index(database, now=now)
     destroy_returned(home, vault, index.database, now, node=shared_name(config))
     audit = AuditLog(home.audit)
     settle_holds(home.state, Holds(index.database), audit)

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,8 @@ from recorder.web.server import server_config
 from recorder.web.wiring import open_console
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
-from storage.database import sqlite_url
+from storage.database import Database, sqlite_url
+from storage.database_copy import copy_from_file
 from storage.index import Index
 from storage.reader import open_recording
 from storage.rows import row_from_json
@@ -352,34 +353,36 @@ def _template() -> Path:
 @contextmanager
 def console_deps(
     folder: Path, *, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR,
-    openid: OpenIdOptions | None = None, accounts_url: str | None = None,
+    openid: OpenIdOptions | None = None, database_url: str | None = None,
 ) -> Iterator[tuple[Home, ConsoleDeps]]:  # fmt: skip
     """What a console is built on: a home with one recording and the people dpo, officer, admin, ict.
 
-    With ``accounts_url`` these are on a server, and no file of them is in the home.
+    With ``database_url`` accounts and index are on a server, and no file of them is in the home.
     """
     shutil.copytree(_template(), folder, dirs_exist_ok=True)
     site = Site(folder)
     home = Home(site.home)
     clock = now or (lambda: datetime.now(UTC))
-    if accounts_url is not None:
-        _move_accounts(home, accounts_url)
+    if database_url is not None:
+        _move_databases(home, database_url)
     config = Config(
-        console=options, openid=openid or OpenIdOptions(), storage=StorageOptions(accounts_url=accounts_url)
+        console=options,
+        openid=openid or OpenIdOptions(),
+        storage=StorageOptions(index_url=database_url, accounts_url=database_url),
     )
     with open_console(home, config, now=clock) as real:
         # private keys lie apart from the home, and hashing is cheap: the rest is as in production
-        yield home, _with(real, site, clock, accounts_url)
+        yield home, _with(real, site, clock, database_url)
 
 
 @contextmanager
 def console_site(
     folder: Path, *, is_daemon_up: bool = True, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR,
-    openid: OpenIdOptions | None = None, port: int = 0, accounts_url: str | None = None,
+    openid: OpenIdOptions | None = None, port: int = 0, database_url: str | None = None,
 ) -> Iterator[Console]:  # fmt: skip
     """A site with one recording and the people dpo, officer, admin, ict; passwords are PASSWORD."""
     daemon = Daemon()
-    with console_deps(folder, now=now, options=options, openid=openid, accounts_url=accounts_url) as (home, deps):
+    with console_deps(folder, now=now, options=options, openid=openid, database_url=database_url) as (home, deps):
         daemon_server = uvicorn.Config(
             daemon.app, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
             timeout_graceful_shutdown=1,
@@ -396,7 +399,7 @@ def console_site(
                 yield Console(_url(server), deps, home, daemon, gate)
 
 
-def _move_accounts(home: Home, url: str) -> None:
+def _move_databases(home: Home, url: str) -> None:
     before, after = open_people(home.people), open_accounts(home, url)
     with before.begin() as old, after.begin() as new:
         for table in metadata.sorted_tables:
@@ -404,10 +407,13 @@ def _move_accounts(home: Home, url: str) -> None:
                 new.execute(table.insert(), rows)
     before.dispose()
     home.people.unlink()
+    with closing(Database(url)) as index:
+        copy_from_file(home.index, index)
+    home.index.unlink()
 
 
-def _with(real: ConsoleDeps, site: Site, clock: Any, accounts_url: str | None) -> ConsoleDeps:
-    engine = open_accounts(Home(site.home), accounts_url)
+def _with(real: ConsoleDeps, site: Site, clock: Any, database_url: str | None) -> ConsoleDeps:
+    engine = open_accounts(Home(site.home), database_url)
     with engine.begin() as connection:
         connection.execute(update(accounts).values(created_s=clock().timestamp()))
     people = People(engine, now=clock, hasher=CHEAP, seals=real.people.seals)

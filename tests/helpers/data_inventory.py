@@ -118,6 +118,7 @@ HOME_PLACES: tuple[DataPlace, ...] = (
         "damaged index, old rows, unknown files, and a note of each",
     ),
     *_database("people.sqlite", Content.METADATA, _KEY_HOLDER, "accounts, authenticators, tokens, sessions"),
+    _place("people.sqlite-moved", Content.METADATA, _COMMANDS, "that file, once the accounts are on a server"),
     _place("pins.json", Content.METADATA, _COMMANDS, "managers who have a PIN; of the PIN only a hash"),
     _place("audit/audit.log", Content.METADATA, _ALL, "who did what, hash-chained; free text only by its hash"),
     _place("audit/torn-*.bin", Content.METADATA, _ALL, "the torn end of the audit log after a power cut, put aside"),

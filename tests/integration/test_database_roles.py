@@ -254,7 +254,7 @@ def test_accounts_move_to_the_server_and_back_with_every_row(postgres: PostgresS
     moved = CliRunner().invoke(app, ["database", "move-accounts", *owner])
     assert moved.exit_code == 0, moved.output
     assert json.loads(moved.stdout)["rows"] == {"accounts": 1, "second_factors": 1, "recovery_codes": 8, "deputies": 1}
-    assert (home.people.exists(), (tmp_path / "people.sqlite.moved").exists()) == (False, True)
+    assert (home.people.exists(), (tmp_path / "people.sqlite-moved").exists()) == (False, True)
     factors = SecondFactors(open_accounts(home, site.url(CONSOLE)), now=lambda: now)
     assert isinstance(factors.check("ann", code_of(secret, step_of(now))), Proven)
     again = CliRunner().invoke(app, ["database", "move-accounts", *owner])
