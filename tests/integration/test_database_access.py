@@ -4,16 +4,20 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from benchmarks.postgres import PASSWORD, PostgresServer
 from recorder.calls.filing import Filing
-from storage import database
+from storage import database, migrations
+from storage.answer_time import answer_within
 from storage.database import Database, sqlite_url
 from storage.errors import DatabaseError
 from storage.index import Index
@@ -194,3 +198,21 @@ def test_no_command_shows_the_password_of_the_database(tmp_path: Path, postgres:
         assert "hunter2" not in home.said
         files = [path for path in tmp_path.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
         assert files == [home.config]
+
+
+def test_a_statement_of_who_serves_people_has_a_limit_and_an_upgrade_has_none(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SELECT pg_sleep(0.5)")
+        migrations.upgrade(connection)
+
+    monkeypatch.setattr(database, "upgrade", slow)
+    opened = Database(postgres.new_database(), longest_s=0.3)
+    for seconds, block in ((0.0, nullcontext()), (2.0, nullcontext()), (0.2, answer_within(0.1))):
+        began_s = time.monotonic()
+        is_refused = pytest.raises(DatabaseError, match="does not answer") if seconds else nullcontext()
+        with is_refused, block, opened.connect() as connection:
+            connection.exec_driver_sql(f"SELECT pg_sleep({seconds})")
+        assert time.monotonic() - began_s < 1.5
+    opened.close()
