@@ -34,7 +34,7 @@ class Index:
 
     Args:
         database: The database, or its URL; a database given by URL is closed with the index.
-        is_deferred: For a database given by URL; see `storage.database.Database`. So is ``check``.
+        is_deferred: For a database given by URL; see `storage.database.Database`. So are ``check`` and ``longest_s``.
         now: The clock, UTC; it decides which holds are active.
 
     Raises:

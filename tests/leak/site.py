@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 
 from benchmarks.ports import free_port
+from storage.errors import KeyProblemError
 from tests.helpers import preloaded, recorder_home
 from tests.helpers.console_site import Browser
 from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually
@@ -264,7 +265,10 @@ class Site:
     def _listen(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:
             while self._is_up(daemon):
-                with contextlib.suppress(httpx2.HTTPError), client.stream("GET", "/api/events") as stream:
+                with (
+                    contextlib.suppress(httpx2.HTTPError, KeyProblemError),
+                    client.stream("GET", "/api/events") as stream,
+                ):
                     for line in stream.iter_lines():
                         if not self._is_up(daemon):
                             return
@@ -284,7 +288,9 @@ class Site:
     def _list(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:
             while self._is_up(daemon):
-                with contextlib.suppress(httpx2.HTTPError, ValueError):  # it may be stopped, or too busy to answer
+                with contextlib.suppress(
+                    httpx2.HTTPError, ValueError, KeyProblemError
+                ):  # it may be stopped, or too busy
                     calls = client.get("/api/calls").raise_for_status().json()["calls"]
                     with self._heard:
                         self.live = calls
