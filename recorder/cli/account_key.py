@@ -6,9 +6,10 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.access.sealed_secrets import LOST, SealedSecrets
+from recorder.cli.accounts import accounts_of
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
-from recorder.cli.shared import accounts_of, audit, fail, people_of, permit, say
+from recorder.cli.shared import audit, fail, people_of, permit, say
 from recorder.common.system_user import os_user
 from recorder.permissions import Act
 

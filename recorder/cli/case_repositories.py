@@ -5,13 +5,13 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext
 from recorder.cli.hold import hold_repositories
 from recorder.cli.records import (
     act_signed_in,
 )
 from recorder.cli.requests import access_repositories
-from recorder.cli.shared import accounts_of
 from recorder.common.clock import utc_now
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_repository import CaseRepository

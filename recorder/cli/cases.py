@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli.accounts import accounts_of
 from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
 from recorder.cli.case_scope import confirm_scope, dismiss, match, narrow, search, searched
 from recorder.cli.context import KeysContext, PersonContext, PersonJsonContext
@@ -17,14 +18,7 @@ from recorder.cli.records import (
     ToOption,
     act_signed_in,
 )
-from recorder.cli.shared import (
-    ReasonOption,
-    accounts_of,
-    fail,
-    print_json,
-    print_table,
-    say,
-)
+from recorder.cli.shared import ReasonOption, fail, print_json, print_table, say
 from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.custody import custody_of, custody_to_json

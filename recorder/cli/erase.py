@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli.accounts import accounts_of
 from recorder.cli.backup_carry import carry_deletions
 from recorder.cli.context import CommandContext, KeysJsonContext
 from recorder.cli.records import ORDER_COLUMNS, opened_index
 from recorder.cli.shared import (
     ReasonOption,
-    accounts_of,
     fail,
     people_of,
     permit,

@@ -9,19 +9,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, KeysJsonContext
 from recorder.cli.records import moment, opened_index, permitted_search, row_known
-from recorder.cli.shared import (
-    ReasonOption,
-    accounts_of,
-    fail,
-    print_json,
-    print_table,
-    progress_bar,
-    requests_of,
-    say,
-    shell_audit,
-)
+from recorder.cli.shared import ReasonOption, fail, print_json, print_table, progress_bar, requests_of, say, shell_audit
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_repository import CaseRepository

@@ -8,16 +8,11 @@ from typing import Annotated
 import typer
 
 from recorder.access.accounts import usable_people
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, PersonJsonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.records import MOST_ROWS, act_signed_in
-from recorder.cli.shared import (
-    ReasonOption,
-    accounts_of,
-    fail,
-    people_of,
-    shell_audit,
-)
+from recorder.cli.shared import ReasonOption, fail, people_of, shell_audit
 from recorder.common.clock import utc_now
 from recorder.data_subjects.case_deadlines import needed_hold
 from recorder.data_subjects.case_repository import CaseRepository

@@ -6,14 +6,9 @@ import typer
 
 from recorder.access.account_rows import PeopleError
 from recorder.access.identities import ConnectedIdentities
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import PersonContext
-from recorder.cli.shared import (
-    NameArgument,
-    accounts_of,
-    audit,
-    fail,
-    say,
-)
+from recorder.cli.shared import NameArgument, audit, fail, say
 from recorder.common.clock import utc_now
 from recorder.permissions import Act
 from recorder.rules.signing_in import OpenIdIdentity

@@ -11,10 +11,10 @@ from recorder.access.reachability import AccountsAwayError
 from recorder.access.sessions import Sessions
 from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, LazyHomeJsonContext, LazyPersonJsonContext
 from recorder.cli.shared import (
     ReasonOption,
-    accounts_of,
     audit,
     fail,
     note_unnamed,

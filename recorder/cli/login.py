@@ -16,17 +16,9 @@ from recorder.access.database import AuditNote
 from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.totp import address_of, new_secret, spaced
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, HomeContext
-from recorder.cli.shared import (
-    TOKEN_VARIABLE,
-    PasswordOption,
-    accounts_of,
-    audit,
-    fail,
-    people_of,
-    read_password,
-    say,
-)
+from recorder.cli.shared import TOKEN_VARIABLE, PasswordOption, audit, fail, people_of, read_password, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Person

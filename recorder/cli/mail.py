@@ -4,17 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import HomeContext, PersonContext, PersonJsonContext
-from recorder.cli.shared import (
-    accounts_of,
-    fail,
-    people_of,
-    permit,
-    print_json,
-    print_table,
-    say,
-    shell_audit,
-)
+from recorder.cli.shared import fail, people_of, permit, print_json, print_table, say, shell_audit
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.common.smtp import MailError, send_mail

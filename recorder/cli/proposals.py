@@ -9,15 +9,9 @@ from recorder.access.account_rows import PeopleError
 from recorder.access.database import AuditNote
 from recorder.access.granting import LatelySet, Proposal, who_confirms
 from recorder.access.proposals import Enter, Proposals
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
-from recorder.cli.shared import (
-    accounts_of,
-    audit,
-    fail,
-    permit,
-    refuse,
-    say,
-)
+from recorder.cli.shared import audit, fail, permit, refuse, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Allowed, DeniedError

@@ -10,19 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli.accounts import accounts_exist
 from recorder.cli.context import CommandContext, PersonJsonContext
 from recorder.cli.records import opened_index
-from recorder.cli.shared import (
-    accounts_exist,
-    fail,
-    messages,
-    note_unnamed,
-    permit,
-    print_json,
-    print_table,
-    progress_bar,
-    say,
-)
+from recorder.cli.shared import fail, messages, note_unnamed, permit, print_json, print_table, progress_bar, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user

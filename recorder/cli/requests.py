@@ -8,17 +8,12 @@ import typer
 from recorder.access.listening import asking
 from recorder.access.listening.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
 from recorder.access.listening.repositories import AccessRepositories
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.proposals import proposed
 from recorder.cli.records import act_signed_in
-from recorder.cli.shared import (
-    ReasonOption,
-    accounts_of,
-    people_of,
-    say,
-    shell_audit,
-)
+from recorder.cli.shared import ReasonOption, people_of, say, shell_audit
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Person

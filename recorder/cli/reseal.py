@@ -4,9 +4,10 @@ from recorder.access.accounts import usable_people
 from recorder.access.database import AuditNote
 from recorder.access.listening.appointments import Appointments
 from recorder.access.seals import RESEALED
+from recorder.cli.accounts import accounts_of
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import HomeContext
-from recorder.cli.shared import accounts_of, audit, fail, people_of, say
+from recorder.cli.shared import audit, fail, people_of, say
 from recorder.common.clock import utc_now
 from recorder.common.system_user import os_user
 from recorder.permissions import Role

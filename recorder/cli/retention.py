@@ -9,19 +9,10 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.access.listening.appointments import Appointments
+from recorder.cli.accounts import accounts_of
 from recorder.cli.backup_carry import carry_deletions
 from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
-from recorder.cli.shared import (
-    accounts_of,
-    audit,
-    fail,
-    people_of,
-    permit,
-    print_json,
-    print_table,
-    progress_bar,
-    say,
-)
+from recorder.cli.shared import audit, fail, people_of, permit, print_json, print_table, progress_bar, say
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
 from recorder.permissions import Act, DeniedError, Person

@@ -18,11 +18,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from sqlalchemy import Engine
 
 from recorder.access.accounts import People, SignedIn
 from recorder.access.attempts import REFUSED_SENTENCE, SignInRefused
-from recorder.access.database import AuditNote, has_accounts, open_accounts
+from recorder.access.database import AuditNote
 from recorder.access.listening.appointments import Appointments
 from recorder.access.listening.requests import Requests
 from recorder.access.reachability import AccountsAwayError
@@ -31,6 +30,7 @@ from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.audit.audit_service import AuditService
 from recorder.audit.late_entries import IN_MEMORY, SHELL_FOLDER, LateEntries
+from recorder.cli.accounts import accounts_exist, accounts_of
 from recorder.cli.command_access import ASKED_BY_THE_DAEMON, WITHOUT_ACCOUNT, requirement_of, takes_person
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -152,34 +152,14 @@ def read_password(path: Path | None, prompt: str, *, what: str = "password") -> 
     return getpass.getpass(prompt)
 
 
-def accounts_url_of(home: Home) -> str | None:
-    """Return the configured URL of the accounts; None for the file in the home. Exits if it is unknown."""
+def people_of(home: Home) -> People:
+    """Open the accounts of a home; exit with a message if there are none. Raises AccountsAwayError from a server."""
     try:
-        return read_config(home.config).storage.accounts_url if home.config.exists() else None
+        if not accounts_exist(home):
+            fail(f"{home.people} is missing; run `recorder init` or give the folder with -C", 2)
+        return People(accounts_of(home), now=utc_now, seals=Seals(AuditLog(home.audit)))
     except ConfigError as error:
         fail(str(error), 2)
-
-
-def accounts_of(home: Home) -> Engine:
-    """Open the accounts of a home, wherever they are."""
-    return open_accounts(home, accounts_url_of(home))
-
-
-def accounts_exist(home: Home) -> bool:
-    """Tell whether a home has accounts; those on a server are taken to exist."""
-    return has_accounts(home, accounts_url_of(home))
-
-
-def people_of(home: Home) -> People:
-    """Open the accounts of a home; exit with a message if there are none.
-
-    Raises:
-        AccountsAwayError: They are on a server that does not answer.
-    """
-    if not accounts_exist(home):
-        fail(f"{home.people} is missing; run `recorder init` or give the folder with -C", 2)
-    try:
-        return People(accounts_of(home), now=utc_now, seals=Seals(AuditLog(home.audit)))
     except AccountsAwayError:
         raise
     except StorageError as error:

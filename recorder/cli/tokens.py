@@ -6,17 +6,10 @@ from typing import Annotated
 import typer
 
 from recorder.access.tokens import TokenError, Tokens
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import PersonContext, PersonJsonContext
 from recorder.cli.proposals import proposed
-from recorder.cli.shared import (
-    NameArgument,
-    ReasonOption,
-    accounts_of,
-    audit,
-    fail,
-    print_json,
-    say,
-)
+from recorder.cli.shared import NameArgument, ReasonOption, audit, fail, print_json, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Scope

@@ -15,21 +15,13 @@ from recorder.access.granting import POWERFUL, combination_problem
 from recorder.access.operator_names import misnamed_operators
 from recorder.access.pins import PinError, PinFile
 from recorder.cli.account_key import enrol_again
+from recorder.cli.accounts import accounts_of
 from recorder.cli.context import PersonContext, PersonJsonContext
 from recorder.cli.credentials import NewPasswordOption, reset_authenticator, set_password, set_pin
 from recorder.cli.identities import connect, disconnect
 from recorder.cli.proposals import confirm, decline, list_proposals, open_proposals, proposed, sign_in_reader
 from recorder.cli.reseal import reseal
-from recorder.cli.shared import (
-    NameArgument,
-    ReasonOption,
-    accounts_of,
-    audit,
-    fail,
-    people_of,
-    read_password,
-    say,
-)
+from recorder.cli.shared import NameArgument, ReasonOption, audit, fail, people_of, read_password, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
