@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.index import fill
 from benchmarks.machine import measured_here, peak_kib
-from benchmarks.postgres import PASSWORD, QUOTED, PostgresServer
+from benchmarks.postgres import DURABLE, PASSWORD, QUOTED, PostgresServer
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.recordings.index_move import IndexMove
@@ -24,8 +24,6 @@ from recorder.recordings.move_plan import HOME, MovePlanner
 from storage.audit import AuditLog
 from storage.database import sqlite_url
 from storage.keys import NodeKeys
-
-_SERVER: dict[str, Any] = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 def move(home: Home, target: str) -> dict[str, Any]:
@@ -48,7 +46,7 @@ def run(folder: Path, rows: int) -> dict[str, Any]:
     home.config.write_text("")
     AuditLog(home.audit).append("daemon.started", "recorder", "")
     fill(sqlite_url(home.index), rows, lambda _what: None)
-    server = PostgresServer(folder=folder, **_SERVER)
+    server = PostgresServer(folder=folder, settings=DURABLE)
     try:
         password = folder / "pgpass"
         password.touch(mode=0o600)

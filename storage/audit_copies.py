@@ -179,6 +179,14 @@ class AuditCopies:
 
     # --- reading
 
+    def is_readable(self) -> bool:
+        """Tell whether this role may read entries; that of a daemon may not, and only sees how far its copy is."""
+        if self._database.dialect == SQLITE:
+            return True
+        with self._database.connect() as connection:
+            query = sa.select(sa.func.has_column_privilege(_entries.name, _entries.c.line.name, "SELECT"))
+            return bool(connection.execute(query).scalar())
+
     def logs(self) -> list[CopiedLog]:
         """Return the logs, by name."""
         query = sa.select(_logs.c.name, _logs.c.fingerprint).order_by(_logs.c.name)

@@ -227,16 +227,22 @@ def _entries(
     index = open_index(context.home, context.config, is_deferred=True)
     site = SiteLog(log=log, name=name, copies=AuditCopies(index.database))
     try:
-        site.copies.newest(name)
-    except DatabaseError as error:
-        say(f"{error}; only the entries of this machine are shown")
-        local = entries_found(log, query) if query.node in {None, name} else iter(())
-        yield ({"node": name, **entry_to_json(entry, log, with_text=texts)} for entry in local)
-        return
-    try:
-        yield (site.as_json(one, with_text=texts) for one in site.find(query))
+        if why := _why_local(site):
+            say(f"{why}; only the entries of this machine are shown")
+            local = entries_found(log, query) if query.node in {None, name} else iter(())
+            yield ({"node": name, **entry_to_json(entry, log, with_text=texts)} for entry in local)
+        else:
+            yield (site.as_json(one, with_text=texts) for one in site.find(query))
     finally:
         index.close()
+
+
+def _why_local(site: SiteLog) -> str:
+    """Return why entries of other machines cannot be read, or ""."""
+    try:
+        return "" if site.copies.is_readable() else "this role may not read entries of other machines"
+    except DatabaseError as error:
+        return str(error)
 
 
 def _line(entry: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:

@@ -25,10 +25,12 @@ class VerifiedCopies:
     Attributes:
         states: One for each log.
         unverified: Why not all were verified; empty if they were.
+        is_refused: This machine's role may not read them, so another machine has to verify them.
     """
 
     states: list[CopyState] = field(default_factory=list)
     unverified: str = ""
+    is_refused: bool = False
 
     @property
     def problems(self) -> list[str]:
@@ -38,7 +40,10 @@ class VerifiedCopies:
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        return {"ok": not self.problems, "logs": [one.as_json() for one in self.states], "unverified": self.unverified}
+        return {
+            "ok": not self.problems, "logs": [one.as_json() for one in self.states], "unverified": self.unverified,
+            "is_refused": self.is_refused,
+        }  # fmt: skip
 
     def tell(self) -> None:
         """Print the result for people."""
@@ -49,6 +54,8 @@ class VerifiedCopies:
             )
         for problem in self.problems:
             say(problem)
+        if self.is_refused:
+            say("copies in the database were left out: this role may not read them; a console's machine verifies them")
 
 
 def verify_copies(context: CommandContext, given: Sequence[Head]) -> VerifiedCopies:
@@ -58,6 +65,8 @@ def verify_copies(context: CommandContext, given: Sequence[Head]) -> VerifiedCop
         node = NodeKeys.load(context.home.root)
         index = open_index(context.home, context.config)
         try:
+            if not AuditCopies(index.database).is_readable():
+                return VerifiedCopies(is_refused=True)
             check = CopiesCheck(
                 copies=AuditCopies(index.database), log=AuditLog(context.home.audit),
                 name=log_name(context.config, node), fingerprint=node.fingerprint,

@@ -7,7 +7,7 @@ from pathlib import Path
 from recorder.config.reading import read_config
 from storage.durable import remove, save_atomically
 
-_NEW = ".new"
+_NEW = ".new-"
 
 
 def with_setting(text: str, section: str, key: str, value: str) -> str:
@@ -45,8 +45,8 @@ def change_setting(path: Path, section: str, key: str, value: str, now: datetime
     before = path.read_text(encoding="utf-8")
     mode = path.stat().st_mode & 0o777
     text = with_setting(before, section, key, value).encode()
-    new = path.with_name(path.name + _NEW)
-    kept = path.with_name(f"{path.name}.before-{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}")
+    new = path.with_name(f"{_NEW}{path.name}")
+    kept = path.with_name(f"former-{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}-{path.name}")
     try:
         save_atomically(new, text, mode=mode)
         read_config(new)

@@ -204,6 +204,7 @@ def test_entries_of_audit_logs_are_only_added(site: Site, role: str, tmp_path: P
         copies.register(role[:20], "a" * 64, datetime.now(UTC))
         copies.add(role[:20], entries)
     assert copies.newest(role[:20]) == (1, entries[0].hash)
+    assert copies.is_readable() is (role == CONSOLE)
     if role == CONSOLE:
         assert [one.entry() for one in copies.walk(role[:20])] == entries
     database.close()
