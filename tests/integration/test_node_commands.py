@@ -323,7 +323,7 @@ def test_removing_marks_the_row_and_counts_what_the_tables_have_of_the_node(home
     for recording, path, node in zip(ids, ("a", "b", None, "d"), ("north", "north", "north", "south"), strict=True):
         index.save(row_from_json(row(recording, path=path, sha256="ab" * 32, node=node)))
     UnfinishedRecordings(database).change("north", opened=ids[:1], ended=())
-    Objects(database).add(index.get(ids[1]), fingerprint, utc_now())
+    Objects(database).add([index.get(ids[1])], fingerprint, utc_now())
     told = homes.remove("north", "--dry-run")
     counted = {key: told[key] for key in ("calls", "recordings", "unfinished", "not_stored", "files_waiting")}
     assert counted == {"calls": 7, "recordings": 2, "unfinished": 1, "not_stored": 1, "files_waiting": 0}
