@@ -176,15 +176,20 @@ def test_an_older_list_is_refused(either: FollowedSite) -> None:
     assert (either.epoch, either.alarms) == ("2026-11.2", {})
 
 
-def test_what_cannot_be_read_is_refused_and_an_empty_table_is_not(site: FollowedSite) -> None:
+def test_a_list_that_cannot_be_read_or_that_somebody_removed_has_an_alarm(site: FollowedSite) -> None:
     with site.database.begin() as connection:
         connection.execute(sa.update(key_lists).values(document="nonsense"))
     site.follower.look()
     assert site.alarms == {"key_list_refused": 1}
     with site.database.begin() as connection:
         connection.execute(sa.delete(key_lists))
+    site.alarms.clear()
     site.another().look()
-    assert site.epoch == "2026-11"
+    assert (site.epoch, site.alarms) == ("2026-11", {"key_list_refused": 1})
+    assert [one.partition(":")[0] for one in site.refusals[1:]] == ["it is not there"]
+    publish(site.holder.home, site.database)
+    site.another().look()
+    assert site.alarms == {}
 
 
 def test_the_console_puts_the_list_right_by_itself(site: FollowedSite) -> None:
