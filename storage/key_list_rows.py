@@ -5,6 +5,7 @@ key from being destroyed.
 """
 
 import json
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,10 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.tables import key_lists, microseconds, moment_of, node_epochs, recordings, unfinished
+from storage.types import RecordingId
+
+_AT_ONCE = 1000
+"""Rows that are fetched at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,28 +109,23 @@ def reports(database: Database) -> dict[str, NodeReport]:
     return found
 
 
-def ids_between(database: Database, start: datetime, end: datetime) -> list[tuple[str, str | None]]:
-    """Return id and path of the recordings that began in a span, unfinished ones of other nodes included.
-
-    The path is None if nothing was kept.
+def kept_between(database: Database, start: datetime, end: datetime) -> Generator[RecordingId, None, None]:
+    """Yield the recordings with a container that began in a span, unfinished ones first; close it before its end.
 
     Raises:
         DatabaseError: The database does not answer or refuses.
     """
-    query = sa.select(recordings.c.id, recordings.c.document).where(
-        recordings.c.started_us >= microseconds(start), recordings.c.started_us < microseconds(end)
-    )
+    begins, ends = microseconds(start), microseconds(end)
     still_open = sa.select(unfinished.c.recording).where(
-        unfinished.c.started_us >= microseconds(start), unfinished.c.started_us < microseconds(end)
+        unfinished.c.started_us >= begins, unfinished.c.started_us < ends
+    )
+    kept = sa.select(recordings.c.id).where(
+        recordings.c.started_us >= begins,
+        recordings.c.started_us < ends,
+        # As text, so that a damaged row counts as kept, and no document is fetched.
+        ~recordings.c.document.contains('"path": null', autoescape=True),
     )
     with database.connect() as connection:
-        finished = [(row.id, _path(row.document)) for row in connection.execute(query)]
-        return [*finished, *((one, "unfinished") for one in connection.scalars(still_open))]
-
-
-def _path(document: str) -> str | None:
-    try:
-        path = json.loads(document)["path"]
-    except (ValueError, KeyError, TypeError):
-        return "unreadable"  # a damaged row must not cost a recording
-    return None if path is None else str(path)
+        for query in (still_open, kept):
+            with connection.execute(query, execution_options={"yield_per": _AT_ONCE}) as found:
+                yield from map(RecordingId, found.scalars())

@@ -290,8 +290,8 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "Replace it with a renewed one, then run `recorder reload`.",
         ),
         "key_list_refused": Advice(
-            "The site's key list in the database is forged, older, or contradicts the keys here. This node goes on "
-            "with the keys that it has.",
+            "The site's key list in the database is forged, older, missing, or contradicts the keys here. This node "
+            "goes on with the keys that it has.",
             "The daemon's log says what is wrong. The console publishes the right list each minute: if the alarm "
             "stays, find out who writes to the table `key_lists`.",
         ),

@@ -4,15 +4,15 @@ A site with one machine has no other nodes; then nothing is asked.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from recorder.common.home import Home
 from recorder.site_keys.node_records import NodeRecord, read_records
 from storage.database import Database
 from storage.epochs import epoch_order
-from storage.key_list_rows import NodeReport, ids_between, reports
+from storage.key_list_rows import NodeReport, kept_between, reports
 from storage.keys import NodeKeys, SealedKeys
-from storage.types import RecordingId
 
 SILENT = timedelta(hours=2)
 """A node that has not reported for so long may have keys that nobody knows of."""
@@ -46,9 +46,8 @@ class OtherNodes:
             return []
         said = reports(self._database)
         found = [sentence for one in others if one.removed_at is None for sentence in self._of_node(one, said, epoch)]
-        if (count := self._rows_elsewhere(epoch)) > 0:
-            verb = "recording" if count == 1 else "recordings"
-            found.append(f"{count} {verb} of its month may be sealed to it on other nodes")
+        if self._has_recording_elsewhere(epoch):
+            found.append("recordings of its month may be sealed to it on other nodes")
         return found
 
     def states(self) -> list[str]:
@@ -78,13 +77,12 @@ class OtherNodes:
             found.append(f"node {node.name} has been silent since {_at(report)}")
         return found
 
-    def _rows_elsewhere(self, epoch: str) -> int:
-        """Return how many recordings of an epoch's month have a container, but no sealed key in this home."""
+    def _has_recording_elsewhere(self, epoch: str) -> bool:
+        """Tell whether a recording of an epoch's month has a container, but no sealed key in this home."""
         start, end = _month(epoch)
         sealed = SealedKeys(self._home.root)
-        here = {recording for name in sealed.epochs() for recording in sealed.each(name)}
-        rows = ids_between(self._database, start - _MARGIN, end + _MARGIN)
-        return sum(path is not None and RecordingId(recording) not in here for recording, path in rows)
+        with closing(kept_between(self._database, start - _MARGIN, end + _MARGIN)) as recordings:
+            return any(sealed.find(one) is None for one in recordings)
 
 
 def _state(node: NodeRecord, report: NodeReport | None) -> str:

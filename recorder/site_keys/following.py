@@ -101,7 +101,9 @@ class KeyListFollower:
             return
         self._look_at_epochs()
         found = newest_list(self._database)
-        if found is not None:
+        if found is None:  # whoever removes it keeps a rotation from the nodes
+            self._refuse("it is not there: the console publishes it each minute")
+        else:
             self._follow(found.text, found.signature)
             self._look_at_epochs()
         self._report()
@@ -120,12 +122,15 @@ class KeyListFollower:
             check_successor(found, known)
             take_list(self._home, found)
         except RefusedListError as error:
-            self._alarms[REFUSED] = 1
-            if self._say(f"The key list in the database is refused, and the keys here stay in use: {error}"):
-                self._refused(str(error))
+            self._refuse(str(error))
             return
         self._alarms.pop(REFUSED, None)
         _log.info("Following key list %d of the site", found.content.number)
+
+    def _refuse(self, why: str) -> None:
+        self._alarms[REFUSED] = 1
+        if self._say(f"The key list in the database is not followed, and the keys here stay in use: {why}"):
+            self._refused(why)
 
     def _trusted(self) -> bytes:
         path = public_path(self._home.root)

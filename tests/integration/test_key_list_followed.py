@@ -27,6 +27,7 @@ from storage.keys import NodeKeys, SealedKeys
 from storage.rows import row_from_json
 from storage.tables import key_lists
 from storage.types import RecordingId
+from storage.unfinished import UnfinishedRecordings
 from tests.helpers.site_homes import NOW, KeyHolderHome
 from tests.helpers.storage_home import row
 
@@ -175,15 +176,20 @@ def test_an_older_list_is_refused(either: FollowedSite) -> None:
     assert (either.epoch, either.alarms) == ("2026-11.2", {})
 
 
-def test_what_cannot_be_read_is_refused_and_an_empty_table_is_not(site: FollowedSite) -> None:
+def test_a_list_that_cannot_be_read_or_that_somebody_removed_has_an_alarm(site: FollowedSite) -> None:
     with site.database.begin() as connection:
         connection.execute(sa.update(key_lists).values(document="nonsense"))
     site.follower.look()
     assert site.alarms == {"key_list_refused": 1}
     with site.database.begin() as connection:
         connection.execute(sa.delete(key_lists))
+    site.alarms.clear()
     site.another().look()
-    assert site.epoch == "2026-11"
+    assert (site.epoch, site.alarms) == ("2026-11", {"key_list_refused": 1})
+    assert [one.partition(":")[0] for one in site.refusals[1:]] == ["it is not there"]
+    publish(site.holder.home, site.database)
+    site.another().look()
+    assert site.alarms == {}
 
 
 def test_the_console_puts_the_list_right_by_itself(site: FollowedSite) -> None:
@@ -319,23 +325,27 @@ def test_a_private_key_stays_while_a_node_needs_it(either: FollowedSite) -> None
     assert either.needs("2026-11") == ["node north has been silent since 2026-11-29 12:00:00 UTC"]
 
 
-def test_a_recording_whose_key_is_not_here_keeps_its_months_private_keys(site: FollowedSite) -> None:
-    site.now = datetime(2026, 12, 20, tzinfo=NOW.tzinfo)
-    site.follower.look()
-    assert site.needs("2026-11") == []
-    index = Index(site.database)
+def test_a_recording_whose_key_is_not_here_keeps_its_months_private_keys(either: FollowedSite) -> None:
+    either.now = datetime(2026, 12, 20, tzinfo=NOW.tzinfo)
+    either.follower.look()
+    assert either.needs("2026-11") == []
+    opened = RecordingId("20261115T120000Z-2001-0a1b2c")
+    UnfinishedRecordings(either.database).change("north", opened=[opened], ended=())
+    assert either.needs("2026-11") == ["recordings of its month may be sealed to it on other nodes"]
+    UnfinishedRecordings(either.database).change("north", opened=(), ended=[opened])
+    index = Index(either.database)
     index.save(row_from_json(row(ID, started_at="2026-11-30T23:59:59Z", path="2026/11/30/k7/x.rec")))
     index.save(
         row_from_json(row(RecordingId(ID.replace("2001", "2002")), started_at="2026-11-30T23:59:59Z", path=None))
     )
-    needed = "1 recording of its month may be sealed to it on other nodes"
-    assert (site.needs("2026-11"), site.needs("2026-10")) == ([needed], [])
-    assert site.needs("2026-12")[-1] == needed, "a call that began at the month's end may be sealed in the next"
-    site.holder.remove("north", site.database)
-    assert site.needs("2026-11") == [needed]
-    november = read_public(site.holder.home.root / "keys" / "epochs", "2026-11")
-    SealedKeys(site.holder.home.root).seal(ID, bytes(32), november)
-    assert site.needs("2026-11") == []
+    needed = "recordings of its month may be sealed to it on other nodes"
+    assert (either.needs("2026-11"), either.needs("2026-10")) == ([needed], [])
+    assert either.needs("2026-12")[-1] == needed, "a call that began at the month's end may be sealed in the next"
+    either.holder.remove("north", either.database)
+    assert either.needs("2026-11") == [needed]
+    november = read_public(either.holder.home.root / "keys" / "epochs", "2026-11")
+    SealedKeys(either.holder.home.root).seal(ID, bytes(32), november)
+    assert either.needs("2026-11") == []
 
 
 def test_a_report_is_renewed_when_something_changes_and_each_minute(site: FollowedSite) -> None:
