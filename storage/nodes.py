@@ -109,6 +109,12 @@ class Nodes:
                 .values(state=STOPPED, calls=0)
             )
 
+    def names_of(self, fingerprint: str) -> frozenset[str]:
+        """Return the names that a node with a signing key has or had."""
+        with self._database.connect() as connection:
+            query = sa.select(_nodes.c.name).where(_nodes.c.fingerprint == fingerprint)
+            return frozenset(connection.execute(query).scalars())
+
     def all(self) -> tuple[list[NodeRow], int]:
         """Return the nodes by name, and the database's clock."""
         with self._database.connect() as connection:

@@ -178,7 +178,11 @@ def _nodes(connection: sa.Connection, recordings: Sequence[RecordingId]) -> dict
     query = sa.select(_recordings.c.id, _recordings.c.document).where(_recordings.c.id.in_(recordings))
     found = {}
     for row in connection.execute(query):
-        document = json.loads(row.document)
-        if document.get("path") is not None:
-            found[RecordingId(row.id)] = str(document.get("node") or "")
+        try:
+            document = json.loads(row.document)
+            path, node = document.get("path"), document.get("node")
+        except (ValueError, AttributeError):  # a damaged row does not say; each node looks for a file of it
+            path, node = "", ""
+        if path is not None:
+            found[RecordingId(row.id)] = str(node or "")
     return found

@@ -83,6 +83,8 @@ class SignOns:
         """
         there = self.of(extension)
         if there is not None and not is_proven:
+            if there.operator == operator:
+                return there  # another node of the site has told of the same sign-on meanwhile
             raise SignOnClashError(there.operator)
         made = SignOn(operator=operator, at=self._now(), is_proven=is_proven)
         takeovers = self.takeovers()

@@ -16,9 +16,10 @@ from recorder.recordings.fsck_files import FileCheck, KeyCheck
 from recorder.recordings.fsck_log import LogCheck
 from recorder.recordings.fsck_recordings import Progress, RecordingCheck
 from storage.audit import AuditLog
-from storage.database import Database
+from storage.database import SQLITE, Database
 from storage.errors import AuditUnavailableError
 from storage.fsck import Finding, Kind
+from storage.nodes import Nodes
 from storage.vault import Vault
 
 
@@ -60,6 +61,7 @@ class Checker:
             is_live=self.is_live,
             is_quick=self.is_quick,
             counts=self.counts,
+            own_names=None if self.database.dialect == SQLITE else Nodes(self.database).names_of(self._fingerprint),
         )
         for why in self._differences():
             yield Finding(kind=Kind.RESTORED, where="state/agreement.json", what=why)
@@ -70,6 +72,10 @@ class Checker:
             vault=self.vault, database=self.database, home_files=home_files, counts=self.counts
         ).findings()
         yield from FileCheck(home_files=home_files).findings()
+
+    @property
+    def _fingerprint(self) -> str:
+        return self.vault.node.fingerprint
 
     def _differences(self) -> list[str]:
         if read_mark(self.home.state) is not None:

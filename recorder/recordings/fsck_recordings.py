@@ -37,6 +37,7 @@ class RecordingCheck:
         is_live: A daemon is running, so its open files are no left-overs.
         is_quick: Do not read containers.
         counts: Receives the numbers of rows and containers.
+        own_names: This machine's names as a node; recordings of other nodes are on their disks. None: there are none.
     """
 
     vault: Vault
@@ -45,6 +46,7 @@ class RecordingCheck:
     is_live: bool
     is_quick: bool
     counts: Counter[str]
+    own_names: frozenset[str] | None = None
 
     def findings(self, progress: Progress, total: int) -> Iterator[Finding]:
         """Yield findings, a day at a time; see `recorder.recordings.fsck.Checker.findings`."""
@@ -117,8 +119,10 @@ class RecordingCheck:
                 yield finding
 
     def _is_elsewhere(self, stored: StoredRow | None) -> bool:
-        """Tell whether a container is in the object store, or on another machine that is to store it."""
+        """Tell whether a container is in the object store, or on another machine's disk."""
         row = None if stored is None else stored.row
+        if row is not None and row.node and self.own_names is not None and row.node not in self.own_names:
+            return True
         return row is not None and any(
             one.state is ObjectState.STORED or (one.state is ObjectState.WAITING and one.node != self._node)
             for one in Objects(self.database).of(row.id)

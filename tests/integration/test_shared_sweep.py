@@ -16,6 +16,7 @@ from recorder.common.home import Home
 from recorder.config.node_options import NodeOptions
 from recorder.config.settings import Config
 from recorder.recordings.agreement import look
+from recorder.recordings.fsck import Checker
 from recorder.recordings.recovery import recover_all
 from recorder.recordings.resurrection_guard import SweepBusyError, destroy_returned
 from recorder.retention.call_deletion import CALLS_DELETED
@@ -31,6 +32,7 @@ from storage.database import Database, sqlite_url
 from storage.deletion import Done, Shredder
 from storage.errors import DatabaseError, NotFoundError
 from storage.file_removals import FileRemovals
+from storage.fsck import Kind
 from storage.shared_deletion import Settled, SharedDeletion
 from storage.tables import leases as _leases
 from storage.tombstones import DELETED, FILES_REMOVED, NOT_DELETED
@@ -472,6 +474,25 @@ def test_a_recorder_by_itself_looks_for_nothing(tmp_path: Path) -> None:
     site = SweepSite(tmp_path)
     assert Removing(site.home, site.database, None).health() == {"alarms": {}}
     site.close()
+
+
+def test_the_files_of_other_nodes_are_not_missing_here(two: Two) -> None:
+    north, south = two.north, two.south
+    here, _ = north.record(NOW - DAY), south.record(NOW - DAY)
+    with north.database.begin() as connection:
+        connection.execute(sa.text(f"UPDATE nodes SET fingerprint = '{north.node.fingerprint}' WHERE name = 'north'"))
+
+    def missing(site: SweepSite) -> list[str]:
+        checker = Checker(
+            home=site.home, vault=site.vault, database=site.database, audit=site.audit, now=lambda: NOW,
+            is_live=False, is_quick=True,
+        )  # fmt: skip
+        return [one.where for one in checker.findings() if one.kind is Kind.NO_CONTAINER]
+
+    assert missing(north) == []
+    for path in north.vault.files_of(here):
+        path.unlink()
+    assert missing(north) == [here]
 
 
 def test_a_tombstone_stays_until_the_file_is_gone(two: Two) -> None:

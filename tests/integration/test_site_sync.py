@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.postgres import PostgresServer
-from recorder.access.agents import SignOns
+from recorder.access.agents import SignOnClashError, SignOns
 from recorder.access.pin_sync import PinSync
 from recorder.common.serial_executor import SerialExecutor
 from recorder.service.site_sync import SignOnSync, SiteSync
@@ -83,6 +83,18 @@ def test_a_sign_on_at_one_node_is_known_at_the_other(nodes: list[Node], database
     assert restarted.who("2002") == ("dave", False)
     for node in (returned, restarted):
         node.executor.close()
+
+
+def test_a_sign_on_that_was_told_already_is_no_clash(nodes: list[Node]) -> None:
+    """The console asks every node; one of them may have it from the database before that."""
+    north, south = nodes
+    north.sign_ons.sign_on("2001", "bob", is_proven=False)
+    north.sync.look()
+    south.sync.look()
+    south.now += timedelta(seconds=1)
+    assert south.sign_ons.sign_on("2001", "bob", is_proven=False).at == NOW
+    with pytest.raises(SignOnClashError, match="bob is signed on there"):
+        south.sign_ons.sign_on("2001", "carol", is_proven=False)
 
 
 def test_a_node_that_was_away_tells_and_takes_what_is_later(nodes: list[Node], database: Database) -> None:
