@@ -19,8 +19,8 @@ ACT = re.compile(r"[a-z_]+(\.[a-z_{}]+)+|\{\}\.[a-z_{}]+")
 FILES = frozenset(
     {
         "bin", "conf", "css", "csv", "engine", "erasing", "flac", "gz", "html", "journal", "js", "json", "jsonl", "key",
-        "lock", "log", "md", "next", "note", "part", "pdf", "pem", "png", "pub", "py", "rebuilt", "rec", "sock", "sqlite",
-        "tar", "toml", "txt", "tz", "unsettled", "wav", "zip",
+        "lock", "log", "md", "next", "note", "part", "pdf", "pem", "png", "pub", "py", "rebuilt", "rec", "sock",
+        "sqlite", "tar", "toml", "txt", "tz", "unsettled", "wav", "zip",
     }
 )  # fmt: skip
 """Last parts of what looks like an act, and names a file or a logger."""
