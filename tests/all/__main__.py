@@ -33,8 +33,8 @@ def steps(folder: Path, *, calls: int, kills: int, rows: int, fuzz_s: float) -> 
             document=leaks,
         ),
         Step(
-            name=f"{calls // 5} calls with secrets, with PostgreSQL",
-            command=("tests/leak", "--calls", str(calls // 5), "--seed", "2", "--mutations", "none", "--postgresql"),
+            name=f"{calls // 5} calls with secrets, with PostgreSQL and an object store",
+            command=("tests/leak", "--calls", str(calls // 5), "--seed", "2", "--mutations", "none", "--servers"),
         ),
         Step(
             name=f"{kills} kills",

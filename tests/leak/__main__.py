@@ -22,7 +22,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--slots", type=int, default=36, help="calls at the same time")
     parser.add_argument("--in-kernel", action="store_true", help="the kernel relays what it may (ADR 29)")
-    parser.add_argument("--postgresql", action="store_true", help="the index is in PostgreSQL, which logs statements")
+    parser.add_argument(
+        "--servers", action="store_true",
+        help="the index is in PostgreSQL, which logs statements, and recordings go to an object store",
+    )  # fmt: skip
     parser.add_argument("--only", type=int, action="append", help="number of a call to make again; repeat")
     parser.add_argument("--mutations", choices=("all", "none", "only"), default="all")
     parser.add_argument("--mutation", action="append", help="one mutation by name; repeat")

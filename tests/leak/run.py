@@ -110,6 +110,7 @@ class Run:
         say: Told of the progress.
         in_kernel: The kernel relays what it may.
         has_database_server: The index is in PostgreSQL.
+        has_object_store: Finished recordings are stored in an object store as well.
     """
 
     def __init__(
@@ -121,8 +122,9 @@ class Run:
         say: Say = lambda _: None,
         in_kernel: bool = False,
         has_database_server: bool = False,
+        has_object_store: bool = False,
     ) -> None:
-        self._has_database_server = has_database_server
+        self._servers = {"has_database_server": has_database_server, "has_object_store": has_object_store}
         self.plans = list(plans)
         self._edits = [("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')] if in_kernel else []
         self.say = say
@@ -155,8 +157,7 @@ class Run:
         self.studio = stack.enter_context(Studio())
         self.disk = Disk(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-leak-shim-"))))
         made = site(
-            folder, next_hop=self.lines.next_hop, slots=self.slots, edits=self._edits,
-            has_database_server=self._has_database_server,
+            folder, next_hop=self.lines.next_hop, slots=self.slots, edits=self._edits, **self._servers
         )  # fmt: skip
         self.site = stack.enter_context(made)
         self.watch = stack.enter_context(Watch(lambda path: path.startswith(f"{folder}/")))

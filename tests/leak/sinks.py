@@ -233,6 +233,11 @@ def _server_log(scene: Scene) -> Iterator[Piece]:
     yield from scene.site.database.log()
 
 
+def _objects(scene: Scene) -> Iterator[Piece]:
+    assert scene.site.objects is not None
+    yield from scene.site.objects.pieces()
+
+
 def _commands(scene: Scene) -> Iterator[Piece]:
     for number, text in enumerate(scene.site.said):
         yield f"output {number}", text.encode()
@@ -384,6 +389,11 @@ def _into_server(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> No
     scene.site.database.plant(audio, digits, undo)
 
 
+def _into_objects(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+    assert scene.site.objects is not None
+    scene.site.objects.plant(audio, digits, undo)
+
+
 def _into_server_log(scene: Scene, _audio: bytes, digits: str, _undo: ExitStack) -> None:
     assert scene.site.database is not None
     scene.site.database.plant_log(digits)
@@ -465,10 +475,16 @@ SERVER_SINKS: tuple[Sink, ...] = (
 )  # fmt: skip
 """Of a run whose index is in PostgreSQL."""
 
+OBJECT_SINKS: tuple[Sink, ...] = (
+    Sink(name="objects, their versions, and files of the gateway", read=_objects, plant=_into_objects),
+)
+"""Of a run that stores finished recordings in an object store."""
+
 
 def sinks_of(scene: Scene) -> tuple[Sink, ...]:
     """Return the sinks that a run has."""
-    return SINKS if scene.site.database is None else (*SINKS, *SERVER_SINKS)
+    of_servers = () if scene.site.database is None else SERVER_SINKS
+    return (*SINKS, *of_servers, *(() if scene.site.objects is None else OBJECT_SINKS))
 
 
 # --- what is in no row

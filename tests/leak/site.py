@@ -26,6 +26,7 @@ from tests.helpers.signed_in import signing
 from tests.helpers.siprec_client import ATTESTED, HOSTS
 from tests.helpers.unix_transport import UnixTransport
 from tests.leak.database_server import DatabaseServer
+from tests.leak.object_gateway import ObjectGateway
 from tests.leak.receivers import Receivers
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
@@ -70,6 +71,7 @@ class Site:
         pids: Every process of the recorder that was ever started here.
         receivers: The systems that the recorder sends its audit log and events to.
         database: The PostgreSQL server with the index; None for SQLite in the home.
+        objects: The object store of finished recordings; None for none.
     """
 
     def __init__(
@@ -80,10 +82,12 @@ class Site:
         slots: int,
         edits: Sequence[tuple[str, str]] = (),
         has_database_server: bool = False,
+        has_object_store: bool = False,
     ) -> None:
         self.folder = folder
         self.receivers = Receivers()
         self.database = DatabaseServer() if has_database_server else None
+        self.objects = ObjectGateway() if has_object_store else None
         self.numbers = [number(s, slot) for number in (extension, deputy) for s in SERVICES for slot in range(slots)]
         numbers = [f"{number}:{OFFICER}:{service_of(number)}" for number in self.numbers]
         self.home = RecorderHome(
@@ -99,6 +103,7 @@ class Site:
                 ("\n# Where calls go.", SESSIONS_FROM),
                 *self.receivers.edits,
                 *(self.database.edits if self.database else ()),
+                *(self.objects.edits if self.objects else ()),
                 *edits,
             ),
         )
@@ -235,8 +240,9 @@ class Site:
                 self.console.wait()
         self.home.close()
         self.receivers.close()
-        if self.database is not None:
-            self.database.close()
+        for server in (self.database, self.objects):
+            if server is not None:
+                server.close()
         for thread in self._threads:
             thread.join(5)
         for client in (self.http, self.officer, self.manager):
