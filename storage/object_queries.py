@@ -129,7 +129,7 @@ class ObjectQueries:
             query = query.where(_recordings.c.started_us >= microseconds(started_from))
         with self.database.connect() as connection:
             found = connection.execute(query).all()
-        rows = [row for one in found if (row := _row_of(one)) is not None]
+        rows = [row for one in found if (row := _row_of(one.document)) is not None]
         return Unknown(
             rows=[row for row in rows if row.path is not None and row.sha256 is not None],
             last=found[-1].id if len(found) == limit else "",
@@ -253,10 +253,10 @@ _FINISHED = (str(ObjectState.WAITING), str(ObjectState.STORED))
 _ORDER = (ObjectState.STORED, ObjectState.WAITING, ObjectState.REMOVING)
 
 
-def _row_of(found: sa.Row[*tuple[Any, ...]]) -> RecordingRow | None:
+def _row_of(document: str) -> RecordingRow | None:
     """Return a row; None if it is damaged, which `recorder fsck` reports."""
     try:
-        return row_from_text(found.document)
+        return row_from_text(document)
     except (KeyError, TypeError, ValueError, DatabaseError):
         return None
 

@@ -28,16 +28,18 @@ class KeptProcess:
         wanted: Returns the settings that the process must run with, or None: it must not run.
         start: Starts the process.
         pause_s: Returns the wait after a number of failures in a row, seconds.
+        end_s: How long the process may take to end when it is told to, seconds; then it is killed.
     """
 
     def __init__(
         self, what: str, *, name: str, wanted: Callable[[], object | None], start: Callable[[], Child],
-        pause_s: Callable[[int], float],
+        pause_s: Callable[[int], float], end_s: float = END_S,
     ) -> None:  # fmt: skip
         self._what = what
         self._wanted = wanted
         self._start = start
         self._pause_s = pause_s
+        self._end_s = end_s
         self._child: Child | None = None
         self._runs_with: object | None = None
         self._deaths = 0
@@ -54,7 +56,7 @@ class KeptProcess:
         """End the process, and wait for it."""
         self._stopping.set()
         if self._thread.ident is not None:
-            self._thread.join(2 * END_S)
+            self._thread.join(2 * self._end_s)
 
     def _keep(self) -> None:
         is_over = False
@@ -86,4 +88,4 @@ class KeptProcess:
     def _end(self) -> None:
         child, self._child = self._child, None
         if child is not None:
-            end(child, END_S)
+            end(child, self._end_s)

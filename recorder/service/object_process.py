@@ -42,6 +42,8 @@ LOCK = "objects.lock"
 _NICE = 5
 """As that of the sweep: calls come first."""
 _LOOK_S = 1.0
+_END_S = 3.0
+"""It may be killed anywhere, so a stop of the daemon need not wait for a store that hangs."""
 
 
 def kept_object_process(
@@ -57,6 +59,7 @@ def kept_object_process(
     return KeptProcess(
         "The process that keeps recordings in the object store", name="objects",
         wanted=lambda: _wanted(config()) if is_mine() else None, start=lambda: _start(home), pause_s=restart_pause_s,
+        end_s=_END_S,
     )  # fmt: skip
 
 

@@ -81,6 +81,27 @@ def test_a_call_of_which_nothing_was_kept_is_not_stored(site: ObjectSite) -> Non
     assert (site.round().uploaded, site.names()) == (0, set())
 
 
+def test_each_state_of_an_object_on_each_engine(tmp_path: Path, database_url: str) -> None:
+    site = ObjectSite(tmp_path, url=database_url)
+    gone, kept = site.only_there(2)
+    site.miss(site.now)
+    waiting = site.record(site.now)
+    site.faulty.away = {"put_file", "remove_all"}
+    site.delete(gone)
+    site.objects.key_changed([kept])
+    assert site.round(MINUTE).problem
+    site.objects.note(site.objects.of(gone)[0].sha256, "locked", locked_until=site.now + DAY)
+    found = site.objects.counts()
+    assert (found.stored, found.released, found.waiting, found.removing, found.locked) == (1, 1, 1, 1, 1)
+    assert found.stored_bytes == site.row(kept).bytes
+    assert (found.locked_until, found.removing_since) == (site.now + DAY, site.now - MINUTE)
+    assert [one.recording for one in site.objects.each_stored()] == [kept]
+    site.faulty.away = set()
+    assert (site.round().gone.recordings, site.round(DAY).gone.recordings) == ([], [gone])
+    assert site.objects.of(waiting)[0].state is ObjectState.STORED
+    site.database.close()
+
+
 def test_a_store_that_is_away_costs_nothing_and_all_is_caught_up(site: ObjectSite) -> None:
     (first,) = site.stored()
     site.faulty.away = {"*"}
