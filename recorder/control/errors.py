@@ -4,7 +4,15 @@ from typing import Any
 
 
 class DaemonUnavailableError(Exception):
-    """The daemon did not answer, and may or may not have acted; the message says what to do next."""
+    """The daemon did not answer, and may or may not have acted; the message says what to do next.
+
+    Attributes:
+        nobody_listens: Whether the machine itself said that no process listens there.
+    """
+
+    def __init__(self, message: str, *, nobody_listens: bool = False) -> None:
+        super().__init__(message)
+        self.nobody_listens = nobody_listens
 
 
 class DaemonRefusedError(Exception):

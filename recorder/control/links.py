@@ -99,10 +99,12 @@ class SocketLink:
         if isinstance(error, NobodyThereError | httpx2.ConnectError):
             if not path.exists():
                 return DaemonUnavailableError(
-                    f"No daemon is running here ({path} is missing): start it with `recorder up`."
+                    f"No daemon is running here ({path} is missing): start it with `recorder up`.",
+                    nobody_listens=True,
                 )
             return DaemonUnavailableError(
-                f"The daemon's socket {path} does not answer: start it with `recorder up`, as a user who may open it."
+                f"The daemon's socket {path} does not answer: start it with `recorder up`, as a user who may open it.",
+                nobody_listens=isinstance(error.__cause__, ConnectionRefusedError),
             )
         return DaemonUnavailableError(f"The daemon at {path} broke off its answer: see `recorder calls` and its log.")
 

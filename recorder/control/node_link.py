@@ -83,5 +83,6 @@ class NodeLink:
         if isinstance(error, TimeoutError | httpx2.TimeoutException):
             return DaemonUnavailableError(f"{where} did not answer in time: look at the network and at its log.")
         if isinstance(error, NobodyThereError | httpx2.ConnectError):
-            return DaemonUnavailableError(f"{where} cannot be reached: {error}.")
+            is_refused = isinstance(error.__cause__, ConnectionRefusedError)
+            return DaemonUnavailableError(f"{where} cannot be reached: {error}.", nobody_listens=is_refused)
         return DaemonUnavailableError(f"{where} broke off its answer: see its log.")

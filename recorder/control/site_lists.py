@@ -4,17 +4,13 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recorder.control.site_members import Answers, Member, SiteMembers, merged
-from storage.nodes import NodeRow
 
 Json = dict[str, Any]
 _STALE = {"state": "not_confirmed", "may": ()}
 """A call of a node that does not answer may go on, or not."""
-GONE = timedelta(minutes=15)
-"""A node that nobody has heard of for so long is taken to have no calls."""
 SILENT = "node_silent"
 """The alarm of a node that does not answer."""
 _TAKEOVER = ("extension", "operator", "instead_of")
@@ -49,11 +45,10 @@ class SiteLists:
     def nodes(self) -> list[Json]:
         """Return the nodes: name, state, calls, capacity; ``silent_since`` if one does not answer.
 
-        ``may_have_calls`` is false of a node that neither console nor database has heard of for `GONE`.
+        ``may_have_calls`` is false of a node that is gone (`recorder.control.site_members.is_gone`).
         """
-        known = self._members.directory.known()
-        listed, now_us = {node.name: node for node in known.nodes}, known.now_us
-        silent = self._members.silent()
+        listed = {node.name: node for node in self._members.directory.running()}
+        silent, gone = self._members.silent(), self._members.gone()
         found = []
         for member in self._members.all():
             node, since = listed.get(member.name), silent.get(member.name)
@@ -64,7 +59,7 @@ class SiteLists:
                     "calls": 0 if node is None else node.calls,
                     "capacity": 0 if node is None else node.capacity,
                     "silent_since": None if since is None else since.isoformat(timespec="seconds"),
-                    "may_have_calls": since is None or not is_gone(node, now_us, since),
+                    "may_have_calls": member.name not in gone,
                 }
             )
         return found
@@ -102,7 +97,8 @@ class SiteLists:
         first = next(iter(found.values()))
         nodes: Json = dict(found)
         silent = self._members.silent()
-        for node in answers.silent:
+        away = [*answers.silent, *answers.gone]
+        for node in away:
             since = silent.get(node)
             nodes[node] = {
                 "status": "no answer",
@@ -112,8 +108,8 @@ class SiteLists:
         alarms: Counter[str] = Counter()
         for one in found.values():
             alarms.update(one["alarms"])
-        if answers.silent:
-            alarms[SILENT] = len(answers.silent)
+        if away:
+            alarms[SILENT] = len(away)
         status = "alarm" if alarms else first["status"]
         return {**first, "status": status, "alarms": dict(alarms), "nodes": nodes}
 
@@ -167,9 +163,3 @@ def _one_agent(agents: Mapping[str, Json]) -> Json:
         node for node, agent in agents.items() if not agent["is_signed_on"] or agent["operator"] != newest["operator"]
     ]
     return {**newest, "not_at": without} if without else newest
-
-
-def is_gone(node: NodeRow | None, now_us: int, silent_since: datetime) -> bool:
-    """Tell whether neither the console nor the database has heard of a node for `GONE`."""
-    away = node is None or node.seen_us is None or now_us - node.seen_us > GONE / timedelta(microseconds=1)
-    return away and datetime.now(UTC) - silent_since > GONE

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from recorder.control.client import LiveClient
@@ -12,10 +12,13 @@ from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.control.links import SocketLink
 from recorder.control.node_directory import NodeDirectory
 from recorder.control.node_link import NodeLink
+from storage.nodes import NodeRow
 
 Link = NodeLink | SocketLink
 AT_ONCE = 16
 """Requests to one node at a time; a node that does not answer holds up only its own."""
+GONE = timedelta(minutes=15)
+"""A node that neither the console nor the database has heard of for so long is taken to have no calls."""
 DEADLINE_S = 1.9
 """How long several nodes are waited for, seconds: somewhat longer than a link waits for one."""
 
@@ -31,16 +34,18 @@ class Answers(Generic[T]):
     Attributes:
         given: By node.
         refused: Errors that nodes answered with.
-        silent: Nodes that did not answer, or could not confirm in time, with the reason.
+        silent: Nodes that did not answer, or could not confirm in time, with the reason; they may have calls.
+        gone: Nodes that did not answer and have no calls (`is_gone`).
     """
 
     given: dict[str, T] = field(default_factory=dict)
     refused: dict[str, DaemonRefusedError] = field(default_factory=dict)
     silent: dict[str, Exception] = field(default_factory=dict)
+    gone: dict[str, Exception] = field(default_factory=dict)
 
     def any_error(self) -> Exception:
         """Return an error of the nodes, of which none gave an answer."""
-        errors = [*self.refused.values(), *self.silent.values()]
+        errors = [*self.refused.values(), *self.silent.values(), *self.gone.values()]
         return (
             errors[0] if errors else DaemonUnavailableError("No node of this site is known: see `recorder node list`.")
         )
@@ -55,6 +60,7 @@ class Member:
 
     Attributes:
         silent_since: Since when it has not answered; None if it last did.
+        nobody_listens: Whether its machine last said that no daemon listens.
     """
 
     def __init__(self, name: str, link: Link) -> None:
@@ -64,6 +70,7 @@ class Member:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"node-{name}")
         self._warming: Future[None] | None = None
         self.silent_since: datetime | None = None
+        self.nobody_listens = False
 
     def ask(self, question: Callable[[LiveClient], T]) -> T:
         """Return its answer, and note whether it answers.
@@ -73,7 +80,8 @@ class Member:
         """
         try:
             answer = question(self._client)
-        except DaemonUnavailableError:
+        except DaemonUnavailableError as error:
+            self.nobody_listens = error.nobody_listens
             self._note(is_answering=False)
             raise
         except DaemonRefusedError:
@@ -165,7 +173,15 @@ class SiteMembers:
         wait(asked.values(), timeout=DEADLINE_S)
         for name, future in asked.items():
             _sort(name, future, answers)
+        for name in answers.silent.keys() & self.gone():
+            answers.gone[name] = answers.silent.pop(name)
         return answers
+
+    def gone(self) -> set[str]:
+        """Return the nodes that do not answer and are taken to have no calls."""
+        known = self.directory.known()
+        rows = {node.name: node for node in known.nodes}
+        return {one.name for one in self.all() if is_gone(one, rows.get(one.name), known.now_us)}
 
     def silent(self) -> dict[str, datetime]:
         """Return the nodes that do not answer, and since when."""
@@ -210,6 +226,18 @@ def _sort(name: str, future: "Future[T]", answers: Answers[T]) -> None:
             answers.refused[name] = error
     except DaemonUnavailableError as error:
         answers.silent[name] = error
+
+
+def is_gone(member: Member, row: NodeRow | None, now_us: int) -> bool:
+    """Tell whether a node is taken to have no calls: its daemon is dead, or nobody has heard of it for `GONE`.
+
+    A node that the console does not reach, but that renews its row, may have calls. So may one that does neither: it
+    can be cut off from console and database and still get calls. A dead daemon is known by two signs: its machine says
+    that nobody listens there, and it does not renew its row. `recorder node remove` is for machines that are lost.
+    """
+    if member.silent_since is None or (row is not None and not row.is_away(now_us)):
+        return False
+    return member.nobody_listens or datetime.now(UTC) - member.silent_since > GONE
 
 
 def merged(answers: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from benchmarks.postgres import PostgresServer
 from recorder.access.signing import Audience, Said, Signer
@@ -31,6 +32,8 @@ from recorder.web.server import server_config
 from recorder.web.wiring import open_console
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
+from storage.database import Database
+from storage.tables import nodes as table
 from tests.helpers.accounts import CHEAP
 from tests.helpers.certificates import Authority
 from tests.helpers.console_site import Browser, serving, url_of
@@ -347,3 +350,30 @@ def test_a_certificate_that_is_revoked_is_refused_on_open_connections_too(
             assert asked(site, console, request)[0] == 200
         finally:
             path.unlink()
+
+
+@pytest.mark.long
+def test_a_daemon_that_was_killed_keeps_nobody_from_pausing(
+    site: TwoNodes, live: SiteCalls, members: SiteMembers
+) -> None:
+    talk = site.north.call()
+    talk.join()
+    site.south.home.kill()
+    database = Database(site.url)
+    with database.begin() as connection:  # past the wire, which listens in its place
+        there = table.c.name == SOUTH
+        connection.execute(sa.update(table).where(there).values(address=f"127.0.0.1:{site.control}"))
+    database.close()
+
+    def paused() -> bool:
+        members.directory.refresh()
+        with contextlib.suppress(DaemonRefusedError):
+            return [one["node"] for one in live.pause(ExtensionTarget("2001"), actor=DPO)["calls"]] == [NORTH]
+        return False
+
+    members.directory.refresh()
+    assert not paused(), "for 6 s it may be cut off only"
+    began_s = time.monotonic()
+    eventually(paused, "the dead node is not waited for", timeout_s=20)
+    assert time.monotonic() - began_s > 1
+    talk.hang_up()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from recorder.control.site_members import SiteMembers
 from recorder.permissions import Person, Role
 from recorder.rules.call_target import CallTarget, ExtensionTarget
 from storage.errors import DatabaseError
-from storage.nodes import NodeRow
+from storage.nodes import AWAY_US, NodeRow
 from tests.helpers.recorder_home import eventually
 
 DORA = Person(name="dora", display_name="Dora", roles=frozenset({Role.MANAGER}))
@@ -32,6 +33,7 @@ class FakeNode:
     Attributes:
         calls: Its calls by id, each with its extension.
         is_away: Whether it does not answer.
+        is_dead: Whether its machine then says that nobody listens.
         asked: What it was asked: path and body.
         refusals: Status and sentence by the last part of the path, instead of an answer.
     """
@@ -39,13 +41,13 @@ class FakeNode:
     def __init__(self) -> None:
         self.calls: dict[str, str] = {}
         self.signed_on: str = ""
-        self.is_away = False
+        self.is_away = self.is_dead = False
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.refusals: dict[str, tuple[int, str]] = {}
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> DaemonAnswer:
         if self.is_away:
-            raise DaemonUnavailableError("Node did not answer in time")
+            raise DaemonUnavailableError("Node did not answer in time", nobody_listens=self.is_dead)
         body = json.loads(content) if content else {}
         if method == "POST":
             self.asked.append((target, body))
@@ -229,6 +231,23 @@ def test_calls_of_a_node_that_falls_silent_stay_listed_as_not_confirmed(site: Si
     site.south.is_away = False
     site.live.pause(ExtensionTarget("2001"), actor=DORA)  # any answer will do
     assert {one["state"] for one in site.live.calls()} == {"recording"}
+
+
+def test_a_daemon_that_was_killed_keeps_nobody_from_pausing(site: Site) -> None:
+    site.live.calls()
+    site.south.is_away = site.south.is_dead = True
+    with pytest.raises(DaemonRefusedError, match="south has not confirmed"):
+        site.live.pause(ExtensionTarget("2001"), actor=DORA)  # it renews its row: it may record
+    site.rows[1] = replace(site.rows[1], seen_us=100 - AWAY_US - 1)
+    site.directory.refresh()
+    assert [one["call"] for one in site.live.pause(ExtensionTarget("2001"), actor=DORA)["calls"]] == ["c1"]
+    assert "not_confirmed" not in site.live.pause(CallTarget("c1"), actor=DORA)
+    assert [one["call"] for one in site.live.calls()] == ["c1"]
+    (silent,) = [one for one in site.live.nodes() if one["silent_since"] is not None]
+    assert not silent["may_have_calls"]
+    site.south.is_dead = False  # it does not answer at all: perhaps it is cut off, and gets calls
+    with pytest.raises(DaemonRefusedError, match="south has not confirmed"):
+        site.live.pause(ExtensionTarget("2001"), actor=DORA)
 
 
 def test_a_node_that_was_stopped_is_not_waited_for(site: Site) -> None:
