@@ -38,7 +38,7 @@ from storage.key_list_rows import reports
 from storage.node_rows import holdings, mark_added, mark_removed, registered
 
 _WHAT = "adding and removing nodes"
-_DBA = "ask whoever runs PostgreSQL to take its role's password away: it opens the database until then"
+_DBA = "ask whoever runs PostgreSQL to change the password that it has: it opens the database until then"
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The file that the other machine wrote.")]
 OutputOption = Annotated[

@@ -14,8 +14,8 @@ INDEX = "public"
 _ROWS = "SELECT, INSERT, UPDATE, DELETE"
 _ONLY_READ = (VERSION_TABLE, "schema_version")
 """Tables that only the owner writes: which revision the others are of."""
-_OF_CONSOLE = "pins"
-"""Table of the index that the daemon only reads."""
+_OF_CONSOLE = ("pins", "key_lists")
+"""Tables of the index that the daemon only reads."""
 _ONLY_ADDED_TO = ("audit_entries", "audit_logs")
 """Tables whose rows nobody but the owner changes or deletes: copies of audit logs."""
 _SEEN_BY_DAEMON = "node, number, hash"
@@ -75,6 +75,7 @@ def rights_sql() -> str:
     Tables that are made later get them too, but for those of the revision: `recorder database upgrade` runs this.
     """
     only_read = ", ".join(f"'{name}'" for name in _ONLY_READ)
+    of_console = ", ".join(f"'{name}'" for name in _OF_CONSOLE)
     only_added_to = ", ".join(f"'{name}'" for name in _ONLY_ADDED_TO)
     return f"""\
 -- The index: daemon and console write rows. The accounts: the console alone. Nobody but the owner says which revision
@@ -82,7 +83,7 @@ def rights_sql() -> str:
 DO $do$ DECLARE one record; who text; what text; BEGIN
   FOR one IN SELECT c.oid::regclass AS name, n.nspname AS place, c.relkind = 'S' AS is_sequence,
       c.relname IN ({only_read}) AS is_read, c.relname IN ({only_added_to}) AS is_added_to,
-      c.relname = '{_OF_CONSOLE}' AS is_of_console
+      c.relname IN ({of_console}) AS is_of_console
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname IN ('{INDEX}', '{ACCOUNTS}') AND c.relkind IN ('r', 'p', 'S')
       AND c.relowner = current_user::text::regrole LOOP

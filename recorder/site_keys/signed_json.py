@@ -68,7 +68,7 @@ def unpack(kind: str, content: bytes, *, command: str) -> tuple[dict[str, Any], 
             )
         text, signature = whole["document"], whole["signature"]
         document = json.loads(text)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise wrong from error
     if not isinstance(document, dict) or not isinstance(text, str) or not isinstance(signature, str):
         raise wrong

@@ -35,6 +35,7 @@ from storage.database import Database
 from storage.errors import DatabaseError
 from storage.file_removals import FileRemovals, order_removals
 from storage.index import Index
+from storage.key_list_rows import NodeReport, StoredList, newest_list, replace_list, report, reports
 from storage.leases import Leases
 from storage.rows import row_from_json
 from storage.shared_sign_ons import SharedPins
@@ -161,6 +162,25 @@ def test_the_daemons_role_reads_pins_and_cannot_set_one(site: Site, tmp_path: Pa
     assert SharedPins(daemon).get() == ("hashes", at)
     with pytest.raises(DatabaseError, match="this user may not do that there"):
         SharedPins(daemon).put("mine", at + timedelta(days=1))
+    console.close()
+    daemon.close()
+
+
+def test_the_daemons_role_reads_the_key_list_and_cannot_write_one(site: Site) -> None:
+    console, daemon = Database(site.url(CONSOLE)), Database(site.url(DAEMON))
+    for number in (1, 2):
+        replace_list(console, StoredList(number=number, text="{}", signature="00"))
+    found = newest_list(daemon)
+    assert found is not None
+    assert found.number == 2
+    with pytest.raises(DatabaseError, match="this user may not do that there"):
+        replace_list(daemon, StoredList(number=3, text="{}", signature="00"))
+    said = NodeReport(
+        fingerprint="ab", list_number=2, current="2026-11", sealed=frozenset(), reported_at=datetime.now(UTC)
+    )
+    for _ in range(2):
+        report(daemon, said)
+    assert reports(console)["ab"] == said
     console.close()
     daemon.close()
 

@@ -281,7 +281,7 @@ def test_a_removed_nodes_certificate_is_refused_over_tls_by_console_and_nodes(ho
     assert "Hostname mismatch" in talk(of_node(server, homes.node), console(client), "south")[1]
     told = homes.remove("north")
     assert (told["name"], told["recordings"]) == ("north", 0)
-    assert "take its role's password away" in homes.said
+    assert "change the password that it has" in homes.said
     assert "certificate revoked" in talk(of_node(server, homes.node), console(client), "north")[1]
     shutil.copy(revocation_list(homes.holder), revocation_list(south))  # as its daemon takes it from the database
     assert "certificate revoked" in talk(of_node(server, south), of_node(client, homes.node), "south")[0]
