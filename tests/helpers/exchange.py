@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
+from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually, recorder_home
 from tests.helpers.sip_peer import Address, Answer, Call, Caller, Media, Message, Officer, State
 from tests.helpers.voices import PCMA, TICKS_PER_S, Studio, Voice
 
@@ -35,7 +35,7 @@ def re_offer(call: Call, media: Media) -> bytes:
     for _ in range(GLARES):
         before = len(call.replies_to("INVITE"))
         call.offer(media)
-        call.wait_for(lambda c, before=before: len(c.replies_to("INVITE")) > before)  # type: ignore[misc]
+        call.wait_for(lambda c, before=before: len(c.replies_to("INVITE")) > before, HANGS_S)  # type: ignore[misc]
         if (status := call.replies_to("INVITE")[-1]) != 491:
             break
         time.sleep(2.1)
@@ -71,7 +71,7 @@ class Talk:
         """The leg at the party called, once it was offered there."""
         return next((c for c in self.exchange.offered() if user_of(c.invite) == self.number), None)
 
-    def wait_second(self, *, timeout_s: float = 6.0) -> Call:
+    def wait_second(self, *, timeout_s: float = HANGS_S) -> Call:
         """Wait until the party called has been offered the call."""
         return eventually(lambda: self.second, f"the call from {self.number} is offered", timeout_s=timeout_s)
 
@@ -80,7 +80,7 @@ class Talk:
         """The call as the daemon lists it."""
         return next((call for call in self.home.calls() if call["caller"] == self.number), None)
 
-    def wait_phase(self, phase: str, *, timeout_s: float = 6.0) -> dict[str, Any]:
+    def wait_phase(self, phase: str, *, timeout_s: float = HANGS_S) -> dict[str, Any]:
         """Wait until the daemon has the call in a phase; returns its line."""
 
         def probe() -> dict[str, Any] | None:
@@ -91,7 +91,7 @@ class Talk:
 
     def begin(self) -> None:
         """Wait until the placing party is answered, and have it talk from then on."""
-        self.first.wait_confirmed(8)
+        self.first.wait_confirmed(HANGS_S)
         self.left.listen_under(self.first.remote_body)
         self.left.talk(self.first.remote_media)
 
@@ -99,7 +99,7 @@ class Talk:
         """Wait until both sides are joined, talking from their answers on; returns the recording's id."""
         self.begin()
         second = self.wait_second()
-        second.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+        second.wait_for(lambda call: call.state is State.CONFIRMED, HANGS_S)
         self.right.listen_under(second.remote_body)
         self.right.talk(second.remote_media)
         return str(self.wait_phase("joined")["id"])
@@ -107,12 +107,12 @@ class Talk:
     def talk_for(self, seconds: float) -> None:
         """Let both talk for so long, counted in what the placing party says."""
         goal = self.left.sent[-1][0] + seconds * TICKS_PER_S
-        eventually(lambda: self.left.sent[-1][0] >= goal, "the voice goes on", timeout_s=seconds + 2)
+        eventually(lambda: self.left.sent[-1][0] >= goal, "the voice goes on", timeout_s=seconds + HANGS_S)
 
     def hang_up(self) -> dict[str, Any]:
         """Have the placing party hang up and stop talking; returns the row that was filed."""
         self.first.hang_up()
-        self.first.wait_ended()
+        self.first.wait_ended(HANGS_S)
         self.left.hush()
         self.right.hush()
         return self.home.row_of(self.number)

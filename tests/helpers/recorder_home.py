@@ -206,7 +206,7 @@ class RecorderHome:
         self._asking = threading.Lock()
         self._known_index: tuple[tuple[bytes, Path, int], Index] | None = None
         self.live = httpx2.Client(
-            transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5,
+            transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=HANGS_S,
             event_hooks=signing(self.root),
         )  # fmt: skip
         hop, _, port = next_hop.rpartition(":")
@@ -415,7 +415,7 @@ class RecorderHome:
             self._known_index = key, open_index(home, read_config(self.config))
         return self._known_index[1]
 
-    def row_of(self, caller: str, *, timeout_s: float = 6.0) -> dict[str, Any]:
+    def row_of(self, caller: str, *, timeout_s: float = HANGS_S) -> dict[str, Any]:
         """Wait until the call from a number is filed; returns its one row."""
         seen: tuple[list[tuple[int, int]], float] = ([], 0.0)
 

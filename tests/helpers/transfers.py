@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.helpers.exactness import SILENT_ALAW
 from tests.helpers.exchange import Talk, user_of
-from tests.helpers.recorder_home import eventually
+from tests.helpers.recorder_home import HANGS_S, eventually
 from tests.helpers.sip_peer import Answer, Call, State
 from tests.helpers.voices import Voice
 
@@ -28,7 +28,7 @@ class Newcomer:
     calling: str
     leg: Call | None = field(default=None)
 
-    def wait(self, *, timeout_s: float = 6.0) -> Call:
+    def wait(self, *, timeout_s: float = HANGS_S) -> Call:
         """Wait until they are called."""
         self.leg = eventually(self._called, f"{self.number} is called", timeout_s=timeout_s)
         return self.leg
@@ -36,7 +36,7 @@ class Newcomer:
     def join(self) -> Call:
         """Wait until they have answered, and have them talk."""
         leg = self.wait()
-        leg.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+        leg.wait_for(lambda call: call.state is State.CONFIRMED, HANGS_S)
         self.voice.talk(leg.remote_media)
         return leg
 
@@ -61,7 +61,7 @@ def refer(leg: Call, to: str, *headers: tuple[str, str]) -> None:
     leg.request("REFER", headers=(("Refer-To", f"<{address}>"), *headers))
 
 
-def wait_told(leg: Call, status: int, *, timeout_s: float = 8.0) -> None:
+def wait_told(leg: Call, status: int, *, timeout_s: float = HANGS_S) -> None:
     """Wait until the transferor is told how it ended; fails if it is anything else."""
 
     def final() -> int:

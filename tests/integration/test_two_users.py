@@ -32,7 +32,7 @@ from storage.audit_reading import of_act
 from tests.helpers import preloaded
 from tests.helpers.console_site import Browser
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.recorder_home import ADMIN, HEARER, PASSWORD, RecorderHome, eventually, must
+from tests.helpers.recorder_home import ADMIN, HANGS_S, HEARER, PASSWORD, RecorderHome, eventually, must
 from tests.helpers.unix_transport import UnixTransport
 
 ONE, DAEMON, CONSOLE, STRANGER, GROUP = 64_000, 64_001, 64_002, 64_004, 64_003
@@ -219,7 +219,7 @@ def test_a_call_is_recorded_by_one_user_and_played_by_another(folder: Path) -> N
         home, place = lines.home, Home(lines.home.root)
         home.live.close()
         home.live = httpx2.Client(
-            transport=UnixTransport(place.socket), base_url="http://recorder", timeout=5,
+            transport=UnixTransport(place.socket), base_url="http://recorder", timeout=HANGS_S,
             event_hooks=home.live.event_hooks,
         )  # fmt: skip
         home.start()
@@ -250,7 +250,7 @@ def test_a_call_is_recorded_by_one_user_and_played_by_another(folder: Path) -> N
             check_every_file(place.root)
         finally:
             console.terminate()
-            assert console.wait(20) in (0, -15), log.read_text()[-2000:]
+            assert console.wait(HANGS_S) in (0, -15), log.read_text()[-2000:]
         _check_what_the_daemon_may_not(place)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.ports import free_port, wait_until_bound
 from tests.helpers import sip_process
+from tests.helpers.recorder_home import HANGS_S
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 pytestmark = pytest.mark.peer
@@ -18,7 +19,8 @@ def scenario(name: str) -> list[str]:
 
 def sipp(folder: Path, name: str, port: int, calls: int, *more: str) -> subprocess.Popen[bytes]:
     with (folder / f"{name}.out").open("wb") as screen:
-        command = ["sipp", *scenario(name), "-i", "127.0.0.1", "-p", str(port), "-m", str(calls), "-timeout", "15"]
+        command = ["sipp", *scenario(name), "-i", "127.0.0.1", "-p", str(port), "-m", str(calls)]
+        command += ["-timeout", f"{HANGS_S:g}"]
         command += ["-nostdin", "-trace_err", "-error_file", str(folder / f"{name}.err"), *more]
         return subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT, cwd=folder)
 
@@ -46,8 +48,8 @@ def test_call_through(tmp_path: Path, caller: str, officer: str, calls: int) -> 
             endpoint.do("b2bua", to=["127.0.0.1", port])
             host, sip_port = endpoint.address
             uac = sipp(tmp_path, caller, free_port(), calls, f"{host}:{sip_port}", "-d", "100", "-s", "2001")
-            assert uac.wait(20) == 0, story(tmp_path, caller)
-            assert uas.wait(10) == 0, story(tmp_path, officer)
+            assert uac.wait(HANGS_S) == 0, story(tmp_path, caller)
+            assert uas.wait(HANGS_S) == 0, story(tmp_path, officer)
     finally:
         if uas.poll() is None:
             uas.kill()

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.ports import free_port, wait_until_bound
 from tests.helpers import sip_process
+from tests.helpers.recorder_home import HANGS_S
 from tests.peers.test_sip_sipp import sipp, story
 
 pytestmark = pytest.mark.peer
@@ -43,8 +44,8 @@ def test_call_through(endpoint: Any, tmp_path: Path, how: str, caller: str, offi
         to = "{}:{}".format(*endpoint.addresses["tcp"])
         uac = sipp(tmp_path, caller, free_port(), calls, to, "-d", "100", "-s", "2001", "-t", how, *more)
         running.append(uac)
-        assert uac.wait(20) == 0, story(tmp_path, caller)
-        assert uas.wait(10) == 0, story(tmp_path, officer)
+        assert uac.wait(HANGS_S) == 0, story(tmp_path, caller)
+        assert uas.wait(HANGS_S) == 0, story(tmp_path, officer)
     finally:
         for one in running:
             if one.poll() is None:
