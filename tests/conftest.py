@@ -16,6 +16,7 @@ from storage.database import Database, sqlite_url
 from tests.helpers.accounts import CHEAP, write_down_additions
 from tests.helpers.compiled_once import compile_once
 from tests.helpers.extent import IS_FULL
+from tests.helpers.ready_files import put_index
 from tests.helpers.temporary import leave_memory, use_memory
 from tests.helpers.units import WORKER, rank
 
@@ -113,8 +114,9 @@ def name_of_tables(postgres: PostgresServer) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ready_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of a database without rows, once on each engine; on the server its tables are made already."""
+    """URL of a database without rows whose tables are made already, once on each engine."""
     if request.param == "sqlite":
+        put_index(tmp_path / "index.sqlite")
         return sqlite_url(tmp_path / "index.sqlite")
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.new_database(like=request.getfixturevalue("name_of_tables"))

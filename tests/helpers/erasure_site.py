@@ -19,6 +19,7 @@ from storage.retention_types import Hold, HoldKind
 from storage.rows import row_from_json
 from storage.types import RecordingRow
 from tests.helpers.audit_services import audit_service
+from tests.helpers.ready_files import put_index
 from tests.helpers.storage_home import ID, Site, row
 
 SECONDS = 5
@@ -44,6 +45,7 @@ class ErasureSite(Site):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.now = ENDED + timedelta(minutes=1)
+        put_index(self.home / "index.sqlite")
         self.index = Index(sqlite_url(self.home / "index.sqlite"), now=lambda: self.now)
         _open.append(self)
         self.erasures = Erasures(self.index.database)

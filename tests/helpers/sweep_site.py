@@ -36,6 +36,7 @@ from storage.shared_deletion import SharedDeletion
 from storage.tombstones import Deletions
 from storage.types import RecordingHead, RecordingId
 from storage.vault import Vault
+from tests.helpers.ready_files import put_index, put_people
 from tests.helpers.storage_home import block, row
 
 HANDED_OVER = {
@@ -74,6 +75,9 @@ class SweepSite:
         self.epochs = EpochKeys(self.home.root / "keys" / "epochs", self.home.private_keys)
         self.vault = Vault(self.home.root, self.node)
         self.url = url or sqlite_url(self.home.index)
+        if url is None:
+            put_index(self.home.index)
+        put_people(self.home.people)
         self.open()
         self.now = NOW - timedelta(days=366)
         """What the clock of the audit log says; a sweep sets it."""

@@ -12,6 +12,7 @@ from recorder.config.reading import read_config
 from recorder.recordings.recovery import recover_all
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.call_deletion import RULE
+from storage.database import sqlite_url
 from storage.deletion import Shredder
 from storage.tombstones import Tombstone
 from storage.types import RecordingId
@@ -22,7 +23,8 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[SweepSite]:
-    made = SweepSite(tmp_path)
+    # Not a copy of a ready file: a backup of the log alone must have all of the index, else the file is damaged.
+    made = SweepSite(tmp_path, sqlite_url(tmp_path / "home" / "index.sqlite"))
     try:
         yield made
     finally:

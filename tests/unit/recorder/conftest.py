@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from recorder.access.database import open_people
 from tests.helpers.accounts import Clock
+from tests.helpers.ready_files import put_people
 
 
 @pytest.fixture
@@ -19,6 +20,7 @@ def clock() -> Clock:
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """The database of people, empty."""
+    put_people(tmp_path / "people.sqlite")
     engine = open_people(tmp_path / "people.sqlite")
     yield engine
     engine.dispose()
