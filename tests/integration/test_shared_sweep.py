@@ -80,8 +80,8 @@ class Two:
 
 
 @pytest.fixture
-def two(tmp_path: Path, postgres: PostgresServer) -> Iterator[Two]:
-    made = Two(tmp_path, postgres.new_database())
+def two(tmp_path: Path, postgres: PostgresServer, name_of_tables: str) -> Iterator[Two]:
+    made = Two(tmp_path, postgres.new_database(like=name_of_tables))
     try:
         yield made
     finally:
