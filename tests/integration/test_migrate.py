@@ -14,13 +14,16 @@ from typer.testing import CliRunner, Result
 from benchmarks.postgres import PASSWORD, QUOTED, PostgresServer
 from recorder.access.accounts import People
 from recorder.access.database import open_accounts, open_people
+from recorder.calls.filing import FOLDER
 from recorder.cli.cli import app
+from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings import index_move, move_plan
 from recorder.recordings.home_lock import console_held, held
 from recorder.recordings.home_stores import open_index
 from recorder.recordings.move_note import NAME as NOTE
+from recorder.recordings.move_note import MoveNote, forget_note, place_of, write_note
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.service.accounts_move import AccountsMove
 from storage import table_copy
@@ -33,6 +36,8 @@ from storage.tombstones import Deletions, Tombstone
 from tests.helpers.accounts import CHEAP
 from tests.helpers.accounts import PASSWORD as OF_ANN
 from tests.helpers.backup_site import BackupSite
+from tests.helpers.exchange import exchange
+from tests.helpers.recorder_home import eventually
 from tests.helpers.sweep_site import NOW
 
 TABLES = ("recordings", "officers", "identities", "holds", "claims", "deletions", "erasures", "copies")
@@ -379,3 +384,26 @@ def test_accounts_whose_move_failed_are_moved_by_the_next_run(site: MoveSite, mo
     assert done["setting"]["lines"] == [f'accounts_url = "{site.target}"']
     assert read_config(site.home.config).storage.accounts_url == site.target
     assert "already" in CliRunner().invoke(app, words).stderr
+
+
+@LONG
+def test_a_daemon_with_the_old_line_records_and_rows_wait(tmp_path: Path) -> None:
+    quick = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.2"))
+    with exchange(tmp_path, edits=quick) as lines:
+        home = Home(lines.home.root)
+        lines.home.stop()
+        left = place_of(home, None)
+        write_note(home.state, MoveNote(left=left, url="postgresql://db.example/recorder", at=NOW))
+        lines.home.start()
+        talk = lines.call()
+        recording = talk.join()
+        talk.talk_for(0.5)
+        talk.first.hang_up()
+        talk.first.wait_ended()
+        waiting = home.state / FOLDER / f"{recording}.json"
+        eventually(waiting.exists, "the row that waits")
+        assert "index_unavailable" in lines.home.health()["alarms"]
+        assert list(home.recordings.rglob(f"{recording}.rec")), "the recording is whole"
+        forget_note(home.state)
+        eventually(lambda: not waiting.exists(), "the row in the index")
+        assert recording in [one["id"] for one in lines.home.rows()]
