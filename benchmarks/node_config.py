@@ -10,9 +10,17 @@ Files = tuple[str, str]
 
 
 def node_edits(
-    name: str, url: str, *, listen: int, ca: str, node: Files, console: Files, advertised: int = 0
+    name: str,
+    url: str,
+    *,
+    listen: int,
+    ca: str,
+    node: Files,
+    console: Files,
+    advertised: int = 0,
+    host: str = "127.0.0.1",
 ) -> list[tuple[str, str]]:
-    """Return the changes of a configuration that make a node on loopback, whose console reaches the others.
+    """Return the changes of a configuration that make a node, whose console reaches the others.
 
     Args:
         name: The node's name.
@@ -22,11 +30,12 @@ def node_edits(
         node: The node's certificate and key.
         console: The console's.
         advertised: The port where the console reaches it; 0 is ``listen``.
+        host: The node's address.
     """
     values = {
-        "name": name, "listen": f"127.0.0.1:{listen}", "certificate": node[0], "key": node[1], "ca": ca,
+        "name": name, "listen": f"{host}:{listen}", "certificate": node[0], "key": node[1], "ca": ca,
         "console_certificate": console[0], "console_key": console[1],
-        **({"advertised": f"127.0.0.1:{advertised}"} if advertised else {}),
+        **({"advertised": f"{host}:{advertised}"} if advertised else {}),
     }  # fmt: skip
     section = "".join(f'{key} = "{value}"\n' for key, value in values.items())
     return [('index_url = "off"', f'index_url = "{url}"'), (_section(), f"[node]\n{section}\n")]

@@ -117,6 +117,12 @@ class PlacedCalls:
             time.sleep(0.05)
         return len(self.joined_at_s)
 
+    def wait_ended(self, timeout_s: float) -> None:
+        """Wait until every call placed has ended, or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        while any(call.state is not State.ENDED for call in self.placed) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     def standing(self) -> int:
         """Return how many joined calls are still up on both sides."""
         officers = {self._index_of(call.invite): call for call in self.officer.incoming()}

@@ -8,12 +8,14 @@ from typing import Any
 
 from benchmarks.placed import Place, PlacedCalls, extensions
 from benchmarks.postgres import PostgresServer
+from tests.helpers.certificates import Authority
 from tests.helpers.kamailio import Address, Kamailio, kamailio
 from tests.helpers.networks import Host, Switch
-from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
+from tests.helpers.recorder_home import Edits, RecorderHome, eventually, recorder_home
+from tests.helpers.site_nodes import edits_of, give_own_keys
 
 HOSTS = ("kamailio", "north", "south", "database", "trunk", "pbx")
-_SIP_PORT = 5060
+_SIP_PORT, _CONTROL_PORT = 5060, 7443
 _PORTS_PER_CALL = 4
 
 
@@ -23,7 +25,8 @@ class Cluster:
 
     Attributes:
         switch: Its hosts; `Switch.partition` cuts one off.
-        nodes: The recorders by host. Each has a home of its own; their index is one database.
+        nodes: The recorders by host. Each has a home of its own; their index is one database, and each is a node of
+            that name, with its control API over mutual TLS at port 7443.
         proxy: Kamailio.
         server: PostgreSQL.
         placed: The calls between trunk and PBX, with streams.
@@ -73,9 +76,10 @@ def cluster(folder: Path, *, calls: int, talk_s: float | None = None) -> Iterato
         placed = stack.enter_context(
             PlacedCalls(calls, callers=_place(switch["trunk"]), officers=_place(switch["pbx"]), talk_s=talk_s)
         )
-        nodes = {
-            name: stack.enter_context(_node(folder, switch[name], front, url, calls)) for name in ("north", "south")
-        }
+        authority, nodes = Authority(folder / "authority"), {}
+        for name in ("north", "south"):
+            edits = edits_of(authority, name, url, listen=_CONTROL_PORT, host=switch[name].address)
+            nodes[name] = stack.enter_context(_node(folder, switch[name], front, calls, edits=edits))
         proxy = stack.enter_context(
             kamailio(
                 folder, address=front, trunk=placed.caller.address, pbx=placed.officer.address,
@@ -93,14 +97,16 @@ def _place(host: Host) -> Place:
 
 
 @contextmanager
-def _node(folder: Path, host: Host, front: Address, url: str, calls: int) -> Iterator[RecorderHome]:
+def _node(folder: Path, host: Host, front: Address, calls: int, *, edits: Edits) -> Iterator[RecorderHome]:
     rules = (
-        ('index_url = "off"', f'index_url = "{url}"'),
+        *edits,
         ("refuse_options = false", "refuse_options = true"),
         ('when_disk_fails = "take"', 'when_disk_fails = "refuse"'),
     )
     with recorder_home(
-        folder / host.name, next_hop="{}:{}".format(*front), host=host.address, network=host.network,
+        folder / host.name, is_started=False, next_hop="{}:{}".format(*front), host=host.address, network=host.network,
         extensions=tuple(extensions(calls)), ports=_PORTS_PER_CALL * calls + 100, edits=rules,
     ) as home:  # fmt: skip
+        give_own_keys(home.root)
+        home.start()
         yield home

@@ -30,6 +30,7 @@ class Kamailio:
         log: What it writes.
         bypassed: The folder of its list of calls that no recorder took.
         trunk_network: The network that the trunk is in; None is that of the tests.
+        pid: Its first process.
     """
 
     address: Address
@@ -37,6 +38,13 @@ class Kamailio:
     log: Path
     bypassed: Path
     trunk_network: Network | None = None
+    pid: int = 0
+
+    @property
+    def processes(self) -> list[int]:
+        """Its processes."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [self.pid, *map(int, children.split())]
 
     @property
     def said(self) -> str:
@@ -123,5 +131,6 @@ def kamailio(
     there = [] if own is None else ["nsenter", f"--net={own.path}"]
     command = [*there, PROGRAM, "-f", str(CONFIG), "-DD", "-E", "-w", str(folder), "-Y", str(folder)]
     made = Kamailio(address, trunk, log, bypassed, trunk_network)
-    with peer_process([*command, "-m", "32", "-M", "4", *words], log, made.answers, timeout_s=15):
+    with peer_process([*command, "-m", "32", "-M", "4", *words], log, made.answers, timeout_s=15) as process:
+        made.pid = process.pid
         yield made

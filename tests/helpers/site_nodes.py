@@ -113,13 +113,18 @@ class TwoNodes:
             database.close()
 
 
-def _edits(authority: Authority, name: str, url: str, *, listen: int, advertised: int = 0) -> list[tuple[str, str]]:
+def edits_of(
+    authority: Authority, name: str, url: str, *, listen: int, advertised: int = 0, host: str = "127.0.0.1"
+) -> list[tuple[str, str]]:
+    """Return the changes of a configuration that make a node; the console's certificate is there too."""
     node = authority.issue(name, dns=(name,), unit="node")
     console = authority.issue(f"console-{name}", dns=("hq",), common_name="hq", unit="console")
-    return node_edits(name, url, listen=listen, ca=str(authority.ca), node=node, console=console, advertised=advertised)
+    return node_edits(
+        name, url, listen=listen, ca=str(authority.ca), node=node, console=console, advertised=advertised, host=host
+    )
 
 
-def _own_keys(root: Path) -> None:
+def give_own_keys(root: Path) -> None:
     """Give a home keys of its own: those of the tests are copies of one."""
     shutil.rmtree(root / "keys" / "node")
     NodeKeys.create(root)
@@ -134,13 +139,13 @@ def two_nodes(folder: Path, url: str) -> Iterator[TwoNodes]:
         wire = Wire(control)
         stack.callback(wire.close)
         edits = {
-            NORTH: _edits(authority, NORTH, url, listen=free_port()),
-            SOUTH: _edits(authority, SOUTH, url, listen=control, advertised=wire.port),
+            NORTH: edits_of(authority, NORTH, url, listen=free_port()),
+            SOUTH: edits_of(authority, SOUTH, url, listen=control, advertised=wire.port),
         }
         north, south = (
             stack.enter_context(exchange(folder / name, edits=edits[name], is_started=False)) for name in edits
         )
-        _own_keys(south.home.root)
+        give_own_keys(south.home.root)
         for one in (north, south):
             one.home.start()
         made = TwoNodes(north=north, south=south, authority=authority, wire=wire, control=control, url=url)

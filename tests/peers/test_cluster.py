@@ -1,7 +1,8 @@
 """Two recorders on hosts of their own, with PostgreSQL, behind Kamailio, under load: one is killed, both are upgraded.
 
 ``CLUSTER_CALLS`` says how many calls there are when a recorder is killed (40 if it is not set). With ``pytest -s`` each
-test prints what it measured.
+test prints what it measured. They want a machine with CPU to spare: a recorder that gets none for a second and a half
+is dead to Kamailio.
 """
 
 import os
@@ -14,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from benchmarks.peers import Call
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
 from recorder.config.reading import read_config
 from tests.helpers.cluster import Cluster, cluster
 from tests.helpers.recorder_home import HANGS_S, eventually
 from tests.helpers.sip_process import Peer
-from tests.helpers.starvation import Starvation
+from tests.helpers.starvation import Starvation, waited_s
 
 pytestmark = [pytest.mark.peer, pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
 CALLS = int(os.environ.get("CLUSTER_CALLS", "40"))
@@ -48,7 +50,8 @@ def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_
     with cluster(tmp_path, calls=CALLS + LATER) as site:
         placed, north = site.placed, site.nodes["north"]
         placed.place(site.proxy.address, rate=LATER_RATE, upto=CALLS)
-        assert placed.wait_joined(2 * HANGS_S) == CALLS
+        placed.wait_joined(HANGS_S)
+        assert _not_joined(placed) == []
         starvation = Starvation()
         for _ in range(round(TALK_S / LOOK_EVERY_S)):
             time.sleep(LOOK_EVERY_S)
@@ -57,6 +60,7 @@ def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_
         assert sum(counts.values()) == CALLS
         assert min(counts.values()) > 0
         starvation.look(north.pid)
+        before = _waited(site)
         killed_s = north.kill()
         with site.switch["north"].network.watched("eth0", lambda frame: b"INVITE sip:" in frame[28:90]) as offered:
             placed.place(site.proxy.address, rate=LATER_RATE)
@@ -64,12 +68,13 @@ def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_
         assert _not_joined(placed) == [], "every new call is connected"
         waits = [placed.answered_at_s[index] - placed.placed_at_s[index] for index in range(CALLS, CALLS + LATER)]
         last_s = max(offered, default=killed_s) - killed_s
+        late_s = max(waited - before.get(thread, 0.0) for thread, waited in _waited(site).items())
         tell(
             f"{CALLS} calls, {counts}; last INVITE to the dead recorder after {last_s:.2f} s; new calls waited for an"
-            f" answer {statistics.median(waits):.3f} s, at most {max(waits):.2f} s"
+            f" answer {statistics.median(waits):.3f} s, at most {max(waits):.2f} s; a thread waited {late_s:.2f} s"
         )
-        assert last_s <= MOVES_S
-        assert max(waits) <= MOVES_S
+        assert last_s <= MOVES_S + late_s
+        assert max(waits) <= MOVES_S + late_s
         assert site.proxy.listed() == [], "none went round"
         assert site.nodes["south"].health()["calls"] == counts["south"] + LATER, "none of the other's calls was cut"
 
@@ -88,11 +93,19 @@ def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_
 
 def _not_joined(placed: PlacedCalls) -> list[str]:
     """Return what became of the calls that were not connected."""
-    return [
-        f"{index}: {call.state.value} {call.status} {call.ended_by}, got {[one.status for one in call.received]}"
-        for index, call in enumerate(placed.placed)
-        if index not in placed.joined_at_s
-    ]
+    return [f"{index}: {_seen(call)}" for index, call in enumerate(placed.placed) if index not in placed.joined_at_s]
+
+
+def _seen(call: Call) -> str:
+    """Return what a side saw of a call."""
+    got = [one.status or one.method for one in call.received]
+    return f"{call.state.value} {call.status} {call.ended_by}, got {got}"
+
+
+def _waited(site: Cluster) -> dict[int, float]:
+    """Return how long each thread of Kamailio, of the other recorder and of the tests has waited for a CPU, seconds."""
+    processes = [*site.proxy.processes, site.nodes["south"].pid, os.getpid()]
+    return {thread: waited for pid in processes for thread, waited in waited_s(pid).items()}
 
 
 def _lost_of(site: Cluster, rows: dict[int, dict[str, Any]], killed_s: float) -> list[float]:
@@ -107,7 +120,8 @@ def test_a_recorder_that_kamailio_does_not_reach_keeps_its_calls_and_gets_no_new
     with cluster(tmp_path, calls=standing + later) as site:
         placed, north, south = site.placed, site.nodes["north"], site.nodes["south"]
         placed.place(site.proxy.address, rate=LATER_RATE, upto=standing)
-        assert placed.wait_joined(2 * HANGS_S) == standing
+        placed.wait_joined(HANGS_S)
+        assert _not_joined(placed) == []
         of_north = north.health()["calls"]
         assert 0 < of_north < standing
         site.switch.partition("north", "kamailio")
@@ -154,9 +168,9 @@ def test_a_rolling_restart_of_both_under_load_fails_and_cuts_no_call(tmp_path: P
             load.join()
         count = len(placed.placed)
         assert count < UPGRADED, "the load lasted until both were upgraded"
-        eventually(lambda: all(call.ended_by for call in placed.placed), "all calls have ended")
-        assert {(call.status, call.ended_by) for call in placed.placed} == {(200, "them")}, "no call failed or was cut"
+        placed.wait_ended(HANGS_S)
         assert _not_joined(placed) == []
+        assert [_seen(call) for call in placed.placed if (call.status, call.ended_by) != (200, "them")] == []
         eventually(lambda: len(site.rows()) >= count, "all calls are filed")
         rows = site.rows()
         assert {(row["outcome"], row["reason"]) for row in rows} == {("recorded", "officer_hung_up")}
@@ -172,7 +186,7 @@ def _upgrade(site: Cluster, name: str) -> None:
     home = site.nodes[name]
     home.recorder("drain", "-C", str(home.root))
     other = next(one for one in site.nodes if one != name)
-    assert site.welcoming == {other}
+    site.wait_welcoming(other)
     assert home.health()["calls"] == 0
     assert home.stop() == 0
     home.start()
