@@ -31,6 +31,7 @@ from tests.crash.mutations import MUTATIONS  # noqa: E402
 from tests.crash.power import KINDS, RealPower, own_mounts  # noqa: E402
 from tests.crash.vault_acts import ACTS  # noqa: E402
 from tests.crash.vault_run import Power, run_homes  # noqa: E402
+from tests.helpers.compiled_once import compile_once  # noqa: E402
 
 IN_MEMORY = Path("/dev/shm")
 """The disk plays no part: who dies leaves the system alive, and who loses power has a disk of their own."""
@@ -59,6 +60,7 @@ def main() -> int:
     parser.add_argument("--mutation", choices=tuple(MUTATIONS), help="break the recorder first; that must be found")
     parser.add_argument("--json", type=Path, help="write the result there")
     options = parser.parse_args()
+    compile_once()  # what the look after a round compiled, a process that is forked later need not
     logging.disable()  # that something is recovered or destroyed again is what we are here for
     if options.mutation:
         MUTATIONS[options.mutation]()
