@@ -1,5 +1,6 @@
 """The daemons of a site: asks several at a time, and remembers which of them do not answer."""
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,6 +14,8 @@ from recorder.control.links import SocketLink
 from recorder.control.node_directory import NodeDirectory
 from recorder.control.node_link import NodeLink
 from storage.nodes import NodeRow
+
+_log = logging.getLogger(__name__)
 
 Link = NodeLink | SocketLink
 AT_ONCE = 16
@@ -87,6 +90,11 @@ class Member:
         except DaemonRefusedError:
             self._note(is_answering=True)
             raise
+        except Exception as error:  # what one node says, or its address, must not end an act at the others
+            if self.silent_since is None:
+                _log.exception("Node %s: its answer makes no sense, or its address is none", self.name)
+            self._note(is_answering=False)
+            raise DaemonUnavailableError(f"Node {self.name} answered without sense: see its log.") from error
         self._note(is_answering=True)
         return answer
 
