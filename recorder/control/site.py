@@ -5,7 +5,7 @@ import ssl
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -29,10 +29,12 @@ from recorder.site_keys.publishing import stored_list
 from sip.options import Address
 from sip.tls import TlsFilesError
 from storage.database import Database
-from storage.nodes import NodeRow, Nodes
+from storage.nodes import REMOVED, NodeRow, Nodes
 
 _log = logging.getLogger(__name__)
 
+UNKNOWN = "unknown"
+"""State of a node whose row says wrongly that it was removed."""
 ANSWER_S = 1.8
 """How long a daemon may take to answer, seconds: pages promise an answer within 2 s."""
 Events = Callable[[str, StreamTimes], AsyncGenerator[bytes]]
@@ -117,8 +119,9 @@ def site_members(
 def _nodes_of_site(home: Home, nodes: Nodes) -> tuple[list[NodeRow], int]:
     """Return the nodes in the table, and the database's clock.
 
-    Rows of other names than those that were added are left out: whoever can write the table, such as a removed node
-    whose database password still works, could have every act wait for machines that do not exist.
+    The key list says which nodes were added and removed, since only the key holder can write that. Whoever can write
+    the table, such as a removed node whose database password still works, could have every act wait for machines that
+    do not exist, or could hide nodes from it: a node does not renew a row that says that it was removed.
     """
     rows, now_us = nodes.all()
     try:
@@ -126,7 +129,10 @@ def _nodes_of_site(home: Home, nodes: Nodes) -> tuple[list[NodeRow], int]:
     except SiteKeysError as error:
         _log.warning("All nodes in the database are taken for the site's: %s", error)
         return rows, now_us
-    return [row for row in rows if listed is None or row.name in listed.content.active_nodes], now_us
+    if listed is None:
+        return rows, now_us
+    active = listed.content.active_nodes
+    return [replace(row, state=UNKNOWN) if row.state == REMOVED else row for row in rows if row.name in active], now_us
 
 
 class _ClientTls:
