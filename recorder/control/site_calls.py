@@ -103,7 +103,7 @@ class SiteCalls(SiteLists):
         if not at and answers.silent:
             raise _unanswered("opt-out", answers, f"No other node has a call of extension {target.number}.")
         member = self._members.get(at[0]) if at else None
-        return (member or self._members.all()[0]).ask(do)
+        return (member or self._members.first()).ask(do)
 
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> Json:
         """Raise an opt-out request."""
@@ -127,7 +127,8 @@ class SiteCalls(SiteLists):
 
     def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> Json:
         """Sign a person on at an extension, at every node; a code that must be keyed is the same at every node."""
-        first, *others = self._members.all()
+        first = self._members.first()
+        others = [one for one in self._members.all() if one.name != first.name]
         answer = first.ask(lambda client: client.sign_on(extension, person=person, is_anothers=is_anothers))
         if not others:
             return answer
@@ -166,7 +167,7 @@ class SiteCalls(SiteLists):
         if not found and answers.silent:
             raise _unanswered("act", answers, f"No other node has a call {call}: it may be there, or have ended.")
         # A daemon says, and notes, that there is no such call.
-        return found or [Found(self._members.all()[0], {})]
+        return found or [Found(self._members.first(), {})]
 
     def _request(self, request: str, person: Person) -> Member:
         found = self._find(self._requests, "id", request)
@@ -176,7 +177,7 @@ class SiteCalls(SiteLists):
             found = self._find(self._requests, "id", request)
             if not found and answers.silent:
                 raise _unanswered("decision", answers, "No other node has this request.")
-        return _only(found).member if found else self._members.all()[0]
+        return _only(found).member if found else self._members.first()
 
     # --- several nodes
 
@@ -204,7 +205,7 @@ class SiteCalls(SiteLists):
             return {"calls": calls}
         for error in answers.refused.values():
             raise error
-        return self._members.all()[0].ask(alone)
+        return self._members.first().ask(alone)
 
 
 def _with_others(answer: Json, node: str, others: Collection[Answers[Json]]) -> Json:

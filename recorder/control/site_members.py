@@ -49,9 +49,7 @@ class Answers(Generic[T]):
     def any_error(self) -> Exception:
         """Return an error of the nodes, of which none gave an answer."""
         errors = [*self.refused.values(), *self.silent.values(), *self.gone.values()]
-        return (
-            errors[0] if errors else DaemonUnavailableError("No node of this site is known: see `recorder node list`.")
-        )
+        return errors[0] if errors else DaemonUnavailableError(_NOBODY)
 
 
 class Member:
@@ -154,6 +152,13 @@ class SiteMembers:
         if local is None or (remote and self.directory.is_stopped(local.name)):
             return remote
         return [local, *remote]
+
+    def first(self) -> Member:
+        """Return this machine's node, or another; raises DaemonUnavailableError if none is known."""
+        members = self.all()
+        if not members:
+            raise DaemonUnavailableError(_NOBODY)
+        return members[0]
 
     def get(self, name: str) -> Member | None:
         """Return the node of a name, or None."""

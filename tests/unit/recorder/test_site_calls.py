@@ -1,7 +1,7 @@
 """Live calls of several nodes: what is merged, where an act goes, and what is said when a node does not answer."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -321,6 +321,24 @@ def test_a_certificate_names_role_and_name(certificate: tuple[str, str, str], pe
     found = {"subject": (*subject, (("commonName", name),)), "subjectAltName": (("DNS", alternative),)}
     assert peer_of(found) == peer
     assert peer_of(None) is None
+
+
+def test_without_a_node_every_act_says_so(tmp_path: Path) -> None:
+    directory = NodeDirectory(lambda: ([], 100), tmp_path / "nodes.json")
+    live = SiteCalls(SiteMembers(directory, None, lambda _name, _address: FakeNode()))  # type: ignore[arg-type,return-value]
+    acts: list[Callable[[], object]] = [
+        live.calls,
+        lambda: live.pause(CallTarget("c1"), actor=DORA),
+        lambda: live.pause(ExtensionTarget("2001"), actor=DORA),
+        lambda: live.resume(CallTarget("c1"), actor=DORA),
+        lambda: live.opt_out(ExtensionTarget("2001"), person=DORA, grant=GRANT),
+        lambda: live.decline_opt_out("1", person=DORA, reason=""),
+        lambda: live.sign_on("2001", person=DORA, is_anothers=True),
+        lambda: live.sign_off("2001", person=DORA),
+    ]
+    for act in acts:
+        with pytest.raises(DaemonUnavailableError, match="recorder node list"):
+            act()
 
 
 # Nodes that lie
