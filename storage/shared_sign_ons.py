@@ -15,6 +15,7 @@ from storage.tables import sign_ons as _sign_ons
 
 MARGIN = timedelta(seconds=10)
 """A change may be committed so long after its time."""
+_MARGIN_US = MARGIN // timedelta(microseconds=1)
 _ROW = 1
 _AT = sa.func.least(_sign_ons.c.at_us, _sign_ons.c.changed_us).label("at_us")
 """When a sign-on was: not after it was stored, so that a node whose clock is fast does not win for as long as it is."""
@@ -64,7 +65,7 @@ class SharedSignOns:
         columns = _sign_ons.c
         # A row of the future is nobody's; it would win for ever, and hide what comes after it.
         query = sa.select(columns.extension, columns.operator, columns.is_proven, columns.changed_us, _AT).where(
-            columns.changed_us > seen_us - MARGIN // timedelta(microseconds=1), columns.changed_us <= now_us(), _AT >= 0
+            columns.changed_us > seen_us - _MARGIN_US, columns.changed_us <= now_us(), _AT >= 0
         )
         with self._database.connect() as connection:
             found = connection.execute(query).all()
@@ -88,7 +89,7 @@ class SharedSignOns:
                 connection.execute(
                     insert.on_conflict_do_update(
                         index_elements=[_sign_ons.c.extension], set_=values,
-                        where=sa.or_(insert.excluded.at_us > _AT, _sign_ons.c.changed_us > now_us()),
+                        where=sa.or_(insert.excluded.at_us > _AT, _sign_ons.c.changed_us > now_us() + _MARGIN_US),
                     )
                 )  # fmt: skip
 
