@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from storage.database import Database
@@ -14,7 +15,10 @@ from storage.tables import sign_ons as _sign_ons
 
 MARGIN = timedelta(seconds=10)
 """A change may be committed so long after its time."""
+_MARGIN_US = MARGIN // timedelta(microseconds=1)
 _ROW = 1
+_AT = sa.func.least(_sign_ons.c.at_us, _sign_ons.c.changed_us).label("at_us")
+"""When a sign-on was: not after it was stored, so that a node whose clock is fast does not win for as long as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +27,7 @@ class SharedSignOn:
 
     Attributes:
         operator: Who is signed on; None: somebody signed off.
-        at: When, by the clock of the node where it was done; the latest counts.
+        at: When, by the clock of the node where it was done, but not after it was stored; the latest counts.
         is_proven: Whether a code was keyed at the phone.
     """
 
@@ -59,7 +63,10 @@ class SharedSignOns:
     def since(self, seen_us: int) -> SignOnChanges:
         """Return what changed since a look; 0 for all."""
         columns = _sign_ons.c
-        query = _sign_ons.select().where(columns.changed_us > seen_us - MARGIN // timedelta(microseconds=1))
+        # A row of the future is nobody's; it would win for ever, and hide what comes after it.
+        query = sa.select(columns.extension, columns.operator, columns.is_proven, columns.changed_us, _AT).where(
+            columns.changed_us > seen_us - _MARGIN_US, columns.changed_us <= now_us(), _AT >= 0
+        )
         with self._database.connect() as connection:
             found = connection.execute(query).all()
         rows = [
@@ -82,7 +89,7 @@ class SharedSignOns:
                 connection.execute(
                     insert.on_conflict_do_update(
                         index_elements=[_sign_ons.c.extension], set_=values,
-                        where=_sign_ons.c.at_us < insert.excluded.at_us,
+                        where=sa.or_(insert.excluded.at_us > _AT, _sign_ons.c.changed_us > now_us() + _MARGIN_US),
                     )
                 )  # fmt: skip
 

@@ -147,10 +147,11 @@ def _listed(paths: Iterable[Path], unreadable: list[str]) -> Iterator[BypassedCa
     """Yield the calls of Kamailio's list; lines that cannot be read are added to ``unreadable``."""
     for path in (file for given in paths for file in _files(given)):
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            text = path.read_bytes().decode("utf-8", errors="replace")
         except OSError as error:
             fail(f"{path} cannot be read: {error.strerror}")
-        for number, line in enumerate(text.splitlines(), 1):
+        # Not by splitlines(): a Call-ID may have characters that Python takes for ends of lines.
+        for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
             try:
                 yield read_line(line)
             except UnreadableLineError as error:

@@ -5,7 +5,7 @@ reason and authority.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -112,6 +112,16 @@ def result_of(answer: DaemonAnswer) -> dict[str, Any]:
     return document
 
 
+def rows_of(answer: Mapping[str, Any], key: str, texts: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the rows of a list in an answer; what is no row, or lacks one of the texts, is left out."""
+    rows = answer.get(key)
+    return [
+        row
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, dict) and all(isinstance(row.get(text), str) for text in texts)
+    ]
+
+
 class _Daemon:
     """Sends requests to a daemon."""
 
@@ -177,9 +187,7 @@ class LiveClient(_Client):
 
     def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the calls in progress, as the daemon lists them."""
-        answer = self._daemon.send("GET", _CALLS, headers=actor_header(actor))
-        calls = answer.get("calls", [])
-        return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+        return rows_of(self._daemon.send("GET", _CALLS, headers=actor_header(actor)), "calls")
 
     def pause(self, target: Target, *, actor: Actor, reason: str = "", is_spread: bool = False) -> dict[str, Any]:
         """Pause recording; returns once the recording gates of both channels are shut."""
@@ -213,8 +221,7 @@ class LiveClient(_Client):
 
     def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the opt-out requests of the calls in progress, oldest first, decided ones too."""
-        found: list[dict[str, Any]] = self._daemon.send("GET", _OPT_OUTS, headers=actor_header(actor))["opt_outs"]
-        return found
+        return rows_of(self._daemon.send("GET", _OPT_OUTS, headers=actor_header(actor)), "opt_outs")
 
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
         """Ask to stop recording a call; returns the request."""
@@ -242,14 +249,12 @@ class LiveClient(_Client):
 
     def agents(self) -> list[dict[str, Any]]:
         """Return nominated extensions and who is at them."""
-        agents: list[dict[str, Any]] = self._daemon.send("GET", _AGENTS, headers=actor_header(SERVICE))["agents"]
-        return agents
+        return rows_of(self._daemon.send("GET", _AGENTS, headers=actor_header(SERVICE)), "agents", ("extension",))
 
     def takeovers(self) -> list[dict[str, Any]]:
         """Return recent takeovers of phones."""
         answer = self._daemon.send("GET", _AGENTS, headers=actor_header(SERVICE))
-        takeovers: list[dict[str, Any]] = answer.get("takeovers", [])
-        return takeovers
+        return rows_of(answer, "takeovers", ("extension", "operator", "instead_of"))
 
     def sign_on(self, extension: str, *, person: Person, is_anothers: bool, code: str | None = None) -> dict[str, Any]:
         """Sign a person on at an extension; calls that begin from then on are theirs.

@@ -16,6 +16,8 @@ from pathlib import Path
 KEPT_S = 30.0
 """How long an idle connection is kept, seconds. Shorter than the daemon keeps it, which must not close it in use."""
 _KEPT, _CHUNK, _LONGEST_HEAD = 16, 1 << 16, 1 << 14
+LONGEST_ANSWER = 16 << 20
+"""Longest body of a response, bytes: many times that of the list of 1,000 calls."""
 
 
 class NobodyThereError(OSError):
@@ -152,6 +154,8 @@ def exchange(connection: socket.socket, request: bytes, deadline: float) -> tupl
         head, _, content = received.partition(b"\r\n\r\n")
         status, reason, fields = _head(head)
         length = int(fields["content-length"])
+        if not 0 <= length <= LONGEST_ANSWER:
+            raise ValueError(f"a body of {length} bytes")
         while len(content) < length:
             content += _more(connection, deadline)
     except TimeoutError:

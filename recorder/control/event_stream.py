@@ -9,6 +9,9 @@ from recorder.control.client import EVENTS, actor_header, result_of
 from recorder.control.connections import DaemonAnswer
 from recorder.control.links import StreamLink
 
+_LONGEST_ERROR = 1 << 16
+"""Most bytes of an error that are read."""
+
 
 async def events(
     link: StreamLink, *, actor: str, connect_s: float = 2.0, silence_s: float = 30.0, beat_s: float = 10.0
@@ -38,7 +41,11 @@ async def events(
         ):
             link.check(response)
             if response.is_error:
-                content = await response.aread()
+                content = b""
+                async for chunk in response.aiter_raw():
+                    content += chunk
+                    if len(content) > _LONGEST_ERROR:
+                        break
                 result_of(DaemonAnswer(status=response.status_code, reason=response.reason_phrase, content=content))
             async for chunk in response.aiter_raw():
                 yield chunk

@@ -94,6 +94,8 @@ class NodeConnections(Connections):
         answer, _ = exchange(connection, plain_request("GET", GREETING, {}, b""), deadline)
         try:
             greeting = Greeting(**json.loads(answer.content))
+            if not isinstance(greeting.run, str) or type(greeting.now_ms) is not int:
+                raise TypeError("a field has another type")
             ahead_ms = greeting.now_ms - (asked_ms + self._signer.now_ms) // 2
         except (ValueError, TypeError) as error:
             raise BrokenOffError("the greeting is not valid") from error

@@ -43,8 +43,8 @@ class _PeerProtocol(ConsoleProtocol):
 
     @property
     def is_protected(self) -> bool:
-        """Whether a console's request is being answered: event streams last for hours."""
-        return self.is_answered
+        """Whether a console is at the other end: no stranger's connection has it closed."""
+        return self.client is not None and self.client[0].startswith(f"{CONSOLE}:")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Read the peer's certificate."""

@@ -1,10 +1,11 @@
 """Opens the way to live calls: this machine's daemon, or all nodes of a site that has several."""
 
+import logging
 import ssl
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -23,11 +24,17 @@ from recorder.control.peer_tls import SiteTls
 from recorder.control.site_calls import SiteCalls
 from recorder.control.site_events import SiteEvents, StreamTimes
 from recorder.control.site_members import SiteMembers
-from recorder.site_keys.places import revocation_list
+from recorder.site_keys.places import SiteKeysError, revocation_list
+from recorder.site_keys.publishing import stored_list
+from sip.options import Address
 from sip.tls import TlsFilesError
 from storage.database import Database
-from storage.nodes import Nodes
+from storage.nodes import REMOVED, NodeRow, Nodes
 
+_log = logging.getLogger(__name__)
+
+UNKNOWN = "unknown"
+"""State of a node whose row says wrongly that it was removed."""
 ANSWER_S = 1.8
 """How long a daemon may take to answer, seconds: pages promise an answer within 2 s."""
 Events = Callable[[str, StreamTimes], AsyncGenerator[bytes]]
@@ -98,11 +105,34 @@ def site_members(
     tls = _ClientTls(home, files)
 
     def connect(name: str, address: str) -> NodeLink:
-        return NodeLink(name, parse_address(address, 0), tls.context, signer, timeout_s=timeout_s)
+        try:
+            where = parse_address(address, 0)
+        except ValueError:  # every node can write its row; the others must be reached all the same
+            where = Address(host=address, port=0)
+        return NodeLink(name, where, tls.context, signer, timeout_s=timeout_s)
 
     local = None if options.name is None else (options.name, SocketLink(home.socket, signer, timeout_s=timeout_s))
-    directory = NodeDirectory(Nodes(database).all, home.state / "nodes.json")
+    directory = NodeDirectory(partial(_nodes_of_site, home, Nodes(database)), home.state / "nodes.json")
     return SiteMembers(directory, local, connect)
+
+
+def _nodes_of_site(home: Home, nodes: Nodes) -> tuple[list[NodeRow], int]:
+    """Return the nodes in the table, and the database's clock.
+
+    The key list says which nodes were added and removed, since only the key holder can write that. Whoever can write
+    the table, such as a removed node whose database password still works, could have every act wait for machines that
+    do not exist, or could hide nodes from it: a node does not renew a row that says that it was removed.
+    """
+    rows, now_us = nodes.all()
+    try:
+        listed = stored_list(home)
+    except SiteKeysError as error:
+        _log.warning("All nodes in the database are taken for the site's: %s", error)
+        return rows, now_us
+    if listed is None:
+        return rows, now_us
+    active = listed.content.active_nodes
+    return [replace(row, state=UNKNOWN) if row.state == REMOVED else row for row in rows if row.name in active], now_us
 
 
 class _ClientTls:

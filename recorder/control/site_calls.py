@@ -6,10 +6,10 @@ Every method blocks, for about 2 s at most.
 """
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from recorder.control.client import SERVICE, LiveClient, OptOutGrant
+from recorder.control.client import SERVICE, LiveClient, OptOutGrant, rows_of
 from recorder.control.errors import DaemonRefusedError, not_confirmed
 from recorder.control.site_lists import Found, SiteLists
 from recorder.control.site_members import Answers, Member, merged
@@ -35,10 +35,17 @@ class SiteCalls(SiteLists):
             return self._everywhere(
                 there(target), lambda client: client.pause(target, actor=actor, reason=reason), "pause"
             )
-        found = self._call(target.call)
-        extensions = [ExtensionTarget(number) for number in found.row.get("extensions_now") or ()]
-        others = [self._later(there(extension), found.member.name) for extension in extensions]
-        answer = found.member.ask(lambda client: client.pause(target, actor=actor, reason=reason))
+        found, *more = self._at(target.call)
+        extensions = {number for one in (found, *more) for number in _extensions_of(one.row)}
+        others = [self._later(there(ExtensionTarget(number)), found.member.name) for number in sorted(extensions)]
+
+        def here(client: LiveClient) -> Json:
+            return client.pause(target, actor=actor, reason=reason)
+
+        too = [one.member.submit(here) for one in more]  # one of them lies, so it is done only if all say so
+        answer = found.member.ask(here)
+        for one in too:
+            one.result()
         return _with_others(answer, found.member.name, [other() for other in others])
 
     def resume(self, target: Target, *, actor: Actor, reason: str = "") -> Json:
@@ -85,7 +92,7 @@ class SiteCalls(SiteLists):
         at = [
             node
             for node, calls in self._listed(answers).items()
-            if any(target.number in (call.get("extensions_now") or ()) for call in calls)
+            if any(target.number in _extensions_of(call) for call in calls)
         ]
         if len(at) > 1:
             detail = (
@@ -96,7 +103,7 @@ class SiteCalls(SiteLists):
         if not at and answers.silent:
             raise _unanswered("opt-out", answers, f"No other node has a call of extension {target.number}.")
         member = self._members.get(at[0]) if at else None
-        return (member or self._members.all()[0]).ask(do)
+        return (member or self._members.first()).ask(do)
 
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> Json:
         """Raise an opt-out request."""
@@ -120,7 +127,8 @@ class SiteCalls(SiteLists):
 
     def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> Json:
         """Sign a person on at an extension, at every node; a code that must be keyed is the same at every node."""
-        first, *others = self._members.all()
+        first = self._members.first()
+        others = [one for one in self._members.all() if one.name != first.name]
         answer = first.ask(lambda client: client.sign_on(extension, person=person, is_anothers=is_anothers))
         if not others:
             return answer
@@ -146,26 +154,30 @@ class SiteCalls(SiteLists):
 
     def _call(self, call: str) -> Found:
         """Return the node that has a call; asks all nodes if it is not known."""
+        return _only(self._at(call))
+
+    def _at(self, call: str) -> list[Found]:
+        """Return the nodes that list a call, at least one."""
         return self._find(self._rows, "call", call) or self._call_anew(call)
 
-    def _call_anew(self, call: str) -> Found:
+    def _call_anew(self, call: str) -> list[Found]:
         answers = self._members.each(lambda client: client.calls(actor=SERVICE))
         self._remembered(self._rows, answers)
         found = self._find(self._rows, "call", call)
-        if found is None and answers.silent:
+        if not found and answers.silent:
             raise _unanswered("act", answers, f"No other node has a call {call}: it may be there, or have ended.")
         # A daemon says, and notes, that there is no such call.
-        return found or Found(self._members.all()[0], {})
+        return found or [Found(self._members.first(), {})]
 
     def _request(self, request: str, person: Person) -> Member:
         found = self._find(self._requests, "id", request)
-        if found is None:
+        if not found:
             answers = self._members.each(lambda client: client.opt_outs(actor=person.actor))
             self._remembered(self._requests, answers)
             found = self._find(self._requests, "id", request)
-            if found is None and answers.silent:
+            if not found and answers.silent:
                 raise _unanswered("decision", answers, "No other node has this request.")
-        return self._members.all()[0] if found is None else found.member
+        return _only(found).member if found else self._members.first()
 
     # --- several nodes
 
@@ -186,28 +198,42 @@ class SiteCalls(SiteLists):
     def _everywhere(self, act: Callable[[LiveClient], Json], alone: Callable[[LiveClient], Json], what: str) -> Json:
         """Do an act on an extension at every node; ``alone`` asks one node, which refuses if nobody has such a call."""
         answers = self._members.each(act)
-        calls = merged({node: answer.get("calls", ()) for node, answer in answers.given.items()})
+        calls = merged({node: rows_of(answer, "calls") for node, answer in answers.given.items()})
         if answers.silent:
             raise _unanswered(what, answers, _done(f"{len(calls)} calls are done", answers))
         if calls:
             return {"calls": calls}
         for error in answers.refused.values():
             raise error
-        return self._members.all()[0].ask(alone)
+        return self._members.first().ask(alone)
 
 
 def _with_others(answer: Json, node: str, others: Collection[Answers[Json]]) -> Json:
     """Return the answer of an act on a call with those of the other nodes' calls at its extensions."""
-    also = [{**one, "node": node} for one in answer.get("also", ())]
+    also = merged({node: rows_of(answer, "also")})
     silent: set[str] = set()
     for one in others:
-        also += merged({name: given.get("calls", ()) for name, given in one.given.items()})
+        also += merged({name: rows_of(given, "calls") for name, given in one.given.items()})
         silent |= one.silent.keys()
     return {
         **answer,
         **({"also": also} if also else {}),
         **({"not_confirmed": sorted(silent)} if silent else {}),
     }
+
+
+def _only(found: Sequence[Found]) -> Found:
+    """Return the only node that lists a call or a request."""
+    if len(found) > 1:
+        nodes = _and([one.member.name for one in found])
+        detail = f"{nodes} both say that they have this, which cannot be: nothing was done. Look at both nodes."
+        raise DaemonRefusedError(409, {"title": "Conflict", "detail": detail})
+    return found[0]
+
+
+def _extensions_of(row: Mapping[str, Any]) -> list[str]:
+    found = row.get("extensions_now")
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
 def _done(words: str, answers: Answers[Any]) -> str:

@@ -22,6 +22,8 @@ AGAIN_S = 1.0
 LOOK_S = 2.0
 """How often the list of nodes is looked at, seconds."""
 _QUEUE = 256
+_LONGEST = 1 << 20
+"""Longest event of a node, bytes; one that sends more without an end is taken for broken."""
 _BEAT = b": still here\n\n"
 _NONE = "No node of this site is known: see `recorder node list`."
 
@@ -120,6 +122,8 @@ class SiteEvents:
                     async for chunk in source:
                         await self._note(node, is_up=True)
                         *whole, rest = (rest + chunk).split(b"\n\n")
+                        if len(rest) > _LONGEST:
+                            break
                         for message in whole:
                             if b"data:" in message:
                                 is_one = len(self._following) == 1
@@ -151,7 +155,8 @@ def _of_node(message: bytes, node: str) -> bytes:
             try:
                 event = json.loads(line.removeprefix(b"data:"))
             except ValueError:
-                event = {}
+                event = None
+            event = event if isinstance(event, dict) else {}
             lines.append(b"data: " + json.dumps({**event, "node": node}).encode())
         else:
             lines.append(line)

@@ -93,11 +93,13 @@ class SiteLists:
     def health(self) -> Json:
         """Return the health of the first node that answers, with alarms of all; every node's is under ``nodes``."""
         answers = self._members.each(lambda client: client.health())
-        found = self._listed(answers)
+        found = {node: one for node, one in self._listed(answers).items() if _is_health(one)}
+        if not found:
+            raise answers.any_error()
         first = next(iter(found.values()))
         nodes: Json = dict(found)
         silent = self._members.silent()
-        away = [*answers.silent, *answers.gone]
+        away = [*answers.silent, *answers.gone, *(answers.given.keys() - found.keys())]
         for node in away:
             since = silent.get(node)
             nodes[node] = {
@@ -115,7 +117,8 @@ class SiteLists:
 
     def drain_state(self) -> Json:
         """Return whether nodes refuse new calls; ``nodes`` has those that do."""
-        found = self._listed(self._members.each(lambda client: client.drain_state(), hopeful=False))
+        answers = self._members.each(lambda client: client.drain_state(), hopeful=False)
+        found = {node: state for node, state in self._listed(answers).items() if _is_drain_state(state)}
         draining = [{"node": node, **state} for node, state in found.items() if state["state"] != "running"]
         return {
             "state": draining[0]["state"] if draining else "running",
@@ -144,22 +147,32 @@ class SiteLists:
             raise answers.any_error()
         return answers.given
 
-    def _find(self, known: Mapping[str, Collection[Mapping[str, Any]]], key: str, value: str) -> Found | None:
+    def _find(self, known: Mapping[str, Collection[Mapping[str, Any]]], key: str, value: str) -> list[Found]:
+        """Return the nodes that list a row: one, or none; more if a node lists what another has."""
         with self._lock:
-            node, row = next(
-                ((node, row) for node, rows in known.items() for row in rows if row.get(key) == value), ("", {})
-            )
-        member = self._members.get(node) if node else None
-        return None if member is None else Found(member, row)
+            rows_of = {node: [row for row in rows if row.get(key) == value] for node, rows in known.items()}
+        found = [(self._members.get(node), rows[0]) for node, rows in rows_of.items() if rows]
+        return [Found(member, row) for member, row in found if member is not None]
+
+
+def _is_health(answer: Json) -> bool:
+    alarms = answer.get("alarms")
+    return isinstance(alarms, dict) and all(isinstance(count, int) for count in alarms.values()) and "status" in answer
+
+
+def _is_drain_state(answer: Json) -> bool:
+    return "state" in answer and all(isinstance(answer.get(key), int) for key in ("calls", "refused"))
 
 
 def _one_agent(agents: Mapping[str, Json]) -> Json:
     """Return an extension as one row: the sign-on that lasts longest, and the nodes that do not have it."""
-    signed_on = [agent for agent in agents.values() if agent["is_signed_on"]]
+    signed_on = [agent for agent in agents.values() if agent.get("is_signed_on")]
     if not signed_on:
         return next(iter(agents.values()))
     newest = max(signed_on, key=lambda agent: str(agent.get("until") or ""))
     without = [
-        node for node, agent in agents.items() if not agent["is_signed_on"] or agent["operator"] != newest["operator"]
+        node
+        for node, agent in agents.items()
+        if not agent.get("is_signed_on") or agent.get("operator") != newest.get("operator")
     ]
     return {**newest, "not_at": without} if without else newest

@@ -1,5 +1,6 @@
 """The daemons of a site: asks several at a time, and remembers which of them do not answer."""
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,6 +14,8 @@ from recorder.control.links import SocketLink
 from recorder.control.node_directory import NodeDirectory
 from recorder.control.node_link import NodeLink
 from storage.nodes import NodeRow
+
+_log = logging.getLogger(__name__)
 
 Link = NodeLink | SocketLink
 AT_ONCE = 16
@@ -46,9 +49,7 @@ class Answers(Generic[T]):
     def any_error(self) -> Exception:
         """Return an error of the nodes, of which none gave an answer."""
         errors = [*self.refused.values(), *self.silent.values(), *self.gone.values()]
-        return (
-            errors[0] if errors else DaemonUnavailableError("No node of this site is known: see `recorder node list`.")
-        )
+        return errors[0] if errors else DaemonUnavailableError(_NOBODY)
 
 
 class Member:
@@ -87,6 +88,11 @@ class Member:
         except DaemonRefusedError:
             self._note(is_answering=True)
             raise
+        except Exception as error:  # what one node says, or its address, must not end an act at the others
+            if self.silent_since is None:
+                _log.exception("Node %s: its answer makes no sense, or its address is none", self.name)
+            self._note(is_answering=False)
+            raise DaemonUnavailableError(f"Node {self.name} answered without sense: see its log.") from error
         self._note(is_answering=True)
         return answer
 
@@ -146,6 +152,13 @@ class SiteMembers:
         if local is None or (remote and self.directory.is_stopped(local.name)):
             return remote
         return [local, *remote]
+
+    def first(self) -> Member:
+        """Return this machine's node, or another; raises DaemonUnavailableError if none is known."""
+        members = self.all()
+        if not members:
+            raise DaemonUnavailableError(_NOBODY)
+        return members[0]
 
     def get(self, name: str) -> Member | None:
         """Return the node of a name, or None."""

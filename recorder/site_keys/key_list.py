@@ -183,7 +183,7 @@ def check_chain(signers: Sequence[Signer], trusted: bytes) -> None:
 
 
 def check_list(found: SignedList, trusted: bytes) -> None:
-    """Check that a list is signed by the newest key of a chain from a trusted key, and its certificates by each other.
+    """Check that a list is signed by a trusted key or a later one of its chain, and its certificates by each other.
 
     Raises:
         RefusedListError: It is not.
@@ -191,6 +191,9 @@ def check_list(found: SignedList, trusted: bytes) -> None:
     check_chain(found.content.signers, trusted)
     if found.signed_by is None:
         raise RefusedListError("its signature is wrong: the key holder did not publish it like this")
+    known = [one.public for one in found.content.signers]
+    if known.index(found.signed_by) < known.index(trusted):
+        raise RefusedListError("it is signed by a key that was exchanged, and counts no more")
     revoked_serials(found.content)
 
 

@@ -13,7 +13,7 @@ from recorder.site_keys.signed_json import fingerprint, is_signed, pack, unpack
 from storage import crypto
 from storage.durable import save_atomically
 from storage.keys import NodeKeys
-from storage.rows import time_to_json
+from storage.rows import time_from_json, time_to_json
 
 KIND = "node request"
 _COMMAND = "recorder node request"
@@ -87,9 +87,11 @@ def read_request(content: bytes) -> NodeRequest:
         public = bytes.fromhex(document["sign_public"])
         csr = x509.load_pem_x509_csr(document["csr"].encode())
         name, address = str(document["name"]), document["address"]
-        made_at = str(document["made_at"])
+        made_at = time_to_json(time_from_json(document["made_at"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SiteKeysError(f"the request lacks a field; make it again with `{_COMMAND}`") from error
+    if made_at is None:
+        raise SiteKeysError(f"the request does not say when it was made; make it again with `{_COMMAND}`")
     check_name(name)
     _check_address(address)
     if not is_signed(KIND, text, signature, public):

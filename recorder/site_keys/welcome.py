@@ -9,6 +9,7 @@ from recorder.access.signing import signing_pair
 from recorder.common.home import Home
 from recorder.site_keys.authority import NODE, is_issued_by, load_node_key, owner_of, pem
 from recorder.site_keys.key_list import SignedList, check_list, parse_list
+from recorder.site_keys.node_request import read_request
 from recorder.site_keys.places import SiteKeysError, node_key, node_request
 from recorder.site_keys.signed_json import fingerprint, is_signed, pack, unpack
 
@@ -81,6 +82,8 @@ def _check_is_ours(home: Home, name: str, certificate: x509.Certificate, found: 
             "the welcome answers another request than the last one of this machine: run `recorder node add` with the "
             f"file of the last one, a copy of which is {node_request(home)}"
         )
+    if read_request(own).name != name:
+        raise SiteKeysError("the welcome is for a node of another name than this machine asked for: add it again")
     authority = x509.load_pem_x509_certificate(found.content.authority.encode())
     if not is_issued_by(certificate, authority) or owner_of(certificate) != (NODE, name):
         raise SiteKeysError("the certificate in the welcome is not of its authority, or of another node: add it again")

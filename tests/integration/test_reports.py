@@ -210,12 +210,12 @@ def bypassed(home: RecorderHome, name: str, *words: str) -> Any:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
-    """A folder of Kamailio's list, with lines of two processes, one of them torn."""
+    """A folder of Kamailio's list, with lines of two processes, one of them torn, one with a strange Call-ID."""
     folder = tmp_path / "bypassed"
     folder.mkdir()
     now = int(datetime.now(UTC).timestamp())
     (folder / "bypassed_0.log").write_text(f"INVITE|tag||one@pbx|200|not recorded|{now - 60}|in|2001|192.0.2.30\nINVI")
-    (folder / "bypassed_3.log").write_text(f"INVITE|tag||two@pbx|503|refused|{now}|out|2002|192.0.2.30\n")
+    (folder / "bypassed_3.log").write_text(f"INVITE|tag||two\u2028\x0b\r@pbx|503|refused|{now}|out|2002|192.0.2.30\n")
     return folder
 
 

@@ -15,6 +15,7 @@ from recorder.common.serial_executor import SerialExecutor
 from recorder.service.site_sync import SignOnSync, SiteSync
 from storage.database import Database
 from storage.shared_sign_ons import SharedPins, SharedSignOns
+from storage.tables import sign_ons
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 LASTS = timedelta(hours=12)
@@ -127,6 +128,30 @@ def test_nothing_is_written_where_nothing_is_new(nodes: list[Node], database: Da
         node.sync.look()
     assert changed() == before
     assert [(node.folder / "agents.json").stat().st_mtime_ns for node in nodes] == files
+
+
+@pytest.mark.parametrize("lie", [{"at_us": 2**62}, {"changed_us": 2**62}, {"at_us": 2**62, "changed_us": 2**62}])
+def test_a_sign_on_of_the_future_neither_stays_nor_hides_others(
+    nodes: list[Node], database: Database, lie: dict[str, int]
+) -> None:
+    """Every node's role can write the table; and a clock may be years ahead."""
+    north, south = nodes
+    for node in nodes:
+        node.now = datetime.now(UTC)
+    north.sign_ons.sign_on("2001", "bob", is_proven=True)
+    north.sync.look()
+    with database.begin() as connection:
+        connection.execute(sa.update(sign_ons).values(operator="eve", **lie))
+    north.sync.look()
+    south.sync.look()
+    for node in nodes:
+        node.now = datetime.now(UTC) + timedelta(seconds=1)
+    south.sign_ons.sign_on("2001", "carol", is_proven=True)
+    south.sign_ons.sign_on("2002", "dave", is_proven=True)
+    south.sync.look()
+    north.sync.look()
+    for node in nodes:
+        assert (node.who("2001"), node.who("2002")) == (("carol", True), ("dave", True))
 
 
 def test_old_sign_ons_do_not_stay_in_the_database(nodes: list[Node], database: Database) -> None:

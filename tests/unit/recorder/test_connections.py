@@ -2,13 +2,24 @@
 
 import contextlib
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from recorder.control.connections import BrokenOffError, DaemonAnswer, DaemonConnections, NobodyThereError
+from recorder.access.signing import Signer
+from recorder.control.connections import (
+    LONGEST_ANSWER,
+    BrokenOffError,
+    DaemonAnswer,
+    DaemonConnections,
+    NobodyThereError,
+)
+from recorder.control.node_connections import NodeConnections
+from sip.options import Address
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -82,7 +93,15 @@ def test_a_connection_is_not_kept_where_the_daemon_will_close_it(path: Path) -> 
 
 @pytest.mark.parametrize(
     "answer",
-    [WHOLE[:-1], b"", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 x\r\nContent-Length: 0\r\n\r\n"],
+    [
+        WHOLE[:-1],
+        b"",
+        b"SSH-2.0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 x\r\nContent-Length: 0\r\n\r\n",
+        WHOLE.replace(b"Length: 2", b"Length: -1"),
+        WHOLE.replace(b"Length: 2", b"Length: %d" % (LONGEST_ANSWER + 1)),
+    ],
 )
 def test_what_is_no_whole_answer_is_said_to_be_none(path: Path, answer: bytes) -> None:
     with (
@@ -113,3 +132,14 @@ def test_a_header_cannot_bring_another_one(path: Path) -> None:
         pytest.raises(ValueError, match="line break"),
     ):
         connections.ask("GET", "/a", {"X-Who": "ann\r\nX-Other: 1"})
+
+
+@pytest.mark.parametrize("fields", ['"run": 5, "now_ms": 1', '"run": "a", "now_ms": "1"'])
+def test_a_greeting_of_another_form_is_no_greeting(tmp_path: Path, fields: str) -> None:
+    greeting, (near, far) = f'{{"node": "n", {fields}}}', socket.socketpair()
+    with near, far:
+        far.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(greeting)}\r\n\r\n{greeting}".encode())
+        where = Address(host="192.0.2.1", port=1)
+        made = NodeConnections("n", where, ssl.create_default_context, Signer(tmp_path), timeout_s=5)
+        with pytest.raises(BrokenOffError, match="the greeting is not valid"):
+            made._greet(near, time.monotonic() + 5)

@@ -87,6 +87,18 @@ def test_a_chain_of_signing_keys_leads_from_any_known_one(content: KeyList) -> N
         check_list(old, SECOND[0])
 
 
+def test_a_key_that_was_exchanged_signs_no_list(content: KeyList) -> None:
+    """It may have been stolen, and nodes would trust it again, for acts too."""
+    found = received(replace(content, number=6, signers=chain(FIRST, SECOND)), FIRST[1])
+    check_list(found, FIRST[0])
+    with pytest.raises(RefusedListError, match="a key that was exchanged"):
+        check_list(found, SECOND[0])
+    longer = received(replace(content, number=6, signers=chain(FIRST, SECOND, THIRD)), SECOND[1])
+    check_list(longer, SECOND[0])
+    with pytest.raises(RefusedListError, match="a key that was exchanged"):
+        check_list(longer, THIRD[0])
+
+
 def test_a_key_that_the_one_before_did_not_sign_is_refused(content: KeyList) -> None:
     for signature in ("", "00" * 64, "no hex", link(STRANGER[0], SECOND[0], SECOND[1]).signature):
         signers = (*chain(FIRST, SECOND), Signer(public=STRANGER[0], signature=signature))

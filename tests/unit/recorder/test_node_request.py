@@ -13,11 +13,13 @@ from recorder.backups.rules import BackupClass
 from recorder.backups.sources import Sources
 from recorder.common.home import Home
 from recorder.config.settings import Config
+from recorder.site_keys.authority import ensure_authority
 from recorder.site_keys.joining import check_can_join, join
 from recorder.site_keys.node_request import make_request, read_request
 from recorder.site_keys.places import SiteKeysError, node_certificate, node_key, node_request
+from recorder.site_keys.publishing import prepare
 from recorder.site_keys.signed_json import compact, fingerprint, is_same_fingerprint, sign, unpack
-from recorder.site_keys.welcome import read_welcome
+from recorder.site_keys.welcome import make_welcome, read_welcome
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.epochs import names_in, read_public
@@ -185,6 +187,37 @@ def test_a_name_belongs_to_one_key(tmp_path: Path) -> None:
     request, _ = make_request(Home(tmp_path / "one" / "north"), "south", None, NOW)
     with pytest.raises(SiteKeysError, match="this machine is node north already"):
         holder.welcome(request)
+
+
+@pytest.mark.parametrize(
+    "made_at", ["2026-11-29\n12:00:00+00:00\nfingerprint of the request: 1234", "x\ny", None, 5, ""]
+)
+def test_a_request_prints_no_second_fingerprint(tmp_path: Path, made_at: object) -> None:
+    """People compare what is printed; whoever exchanged the file signs it with keys of their own."""
+    home = Home(tmp_path / "north")
+    content, _ = make_request(home, "north", None, NOW)
+    forged = signed_anew(
+        "node request", content, NodeKeys.load(home.root).sign_secret, lambda it: it.update(made_at=made_at)
+    )
+    with pytest.raises(SiteKeysError, match="make it again"):
+        read_request(forged)
+    separated = signed_anew(
+        "node request", content, NodeKeys.load(home.root).sign_secret,
+        lambda it: it.update(made_at="2026-11-29\n12:00:00+00:00"),
+    )  # fmt: skip
+    assert "\n" not in read_request(separated).made_at
+
+
+def test_a_welcome_names_the_node_as_it_asked(tmp_path: Path) -> None:
+    """The name is printed before people compare fingerprints."""
+    node, holder = Home(tmp_path / "north"), KeyHolderHome(tmp_path)
+    request, made = make_request(node, "north", None, NOW)
+    authority = ensure_authority(holder.home, "Town", NOW)
+    for name in ("south", "north\nfingerprint: 1"):
+        certificate = authority.sign_node(made.csr, name, None, NOW)
+        welcome, _ = make_welcome(holder.home, certificate, request, prepare(holder.home))
+        with pytest.raises(SiteKeysError, match="another name than this machine asked for"):
+            read_welcome(node, welcome)
 
 
 def test_a_backup_has_what_a_key_holder_and_a_node_cannot_make_again(tmp_path: Path) -> None:

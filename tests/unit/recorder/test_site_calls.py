@@ -1,7 +1,7 @@
 """Live calls of several nodes: what is merged, where an act goes, and what is said when a node does not answer."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -321,3 +321,92 @@ def test_a_certificate_names_role_and_name(certificate: tuple[str, str, str], pe
     found = {"subject": (*subject, (("commonName", name),)), "subjectAltName": (("DNS", alternative),)}
     assert peer_of(found) == peer
     assert peer_of(None) is None
+
+
+def test_without_a_node_every_act_says_so(tmp_path: Path) -> None:
+    directory = NodeDirectory(lambda: ([], 100), tmp_path / "nodes.json")
+    live = SiteCalls(SiteMembers(directory, None, lambda _name, _address: FakeNode()))  # type: ignore[arg-type,return-value]
+    acts: list[Callable[[], object]] = [
+        live.calls,
+        lambda: live.pause(CallTarget("c1"), actor=DORA),
+        lambda: live.pause(ExtensionTarget("2001"), actor=DORA),
+        lambda: live.resume(CallTarget("c1"), actor=DORA),
+        lambda: live.opt_out(ExtensionTarget("2001"), person=DORA, grant=GRANT),
+        lambda: live.decline_opt_out("1", person=DORA, reason=""),
+        lambda: live.sign_on("2001", person=DORA, is_anothers=True),
+        lambda: live.sign_off("2001", person=DORA),
+    ]
+    for act in acts:
+        with pytest.raises(DaemonUnavailableError, match="recorder node list"):
+            act()
+
+
+# Nodes that lie
+
+
+class LyingNode(FakeNode):
+    """Answers every question with one document."""
+
+    def __init__(self, document: Any) -> None:
+        super().__init__()
+        self.document = document
+
+    def _answer(self, target: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        return 200, self.document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"calls": 5, "opt_outs": 5, "agents": 5, "takeovers": 5, "alarms": 5, "status": 5, "state": 5, "also": 5},
+        {"calls": [5, {"extensions_now": 5}], "opt_outs": [5, {}], "agents": [5, {}], "takeovers": [5, {}]},
+        {"alarms": {"x": "y"}, "status": "ok", "agents": [{"extension": []}], "takeovers": [{"extension": {}}]},
+        {"agents": [{"extension": "2001"}], "calls": [{"call": [], "extensions_now": [[]]}]},
+    ],
+)
+def test_an_answer_without_sense_hides_only_the_node_that_gave_it(
+    site: Site, document: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    health = {"status": "ok", "alarms": {}}
+    monkeypatch.setattr(site.north, "_answer", lambda target, body: (200, health))
+    site.south = LyingNode(document)
+    assert site.live.health()["status"] == "alarm"
+    monkeypatch.undo()
+    live = site.live
+    assert [one["call"] for one in live.calls() if one["node"] == NORTH] == ["c1"]
+    assert [one["id"] for one in live.opt_outs() if one["node"] == NORTH] == ["0-c1"]
+    assert ([one["extension"] for one in live.agents()], len(live.takeovers())) == (["2001"], 1)
+    for target in (CallTarget("c1"), ExtensionTarget("2001")):
+        live.pause(target, actor=DORA)
+    assert paths(site.north)[-2:] == ["/api/calls/c1/pause", "/api/extensions/2001/pause"]
+
+
+def test_a_fault_in_asking_one_node_is_that_nodes_silence(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a host name in its row that no resolver takes."""
+
+    def ask(*_: object) -> DaemonAnswer:
+        raise UnicodeError("label empty or too long")
+
+    monkeypatch.setattr(site.south, "ask", ask)
+    assert [one["call"] for one in site.live.calls()] == ["c1"]
+    with pytest.raises(DaemonRefusedError, match="south has not confirmed the pause") as found:
+        site.live.pause(ExtensionTarget("2001"), actor=DORA)
+    assert found.value.status == 504
+    assert paths(site.north) == ["/api/extensions/2001/pause"]
+
+
+def test_a_call_that_two_nodes_list_is_paused_at_both_and_nothing_else_is_done_to_it(site: Site) -> None:
+    """A node that lists another's call would have its acts, and answer that they are done."""
+    site.north.calls["c2"] = "1000"
+    site.live.calls()
+    answer = site.live.pause(CallTarget("c2"), actor=DORA)
+    assert answer["call"] == "c2"
+    assert "/api/calls/c2/pause" in paths(site.north)
+    assert {"/api/calls/c2/pause", "/api/extensions/1000/pause"} <= set(paths(site.south))
+    with pytest.raises(DaemonRefusedError, match="north and south both say that they have this") as found:
+        site.live.resume(CallTarget("c2"), actor=DORA)
+    assert found.value.status == 409
+    site.south.refusals["pause"] = 404, "no call c2"
+    with pytest.raises(DaemonRefusedError, match="no call c2"):
+        site.live.pause(CallTarget("c2"), actor=DORA)

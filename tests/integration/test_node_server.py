@@ -1,0 +1,75 @@
+"""The control API of a node in a network with strangers."""
+
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from recorder.config.node_options import PeerFiles
+from recorder.control import node_server
+from recorder.control.connections import exchange, plain_request
+from recorder.control.node_server import NodeServer
+from recorder.control.peer_tls import SiteTls
+from recorder.rules.limits import ConnectionLimits
+from sip.options import Address
+from tests.helpers.certificates import Authority
+from tests.helpers.recorder_home import eventually
+
+ASKED = plain_request("GET", "/api/node", {}, b"")
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def port(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a node that takes six connections."""
+    limits = ConnectionLimits(most=6, most_per_address=None, header_s=60.0, body_s=60.0)
+    monkeypatch.setattr(node_server, "LIMITS", limits)
+    certificate, key = authority.issue("north", dns=("north",), unit="node")
+    tls = SiteTls(PeerFiles(certificate=str(certificate), key=str(key), ca=str(authority.ca)))
+    app = FastAPI()
+    app.get("/api/node")(lambda: {})
+    server = NodeServer(app, Address(host="127.0.0.1", port=0), tls, set_alarm=lambda _name, _is_on: None)
+    server.start()
+    eventually(lambda: server.bound_port, "it listens")
+    yield server.bound_port
+    server.close()
+
+
+def connected(authority: Authority, port: int, role: str, name: str) -> ssl.SSLSocket:
+    certificate, key = authority.issue(f"{role}-{name}", dns=(name,), common_name=name, unit=role)
+    context = ssl.create_default_context(cafile=str(authority.ca))
+    context.check_hostname = False
+    context.load_cert_chain(certificate, key)
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 5))
+
+
+def status(connection: ssl.SSLSocket) -> int:
+    return exchange(connection, ASKED, time.monotonic() + 5)[0].status
+
+
+@pytest.mark.parametrize("is_a_node", [False, True])
+def test_strangers_and_nodes_do_not_close_a_consoles_idle_connection(
+    authority: Authority, port: int, *, is_a_node: bool
+) -> None:
+    with contextlib.ExitStack() as stack:
+        console = stack.enter_context(connected(authority, port, "console", "hq"))
+        assert status(console) == 200
+        for number in range(12):
+            if is_a_node:
+                node = stack.enter_context(connected(authority, port, "node", f"n{number}"))
+                assert status(node) == 403
+            else:
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+        time.sleep(0.1)
+        assert status(console) == 200, "the connection was kept"
+        with connected(authority, port, "console", "hq2") as other:
+            assert status(other) == 200, "there is room for another"
