@@ -401,6 +401,27 @@ def test_a_machine_drops_its_file_of_a_recording_that_another_one_rewrote(site: 
     assert (path.exists(), site.vault.sealed.find(recording)) == (False, None)
 
 
+def test_a_file_that_is_fetched_stays_on_the_list_of_the_machine_that_has_it_too(site: ObjectSite) -> None:
+    """The machine that recorded must drop its file when another one rewrites the recording: it has what was erased."""
+    (recording,) = site.stored()
+    site.index.save(replace(site.row(recording), node="west"))
+    with site.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE objects SET node = 'key of west'")
+    site.vault.sealed.destroy(recording)
+    site.file_of(recording).unlink()
+    site.name = "east"
+    site.work = site.open_work()
+    assert site.erase(recording).state is ErasureState.DONE
+    assert {one.state: one.node for one in site.objects.of(recording)} == {
+        ObjectState.REMOVING: "key of west",
+        ObjectState.WAITING: site.node.fingerprint,
+    }
+    assert site.round(2 * MINUTE).uploaded == 1
+    assert (site.is_here(recording), site.vault.sealed.find(recording)) == (False, None)
+    (left,) = site.objects.in_state(ObjectState.REMOVING)
+    assert left.problem.startswith("the machine that made the recording is away and has its former file still")
+
+
 def test_a_machine_that_is_away_keeps_a_rewritten_recording_from_being_gone(site: ObjectSite) -> None:
     (recording,) = site.stored()
     with site.database.begin() as connection:
