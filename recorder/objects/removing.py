@@ -156,13 +156,19 @@ class Remover:
 
     def _release(self, one: StoredObject) -> bool:
         row = self._row(one.recording)
-        if row is None or row.path is None or row.sha256 != one.sha256:
+        if row is None or row.path is None or row.sha256 != one.sha256 or not self._is_stored(one):
             return False
         remove(self.vault.locate(row.path))
         if not self._is_own(row):
             self.vault.sealed.destroy(row.id)
         self.objects.released(one.sha256, self.now())
         return True
+
+    def _is_stored(self, one: StoredObject) -> bool:
+        """Tell whether an object still counts as stored: `recorder objects check` may have found it missing since."""
+        return any(
+            other.sha256 == one.sha256 and other.state is ObjectState.STORED for other in self.objects.of(one.recording)
+        )
 
     def _row(self, recording: RecordingId) -> RecordingRow | None:
         try:

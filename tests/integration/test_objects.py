@@ -5,10 +5,12 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from recorder.config.settings import Archive
+from recorder.objects import removing
 from recorder.objects.checking import CheckedObjects, ObjectChecker
 from recorder.objects.names import container_key, folder_of
 from recorder.objects.parts import PartKeeper, PartRestorer
@@ -19,10 +21,12 @@ from recorder.recordings.fsck import Checker
 from recorder.recordings.inspection import Inspector
 from recorder.retention.housekeeping import KeyHolder
 from storage.errors import DamagedError, StorageError
-from storage.object_queries import ObjectState
+from storage.keys import SealedKeys
+from storage.object_queries import ObjectState, StoredObject
 from storage.objects import Objects
 from storage.recording import OpenRecording
 from storage.recovery import recover
+from storage.reseal import reseal
 from storage.retention_types import ErasureState
 from storage.rows import row_from_json
 from storage.types import RecordingHead, RecordingId
@@ -254,6 +258,94 @@ def test_a_recording_that_is_deleted_while_it_is_uploaded_does_not_stay(site: Ob
     site.faulty.changed = delete_first
     assert site.round().gone.recordings == [recording]
     assert site.names() == set()
+
+
+def deleted_by_another(site: ObjectSite, recording: RecordingId) -> None:
+    """Delete a recording while this machine is stopped: another one removes the object, and then its row."""
+    (one,) = site.objects.of(recording)
+    site.delete(recording)
+    site.objects.gone(one.sha256)
+
+
+def test_what_is_written_after_another_machine_removed_the_object_does_not_stay(site: ObjectSite) -> None:
+    recording = site.record(NOW - DAY)
+    site.work.find_new()
+
+    def stop(_key: str, content: bytes) -> bytes:
+        site.faulty.changed = lambda _key, content: content
+        deleted_by_another(site, recording)
+        return content
+
+    site.faulty.changed = stop
+    done = site.round()
+    assert (done.gone.recordings, site.names()) == ([recording], set()), "its key was gone, so its upload failed"
+
+
+def test_a_key_that_is_written_after_another_machine_removed_the_object_does_not_stay(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recording,) = site.stored()
+    site.objects.key_changed([recording])
+    read = SealedKeys.read
+
+    def stop(self: SealedKeys, one: RecordingId) -> tuple[str, bytes] | None:
+        found = read(self, one)
+        deleted_by_another(site, one)
+        return found
+
+    monkeypatch.setattr(SealedKeys, "read", stop)
+    assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_a_key_that_is_sealed_anew_while_the_former_one_is_stored_is_stored_too(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.record(NOW - DAY)
+    site.epochs.ensure_epochs(NOW + 60 * DAY, months_ahead=0)
+    read = SealedKeys.read
+
+    def slow(self: SealedKeys, one: RecordingId) -> tuple[str, bytes] | None:
+        found = read(self, one)
+        monkeypatch.setattr(SealedKeys, "read", read)
+        reseal(site.vault, site.epochs, one, site.epochs.public_of("2027-01"))
+        site.objects.key_changed([one])
+        return found
+
+    monkeypatch.setattr(SealedKeys, "read", slow)
+    assert site.round().uploaded == 1
+    assert {name.split("/")[-2] for name in site.names() if name.endswith(".key")} == {"2027-01"}
+    assert site.objects.sealed_to("2026-11") == set(), "its private key could never be destroyed"
+    assert site.round(8 * DAY).released == 1
+
+
+def test_a_recording_that_is_deleted_while_it_is_noted_is_waited_for_no_longer(site: ObjectSite) -> None:
+    recording = site.record(NOW - DAY)
+    row = site.row(recording)
+    site.delete(recording)
+    site.objects.add([row], site.node.fingerprint, site.now)
+    site.round()
+    assert (site.objects.of(recording), site.names()) == ([], set())
+
+
+def test_a_file_stays_whose_object_is_found_missing_meanwhile(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recording,) = site.stored()
+    to_release = Objects.to_release
+
+    def found_missing(self: Objects, *words: Any, **how: Any) -> list[StoredObject]:
+        found = to_release(self, *words, **how)
+        site.faulty.store.remove_all(folder_of(found[0].sha256))
+        assert check(site).problems
+        return found
+
+    monkeypatch.setattr(Objects, "to_release", found_missing)
+    monkeypatch.setattr(removing, "must_read_again", lambda _at, _now: False)
+    assert site.round(8 * DAY).released == 0
+    monkeypatch.undo()
+    assert site.is_here(recording)
+    assert site.round().uploaded == 1
 
 
 def test_erasing_from_a_recording_removes_its_old_object_and_stores_the_new_one(site: ObjectSite) -> None:
