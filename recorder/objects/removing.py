@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recorder.common.file_lock import locked
 from recorder.objects.digests import digest_of_file, digest_of_object
+from recorder.objects.marking import check_still_there
 from recorder.objects.names import container_key, folder_of
 from recorder.objects.rules import OWN_FOR, must_read_again
 from recorder.objects.store import Left, RecordingStore
@@ -80,6 +81,8 @@ class Remover:
             if one.problem == AT_ANOTHER and one.node != self.node and self._row(one.recording) is not None:
                 continue
             found = self.store.remove_all(folder_of(one.sha256))
+            if found.versions == 0:
+                check_still_there(self.store)
             if found.left:
                 done.versions += found.versions
                 done.left[one.recording] = found.left

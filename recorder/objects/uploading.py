@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from recorder.objects.digests import digest_of_file, digest_of_object
+from recorder.objects.marking import check_still_there
 from recorder.objects.names import container_key, folder_of, key_folder, key_key, keys_folder
 from recorder.objects.store import RecordingStore, StoreError
 from storage.errors import NotFoundError, StorageError
@@ -134,6 +135,7 @@ class Uploader:
         if self.store.size(key) == one.size and digest_of_object(self.store, key) == one.sha256:
             return
         self.store.put_file(key, path)
+        check_still_there(self.store)
         if digest_of_object(self.store, key) != one.sha256:
             self.store.remove_all(folder_of(one.sha256))
             raise StoreError(

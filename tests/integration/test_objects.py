@@ -12,9 +12,10 @@ import pytest
 from recorder.config.settings import Archive
 from recorder.objects import removing
 from recorder.objects.checking import CheckedObjects, ObjectChecker
+from recorder.objects.folder_store import FolderStore
 from recorder.objects.names import container_key, folder_of
 from recorder.objects.parts import PartKeeper, PartRestorer
-from recorder.objects.store import StoreError
+from recorder.objects.store import Removed, StoreError
 from recorder.objects.work import REMOVED
 from recorder.recordings.archiving import Archiver
 from recorder.recordings.fsck import Checker
@@ -258,6 +259,55 @@ def test_a_recording_that_is_deleted_while_it_is_uploaded_does_not_stay(site: Ob
     site.faulty.changed = delete_first
     assert site.round().gone.recordings == [recording]
     assert site.names() == set()
+
+
+def unmount(site: ObjectSite) -> None:
+    """Unmount the share whose mount point is the store's folder."""
+    site.dest.rename(site.dest.with_name("share"))
+    site.dest.mkdir()
+
+
+def mount(site: ObjectSite) -> None:
+    site.dest.rename(site.dest.with_name("under the mount point"))
+    site.dest.with_name("share").rename(site.dest)
+
+
+def test_a_share_that_is_unmounted_in_the_middle_is_not_taken_for_one_without_the_object(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recording,) = site.stored()
+    site.delete(recording)
+    remove_all = FolderStore.remove_all
+
+    def first_unmounted(self: FolderStore, folder: str) -> Removed:
+        unmount(site)
+        return remove_all(self, folder)
+
+    monkeypatch.setattr(FolderStore, "remove_all", first_unmounted)
+    done = site.round()
+    assert (done.gone.recordings, "unmounted" in done.problem) == ([], True)
+    monkeypatch.undo()
+    mount(site)
+    assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_what_is_written_below_an_unmounted_share_does_not_count_as_stored(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.stored()
+    other, put_file = site.record(NOW - DAY), FolderStore.put_file
+
+    def first_unmounted(self: FolderStore, key: str, file: Path) -> None:
+        unmount(site)
+        put_file(self, key, file)
+        monkeypatch.undo()
+
+    monkeypatch.setattr(FolderStore, "put_file", first_unmounted)
+    assert "unmounted" in site.round().problem
+    mount(site)
+    assert site.objects.of(other)[0].state is ObjectState.WAITING
+    assert site.round().uploaded == 1
 
 
 def deleted_by_another(site: ObjectSite, recording: RecordingId) -> None:
