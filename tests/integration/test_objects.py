@@ -25,6 +25,7 @@ from storage.errors import DamagedError, StorageError
 from storage.keys import SealedKeys
 from storage.object_queries import ObjectState, StoredObject
 from storage.objects import Objects
+from storage.old_calls import OldCalls
 from storage.recording import OpenRecording
 from storage.recovery import recover
 from storage.reseal import reseal
@@ -678,4 +679,39 @@ def test_parts_go_when_nothing_is_kept_of_the_call(site: ObjectSite) -> None:
     site.index.save(row_from_json(row(recording, outcome="failed", reason="discarded")))
     keeper.round()
     assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_parts_of_a_node_that_died_go_when_nothing_is_kept_of_the_call(site: ObjectSite) -> None:
+    keeper, opened = keeper_of(site), begun(site)
+    assert keeper.round() == 1
+    recording = RecordingId(next(site.home.recordings.rglob("*.part")).stem)
+    opened.discard()
+    with site.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE objects SET node = 'dead'")
+    site.index.save(row_from_json(row(recording, outcome="failed", reason="discarded")))
+    other = keeper_of(site)
+    site.now += 2 * DAY
+    other.round()
+    keeper_of(site).round()
+    assert site.objects.of(recording)[0].state is ObjectState.PARTS, "its row is not that of an ended call"
+    site.index.save(row_from_json(row(recording, ended_at=site.now.isoformat(), outcome="failed", reason="discarded")))
+    other.round()
+    assert site.objects.of(recording)[0].state is ObjectState.PARTS, "others' are not looked at each second"
+    site.now += timedelta(hours=1)
+    other.round()
+    assert site.round(2 * MINUTE).gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_parts_go_with_the_row_of_a_call_of_which_nothing_was_kept(site: ObjectSite) -> None:
+    keeper, opened = keeper_of(site), begun(site)
+    assert keeper.round() == 1
+    recording = RecordingId(next(site.home.recordings.rglob("*.part")).stem)
+    opened.discard()
+    with site.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE objects SET node = 'dead'")
+    site.index.save(row_from_json(row(recording, outcome="failed", reason="discarded")))
+    assert OldCalls(site.database).remove([recording], site.now) == 1
+    assert site.round(2 * MINUTE).gone.recordings == [recording]
     assert site.names() == set()
