@@ -18,7 +18,7 @@ from recorder.config.settings import Config
 from recorder.recordings.agreement import look
 from recorder.recordings.fsck import Checker
 from recorder.recordings.recovery import recover_all
-from recorder.recordings.resurrection_guard import SweepBusyError, destroy_returned
+from recorder.recordings.resurrection_guard import SweepBusyError, alone, destroy_returned
 from recorder.retention.call_deletion import CALLS_DELETED
 from recorder.retention.removing import Removing
 from recorder.retention.sweep_safeguards import SweepStoppedError
@@ -35,7 +35,7 @@ from storage.file_removals import FileRemovals
 from storage.fsck import Kind
 from storage.shared_deletion import Settled, SharedDeletion
 from storage.tables import leases as _leases
-from storage.tombstones import DELETED, FILES_REMOVED, NOT_DELETED
+from storage.tombstones import DELETED, FILES_REMOVED, NOT_DELETED, Tombstone
 from storage.types import RecordingId
 from tests.helpers.sweep_site import NOW, PRESENT, SweepSite, agreed
 
@@ -516,3 +516,17 @@ def test_a_start_removes_what_was_deleted_before_it_recovers_or_answers(two: Two
     assert recover_all(south.home, config, NOW) == []
     assert south.traces(there) == GONE
     assert two.waiting() == {}
+
+
+def test_a_start_that_cannot_remove_yet_brings_no_row_of_a_deleted_recording_back(two: Two) -> None:
+    north, south = two.north, two.south
+    there = south.record(NOW - DAY)
+    doomed = [Tombstone(id=there, deleted_at=NOW, rule="claim 0a1b2c3d")]
+    assert set(north.sweeper(NOW).shredder.delete(doomed, rule="claim 0a1b2c3d").elsewhere) == {there}
+    storage = replace(Config().storage, index_url=two.url)
+    config = replace(Config(), storage=storage, node=NodeOptions(name="south"))
+    with alone(south.home.erasing_lock):  # an erasure goes on here
+        recover_all(south.home, config, NOW)
+    assert south.traces(there)["row"] is False
+    assert start(south) == [there]
+    assert south.traces(there) == GONE
