@@ -21,7 +21,8 @@ from recorder.recordings.archiving import Archiver
 from recorder.recordings.fsck import Checker
 from recorder.recordings.inspection import Inspector
 from recorder.retention.housekeeping import KeyHolder
-from storage.errors import DamagedError, StorageError
+from storage.errors import DamagedError, NotFoundError, StorageError
+from storage.index import Index
 from storage.keys import SealedKeys
 from storage.object_queries import ObjectState, StoredObject
 from storage.objects import Objects
@@ -31,7 +32,7 @@ from storage.recovery import recover
 from storage.reseal import reseal
 from storage.retention_types import ErasureState
 from storage.rows import row_from_json
-from storage.types import RecordingHead, RecordingId
+from storage.types import RecordingHead, RecordingId, RecordingRow
 from storage.vault import Vault
 from tests.helpers.object_site import DAY, ObjectSite
 from tests.helpers.storage_home import block, row
@@ -409,6 +410,24 @@ def test_erasing_from_a_recording_removes_its_old_object_and_stores_the_new_one(
     assert not site.names() & before
     assert site.round(8 * DAY).released == 1
     assert problems_of(site) == {recording: None}
+
+
+def test_a_recording_that_is_deleted_while_it_is_rewritten_does_not_come_back(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recording,) = site.stored()
+    save = Index.save_rewritten
+
+    def deleted_first(self: Index, row: RecordingRow, **how: Any) -> None:
+        site.delete(recording)
+        save(self, row, **how)
+
+    monkeypatch.setattr(Index, "save_rewritten", deleted_first)
+    assert "was deleted while it was rewritten" in site.erase(recording).problem
+    with pytest.raises(NotFoundError):
+        site.row(recording)
+    assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
 
 
 def test_a_recording_that_is_only_in_the_store_is_fetched_to_erase_from_it(site: ObjectSite) -> None:
