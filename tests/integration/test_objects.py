@@ -479,6 +479,17 @@ def test_a_check_finds_what_is_missing_and_has_it_stored_again(site: ObjectSite)
     assert check(site).is_good
 
 
+def test_a_sealed_key_that_is_missing_in_the_store_is_stored_again_from_the_disk(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    (name,) = (one for one in site.names() if one.endswith(".key"))
+    site.faulty.store.remove(name)
+    assert check(site).problems == {recording: "its sealed key is missing in the store"}
+    site.round()
+    assert check(site).is_good
+    site.vault.sealed.destroy(recording)
+    assert site.audio(recording)
+
+
 def test_only_a_thorough_check_reads_objects(site: ObjectSite) -> None:
     (recording,) = site.stored()
     flip(site, recording)
