@@ -4,7 +4,7 @@ A machine whose disk is lost then loses at most that much of each call. Parts ar
 removed, with every version, once the finished recording is stored, or once it is known that nothing is kept of it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -181,12 +181,14 @@ class PartRestorer:
         vault: Where they are put.
         index: Rows of calls.
         objects: The table of objects.
+        filed_soon: Recordings whose rows wait on this disk for the database, such as those of discarded calls.
     """
 
     store: RecordingStore
     vault: Vault
     index: Index
     objects: Objects
+    filed_soon: Collection[str] = ()
 
     def lost(self) -> list[StoredObject]:
         """Return parts of recordings of this node that have neither a file here nor a row."""
@@ -195,6 +197,8 @@ class PartRestorer:
         return [one for one in found if not self.vault.files_of(one.recording) and not self._has_row(one.recording)]
 
     def _has_row(self, recording: RecordingId) -> bool:
+        if recording in self.filed_soon:
+            return True
         try:
             return self.index.get(recording).id == recording
         except NotFoundError:
