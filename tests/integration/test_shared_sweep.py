@@ -19,6 +19,7 @@ from recorder.recordings.agreement import look
 from recorder.recordings.fsck import Checker
 from recorder.recordings.recovery import recover_all
 from recorder.recordings.resurrection_guard import SweepBusyError, alone, destroy_returned
+from recorder.retention import removing
 from recorder.retention.call_deletion import CALLS_DELETED
 from recorder.retention.removing import Removing
 from recorder.retention.sweep_safeguards import SweepStoppedError
@@ -432,6 +433,31 @@ def test_files_are_removed_within_a_minute_and_a_node_that_does_not_is_named(
     assert south.traces(there) == GONE
     watch.look()
     assert watch.health() == {"alarms": {}, "files_waiting": []}
+
+
+def test_a_first_look_that_found_an_erasure_going_on_is_done_again(two: Two) -> None:
+    south = two.south
+    south.home.config.write_text(f'[storage]\nindex_url = "{two.url}"\n')
+    returned = south.record(NOW - 91 * DAY)
+    file = next(south.home.recordings.rglob("*.rec"))
+    content = file.read_bytes()
+    two.north.sweep()
+    assert start(south) == [returned]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)  # as a backup does
+    codes: list[int] = []
+
+    def run(home: Home) -> NotNeeded:
+        codes.append(removing.main(home.root))
+        return NotNeeded(codes[-1])
+
+    watch = Removing(south.home, south.database, "south", start=run)
+    with alone(south.home.erasing_lock):
+        watch.look()
+    assert file.exists()
+    watch.look()
+    watch.look()
+    assert (codes, file.exists()) == ([1, 0], False)
 
 
 def test_a_stop_that_was_settled_elsewhere_is_no_alarm_here(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
