@@ -82,7 +82,7 @@ def _look(connection: sa.Connection, schema: Schema, revision: str | None) -> Da
     return DatabaseLook(
         revision=revision, rows=rows, bytes=_bytes_of(connection, sorted(tables & ours)),
         moved_at=moved_at(connection) if _VERSIONS in tables and revision is not None else None,
-        sessions=_sessions(connection) if is_server else (), strange=tuple(sorted(tables - ours)),
+        sessions=sessions_of(connection) if is_server else (), strange=tuple(sorted(tables - ours)),
     )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def _bytes_of(connection: sa.Connection, tables: list[str]) -> int:
     return int(connection.execute(query, {"names": tables}).scalar_one())
 
 
-def _sessions(connection: sa.Connection) -> tuple[str, ...]:
+def sessions_of(connection: sa.Connection) -> tuple[str, ...]:
     """Return the other sessions; the server still lists one for a moment after it was closed."""
     query = sa.text(
         "SELECT coalesce(usename, '?') || ' from ' || coalesce(host(client_addr), 'this server') FROM pg_stat_activity"

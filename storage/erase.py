@@ -5,13 +5,14 @@ recording is no longer compressed afterwards: compressing again would lower the 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from storage.epochs import EpochKeys
 from storage.format import FORMAT_VERSION, FrameType
 from storage.reader import RecordingReader, open_recording
-from storage.rewrite import Progress, Whole, rewrite
+from storage.rewrite import Exchanging, Progress, Whole, rewrite
 from storage.runs import TICKS_PER_S, Run
 from storage.spans import (
     Cuts,
@@ -66,6 +67,7 @@ def erase_spans(
     *,
     speech: Callable[[bytes], float],
     progress: Progress = lambda _done, _total: None,
+    exchanging: Exchanging = nullcontext,
 ) -> RecordingRow:
     """Replace spans of a recording by silence, irrecoverably; every byte outside them stays.
 
@@ -78,6 +80,7 @@ def erase_spans(
         spans: The spans to erase; at least one.
         speech: Returns the seconds of speech in a channel's peaks.
         progress: Called with the bytes done and the bytes in all.
+        exchanging: As of `storage.rewrite.rewrite`.
 
     Returns:
         The new row.
@@ -92,7 +95,7 @@ def erase_spans(
         cuts = _survey(whole.reader, spans)
         return _Erasure(row=_row_without(row, spans, cuts, speech), spans=tuple(spans), cuts=cuts)
 
-    return rewrite(vault, keys, row, plan, progress=progress)
+    return rewrite(vault, keys, row, plan, progress=progress, exchanging=exchanging)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from storage.call_parties import delete_recordings, save_parties
 from storage.database import Database
 from storage.errors import DatabaseError, NotFoundError
+from storage.hold_lock import lock_holds
 from storage.holds import kinds_in_effect
 from storage.objects import replace_object
 from storage.rows import normalise_number, row_from_text, row_to_json
@@ -78,8 +79,14 @@ class Index:
             before: Digest of its container before.
             node: Fingerprint of the machine that has the new container.
             at: Now.
+
+        Raises:
+            NotFoundError: Another node has deleted it meanwhile; nothing was stored.
         """
         with self.database.begin() as connection:
+            lock_holds(connection)  # a deletion takes it too, so there is none between the question and the answer
+            if connection.execute(sa.select(_deletions.c.id).where(_deletions.c.id == row.id)).scalar() is not None:
+                raise NotFoundError(f"recording {row.id} was deleted while it was rewritten")
             connection.execute(self.database.upsert(_recordings, columns_of(row), key=_recordings.c.id))
             save_parties(connection, [row])
             replace_object(connection, before, row, node, at)

@@ -77,8 +77,13 @@ class Objects(ObjectQueries):
         self._update(sha256, {"released_us": microseconds(at)})
 
     def returned(self, sha256: str, node: str, at: datetime) -> None:
-        """Note that a machine has the file again; it may stay there as long as a new one."""
-        self._update(sha256, {"released_us": None, "node": node, "stored_us": microseconds(at)}, only=_THERE)
+        """Note that a machine has the file again; it may stay there as long as a new one.
+
+        A machine that has the file still stays noted: it must drop it when the recording is rewritten here.
+        """
+        is_free = sa.or_(_objects.c.released_us.is_not(None), _objects.c.node == node)
+        values = {"released_us": None, "node": node, "stored_us": microseconds(at)}
+        self._update(sha256, values, only=_THERE, when=is_free)
 
     def upload_again(self, sha256: str, problem: str, at: datetime) -> None:
         """Note that a stored object is missing or wrong in the store, and must be uploaded again."""
@@ -102,8 +107,13 @@ class Objects(ObjectQueries):
         with self.database.begin() as connection:
             return connection.execute(query).rowcount > 0
 
-    def _update(self, sha256: str, values: dict[str, Any], *, only: Sequence[ObjectState] = ()) -> bool:
+    def _update(
+        self, sha256: str, values: dict[str, Any], *, only: Sequence[ObjectState] = (),
+        when: sa.ColumnElement[bool] | None = None,
+    ) -> bool:  # fmt: skip
         query = _objects.update().where(_objects.c.sha256 == sha256).values(values)
+        if when is not None:
+            query = query.where(when)
         if only:
             query = query.where(_objects.c.state.in_([str(one) for one in only]))
         with self.database.begin() as connection:

@@ -15,6 +15,7 @@ from storage.call_parties import delete_recordings
 from storage.database import Database
 from storage.erasures import CLOSED
 from storage.holds import in_effect
+from storage.objects import remove_objects_of
 from storage.rows import time_from_json
 from storage.tables import claims as _claims
 from storage.tables import copies as _copies
@@ -104,9 +105,17 @@ class OldCalls:
         with self._database.connect() as connection:
             return int(connection.execute(sa.select(sa.func.count()).where(is_due)).scalar_one())
 
-    def remove(self, calls: Sequence[RecordingId]) -> int:
-        """Delete the rows of calls without a recording, at most a page; returns how many there were."""
+    def remove(self, calls: Sequence[RecordingId], at: datetime) -> int:
+        """Delete the rows of calls without a recording, at most a page; returns how many there were.
+
+        Parts that an object store still has of them, as of a node that died, are marked to be removed.
+
+        Args:
+            calls: Their ids.
+            at: Now.
+        """
         with self._database.begin() as connection:
+            remove_objects_of(connection, calls, at)
             return delete_recordings(connection, calls)
 
     def count_decisions(self, *, before: datetime) -> int:

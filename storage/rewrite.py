@@ -9,7 +9,7 @@ The new key is sealed to the epoch of the old one, so that a recording does not 
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -31,6 +31,7 @@ from storage.verify import verify
 
 Progress = Callable[[float, float], None]
 """Called with the seconds done and the seconds in all."""
+Exchanging = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ def rewrite(
     plan: Callable[[Whole], Change],
     *,
     progress: Progress = lambda _done, _total: None,
+    exchanging: Exchanging = nullcontext,
 ) -> RecordingRow:
     """Rewrite a recording; durable when this returns. Uses constant memory.
 
@@ -94,6 +96,7 @@ def rewrite(
         row: The recording's row, with a path.
         plan: Returns the change for the verified and opened recording.
         progress: Called with the seconds done and the seconds in all.
+        exchanging: Gives the context in which the old key is destroyed; if it cannot be entered, nothing is changed.
 
     Returns:
         The new row.
@@ -111,7 +114,7 @@ def rewrite(
         if found.problem is not None:
             raise DamagedError(f"{path.name} is not what was recorded, and is not rewritten: {found.problem}")
         whole = Whole(reader=open_recording(path, vault.home, keys), sha256=found.sha256, bytes=found.bytes)
-        return _Rewriting(vault, keys, path, whole.reader, plan(whole)).run(progress)
+        return _Rewriting(vault, keys, path, whole.reader, plan(whole)).run(progress, exchanging)
     except OSError as error:
         raise WriteFailedError(
             f"recording {row.id} cannot be rewritten: {error.strerror or error}", is_taken=False
@@ -173,17 +176,19 @@ class _Rewriting:
         self._old = old
         self._change = change
 
-    def run(self, progress: Progress) -> RecordingRow:
+    def run(self, progress: Progress, exchanging: Exchanging) -> RecordingRow:
         key, fresh = crypto.new_key(), fresh_path(self._path)
-        try:
-            self._vault.sealed.seal_next(self._id, key, self._epoch)
-            size, digest = self._write(fresh, key, progress)
-            self._prove(fresh, key)
-        except BaseException:
-            self._give_up(fresh)
-            raise
-        self._vault.sealed.take_next(self._id, self._epoch.name)
-        _take_place(fresh, self._path)
+        with ExitStack() as exchange:
+            try:
+                self._vault.sealed.seal_next(self._id, key, self._epoch)
+                size, digest = self._write(fresh, key, progress)
+                self._prove(fresh, key)
+                exchange.enter_context(exchanging())
+            except BaseException:
+                self._give_up(fresh)
+                raise
+            self._vault.sealed.take_next(self._id, self._epoch.name)
+            _take_place(fresh, self._path)
         return replace(self._change.row, bytes=size, sha256=digest.hex())
 
     def _give_up(self, fresh: Path) -> None:

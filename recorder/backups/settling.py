@@ -122,7 +122,7 @@ def _complete_index(vault: Vault, index: Index, plan: RestorePlan) -> int:
     for path in vault.finished():
         if path.stem not in plan.rewritten and _has_row(index, path):
             continue
-        index_container(vault, index, path)
+        index_container(vault, path, index.save)
         made += 1
     return made
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.calls.filing import FOLDER
 from recorder.cli.context import CommandContext, HomeJsonContext
 from recorder.cli.records import opened_index
 from recorder.cli.shared import fail, messages, note_unnamed, print_table, progress_bar, say
@@ -168,6 +169,7 @@ def restore(
         restorer = PartRestorer(
             store=open_objects(context.config.objects, context.home.state, WORKING),
             vault=open_vault(context.home, context.config, index), index=index, objects=Objects(index.database),
+            filed_soon={path.stem for path in (context.home.state / FOLDER).glob("*.json")},
         )  # fmt: skip
         done: list[str] = []
         problems: dict[str, str] = {}

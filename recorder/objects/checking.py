@@ -23,6 +23,7 @@ from storage.vault import Vault
 
 _AT_ONCE = 200
 _NAMELESS = RecordingId("")
+_NO_KEY = "its sealed key is missing in the store"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,15 +114,17 @@ class ObjectChecker:
         if self.is_thorough and digest_of_object(self.store, key) != one.sha256:
             return "its content in the store is another one than was stored"
         if not any(True for _ in self.store.keys(keys_folder(one.sha256))):
-            return "its sealed key is missing in the store"
+            return _NO_KEY
         return None
 
     def _repair(self, one: StoredObject, problem: str) -> None:
-        """Have an object uploaded again where its file is."""
+        """Have an object uploaded again where its file is, or its key where that is."""
         if one.released_at is None:
             self.objects.upload_again(one.sha256, problem, self.now())
-        else:
-            self.objects.note(one.sha256, problem)
+            return
+        if problem == _NO_KEY:
+            self.objects.key_changed([one.recording])
+        self.objects.note(one.sha256, problem)
 
     def _strangers(self, digests: Sequence[str], done: CheckedObjects) -> None:
         known = self.objects.known(digests)

@@ -4,7 +4,7 @@ A machine whose disk is lost then loses at most that much of each call. Parts ar
 removed, with every version, once the finished recording is stored, or once it is known that nothing is kept of it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +30,8 @@ from storage.vault import Vault
 EVERY = timedelta(seconds=9)
 """With the looks of the process, a part is stored at most 10 s after the one before."""
 MOST_BYTES = 8 << 20
+OTHERS_AFTER, OTHERS_EVERY = timedelta(days=1), timedelta(hours=1)
+"""How old parts of other nodes are before they are looked at here, and how often that is."""
 _AT_ONCE = 8
 _DAYS = 2
 """Calls in progress lie in the folders of these days, but for those that are known already."""
@@ -74,6 +76,7 @@ class PartKeeper:
     node: str
     now: Callable[[], datetime]
     _growing: dict[Path, _Growing] = field(default_factory=dict)
+    _saw_others_at: datetime | None = None
 
     def round(self) -> int:
         """Store what open containers grew by; returns how many parts that are.
@@ -139,10 +142,18 @@ class PartKeeper:
         return count
 
     def _settle(self) -> None:
-        """Have parts removed that nobody needs any more."""
-        for one in self.objects.in_state(ObjectState.PARTS, node=self.node, limit=1000):
+        """Have parts removed that nobody needs any more, also old ones of other nodes, which may be lost."""
+        found = self.objects.in_state(ObjectState.PARTS, node=self.node, limit=1000)
+        now = self.now()
+        if self._saw_others_at is None or abs(now - self._saw_others_at) >= OTHERS_EVERY:
+            self._saw_others_at = now
+            found += [
+                one for one in self.objects.in_state(ObjectState.PARTS, limit=1000)
+                if one.node != self.node and now - one.since >= OTHERS_AFTER
+            ]  # fmt: skip
+        for one in found:
             if self._is_over(one):
-                self.objects.must_go(one.sha256, one.recording, self.node, self.now())
+                self.objects.must_go(one.sha256, one.recording, self.node, now)
 
     def _is_over(self, one: StoredObject) -> bool:
         if any(growing.digest == one.sha256 for growing in self._growing.values()):
@@ -154,7 +165,7 @@ class PartKeeper:
         if row is None or row.id != one.recording:
             return self.deletions.get(one.recording) is not None  # without a row they may be all that is left
         if row.path is None:
-            return True
+            return one.node == self.node or row.ended_at is not None
         stored = {other.sha256 for other in self.objects.of(one.recording) if other.state is ObjectState.STORED}
         return row.sha256 in stored
 
@@ -170,12 +181,14 @@ class PartRestorer:
         vault: Where they are put.
         index: Rows of calls.
         objects: The table of objects.
+        filed_soon: Recordings whose rows wait on this disk for the database, such as those of discarded calls.
     """
 
     store: RecordingStore
     vault: Vault
     index: Index
     objects: Objects
+    filed_soon: Collection[str] = ()
 
     def lost(self) -> list[StoredObject]:
         """Return parts of recordings of this node that have neither a file here nor a row."""
@@ -184,6 +197,8 @@ class PartRestorer:
         return [one for one in found if not self.vault.files_of(one.recording) and not self._has_row(one.recording)]
 
     def _has_row(self, recording: RecordingId) -> bool:
+        if recording in self.filed_soon:
+            return True
         try:
             return self.index.get(recording).id == recording
         except NotFoundError:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recorder.common.file_lock import locked
 from recorder.objects.digests import digest_of_file, digest_of_object
+from recorder.objects.marking import check_still_there
 from recorder.objects.names import container_key, folder_of
 from recorder.objects.rules import OWN_FOR, must_read_again
 from recorder.objects.store import Left, RecordingStore
@@ -80,6 +81,8 @@ class Remover:
             if one.problem == AT_ANOTHER and one.node != self.node and self._row(one.recording) is not None:
                 continue
             found = self.store.remove_all(folder_of(one.sha256))
+            if found.versions == 0:
+                check_still_there(self.store)
             if found.left:
                 done.versions += found.versions
                 done.left[one.recording] = found.left
@@ -156,13 +159,19 @@ class Remover:
 
     def _release(self, one: StoredObject) -> bool:
         row = self._row(one.recording)
-        if row is None or row.path is None or row.sha256 != one.sha256:
+        if row is None or row.path is None or row.sha256 != one.sha256 or not self._is_stored(one):
             return False
         remove(self.vault.locate(row.path))
         if not self._is_own(row):
             self.vault.sealed.destroy(row.id)
         self.objects.released(one.sha256, self.now())
         return True
+
+    def _is_stored(self, one: StoredObject) -> bool:
+        """Tell whether an object still counts as stored: `recorder objects check` may have found it missing since."""
+        return any(
+            other.sha256 == one.sha256 and other.state is ObjectState.STORED for other in self.objects.of(one.recording)
+        )
 
     def _row(self, recording: RecordingId) -> RecordingRow | None:
         try:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from recorder.objects.digests import digest_of_file, digest_of_object
+from recorder.objects.marking import check_still_there
 from recorder.objects.names import container_key, folder_of, key_folder, key_key, keys_folder
 from recorder.objects.store import RecordingStore, StoreError
 from storage.errors import NotFoundError, StorageError
@@ -54,21 +55,41 @@ class Uploader:
         path = self._whole(one, row)
         try:
             self._put(one, path)
-            epoch = self.put_key(one)
+            self.objects.stored(one.sha256, self._put_key(one), self.now())
         except FileNotFoundError:
             return  # deleted meanwhile
         except OSError as error:
             raise NotStoredError(f"its file cannot be read: {error.strerror or error}") from error
-        if not self.objects.stored(one.sha256, epoch, self.now()):
-            self.objects.must_go(one.sha256, one.recording, self.node, self.now())
+        finally:
+            self._after(one)
 
-    def put_key(self, one: StoredObject) -> str:
-        """Store a recording's present sealed key, and remove those of other epochs; returns its epoch.
+    def renew_key(self, one: StoredObject) -> None:
+        """Store the present sealed key of a stored recording; the same as for `upload` is done if it was deleted.
 
         Raises:
             NotStoredError: There is no key.
             StoreError: The store cannot be used, or does not return the key.
+            DatabaseError: The database cannot be used.
         """
+        try:
+            self.objects.stored(one.sha256, self._put_key(one), one.stored_at or self.now())
+        finally:
+            self._after(one)
+
+    def _after(self, one: StoredObject) -> None:
+        """Look at what happened while an object was written, which takes long if this process is stopped meanwhile.
+
+        Another machine may have removed it, and its row, before it was written. A key may have been sealed anew before
+        the former one was noted as stored.
+        """
+        known = next((other for other in self.objects.of(one.recording) if other.sha256 == one.sha256), None)
+        if known is None:
+            self.objects.must_go(one.sha256, one.recording, self.node, self.now())
+        elif known.key_epoch is not None and self.vault.sealed.find(one.recording) not in (None, known.key_epoch):
+            self.objects.key_changed([one.recording])
+
+    def _put_key(self, one: StoredObject) -> str:
+        """Store a recording's present sealed key, and remove those of other epochs; returns its epoch."""
         found = self.vault.sealed.read(one.recording)
         if found is None:
             raise NotStoredError("its sealed key is missing, so nothing opens it: run `recorder verify`")
@@ -86,8 +107,11 @@ class Uploader:
         try:
             row = self.index.get(one.recording)
         except NotFoundError:
-            return None  # its deletion marks the object
-        if row.id != one.recording or row.path is None:
+            row = None
+        if row is None or row.id != one.recording:  # deleted, perhaps before the object was noted
+            self.objects.must_go(one.sha256, one.recording, self.node, self.now())
+            return None
+        if row.path is None:
             return None
         if row.sha256 != one.sha256:
             self.objects.must_go(one.sha256, one.recording, self.node, self.now())
@@ -111,6 +135,7 @@ class Uploader:
         if self.store.size(key) == one.size and digest_of_object(self.store, key) == one.sha256:
             return
         self.store.put_file(key, path)
+        check_still_there(self.store)
         if digest_of_object(self.store, key) != one.sha256:
             self.store.remove_all(folder_of(one.sha256))
             raise StoreError(

@@ -157,7 +157,7 @@ class ObjectWork:
             if not self._is_due(one):
                 continue
             try:
-                self._objects.stored(one.sha256, self._uploader.put_key(one), one.stored_at or self._now())
+                self._uploader.renew_key(one)
             except NotStoredError as error:
                 self._note(one, str(error), done)
 

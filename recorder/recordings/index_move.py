@@ -25,6 +25,7 @@ from recorder.recordings.move_plan import MovePlan, MovePlanner, MoveRefusedErro
 from storage.anchors import Anchors
 from storage.audit import AuditLog
 from storage.database import POSTGRESQL, SQLITE, Database, parse_url, sqlite_url
+from storage.database_look import sessions_of
 from storage.errors import DatabaseError
 from storage.index_file import drop_unfinished, new_path, put_in_place, users_of
 from storage.keys import NodeKeys
@@ -98,10 +99,14 @@ class IndexMove:
         done = Moved(plan=self.planner.plan())
         if not done.plan.is_closed:
             self._audit().append(MOVING, by, "", _facts(done.plan))
-            self._copy(done, progress)
-            done.audit_entries = self._verify_audit(done.plan)
-            self._close(done, by)
-        self._mark(done.plan.source)
+            with _database(done.plan.source) as source, _reading(source) as read:
+                self._copy(read, done, progress)
+                done.audit_entries = self._verify_audit(done.plan)
+                self._refuse_users(read)
+                self._close(done, by)
+                mark_moved(read, self.now())
+        else:
+            self._mark(done.plan.source)
         done.seconds = time.monotonic() - began_s
         return done
 
@@ -116,16 +121,14 @@ class IndexMove:
     def _audit(self) -> AuditLog:
         return AuditLog(self.home.audit, now=self.now)
 
-    def _copy(self, done: Moved, progress: Progress) -> None:
+    def _copy(self, read: sa.Connection, done: Moved, progress: Progress) -> None:
         plan = done.plan
         path = self.home.index
         is_new_file = parse_url(plan.target).drivername == SQLITE and not plan.is_copied
         if is_new_file:
             drop_unfinished(path)
         with (
-            _database(plan.source) as source,
             _database(sqlite_url(new_path(path)) if is_new_file else plan.target) as target,
-            _reading(source) as read,
             _writing(target) as write,
         ):
             _name_anchors(read, NodeKeys.load(self.home.root).fingerprint[:NODE_CHARACTERS])
@@ -150,6 +153,14 @@ class IndexMove:
                 "see `recorder audit verify`, then run this again"
             )
         return state.entries
+
+    def _refuse_users(self, read: sa.Connection) -> None:
+        """Refuse if another process has opened the old database since: it would write there after the move."""
+        if users := users_of(self.home.index) if read.dialect.name == SQLITE else sessions_of(read):
+            raise MoveRefusedError(
+                f"the rows were copied, but the old index stays in use, because it was opened meanwhile by "
+                f"{', '.join(users)}: stop that, and run this again"
+            )
 
     def _close(self, done: Moved, by: str) -> None:
         """Write down that the index moved; from here on the old database is out of use."""

@@ -24,7 +24,7 @@ from storage.index import Index
 from storage.keys import NodeKeys
 from storage.recovery import Progress, Recovered, bare_row, recover
 from storage.rows import row_from_json, row_to_json
-from storage.types import Outcome, RecordingId
+from storage.types import Outcome, RecordingId, RecordingRow
 from storage.vault import Vault, destroy
 
 _log = logging.getLogger(__name__)
@@ -164,17 +164,17 @@ def _index_missing(vault: Vault, index: Index, now: datetime) -> None:
         for path in sorted(day.glob("*/*.rec")):
             try:
                 index.get(path.stem)
-            except NotFoundError:
-                index_container(vault, index, path)
+            except NotFoundError:  # or another node has deleted it, and the file could not be removed yet
+                index_container(vault, path, index.save_late)
 
 
-def index_container(vault: Vault, index: Index, path: Path) -> None:
+def index_container(vault: Vault, path: Path, save: Callable[[RecordingRow], object]) -> None:
     """Save the row that a container has in it; a damaged one is left to `recorder verify --all`.
 
     Raises:
         StorageError: The index cannot be written.
     """
     try:
-        index.save(row_from_json(read_row(vault, path)))
+        save(row_from_json(read_row(vault, path)))
     except (DamagedError, OSError, KeyError, TypeError, ValueError):
         return  # `recorder verify --all` reports it; the start goes on

@@ -57,14 +57,26 @@ def destroy_returned(
     Raises:
         StorageError, OSError: Audit log, database or disk cannot be used.
     """
+    try:
+        return destroy_returned_alone(home, vault, database, now, node=node)
+    except SweepBusyError:
+        return []
+
+
+def destroy_returned_alone(
+    home: Home, vault: Vault, database: Database, now: Callable[[], datetime], *, node: str | None = None
+) -> list[RecordingId]:
+    """Do what `destroy_returned` does.
+
+    Raises:
+        SweepBusyError: Another process holds the locks; nothing was done.
+        StorageError, OSError: Audit log, database or disk cannot be used.
+    """
     audit, holds = AuditLog(home.audit, now=now), Holds(database)
     shared = None if node is None else SharedDeletion(database=database, audit=audit, node=node, now=now)
     shredder = Shredder(vault, Deletions(database), audit, shared)
-    try:
-        with alone(home.state / LOCK), alone(home.erasing_lock), steady(home.state, holds, audit):
-            done = catch_up(shredder, holds, now) if shared is None else clear_out(shredder)
-    except SweepBusyError:
-        return []
+    with alone(home.state / LOCK), alone(home.erasing_lock), steady(home.state, holds, audit):
+        done = catch_up(shredder, holds, now) if shared is None else clear_out(shredder)
     return done.ids
 
 

@@ -118,7 +118,7 @@ class CallDeletion:
         }
         ids = [call.id for call in calls]
         with announced(self.audit, CALLS_DELETED, RECORDER, "", details):
-            count = self.calls.remove(ids)
+            count = self.calls.remove(ids, now)
         self.shredder.destroy_keys(ids)  # a call that was given up may have one
         return count
 

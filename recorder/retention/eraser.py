@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from storage.erase import Preview, erase_spans, preview
 from storage.erasures import Erasures
 from storage.errors import AuditUnavailableError, DamagedError, KeyProblemError, NotFoundError, StorageError
 from storage.hold_journal import steady
+from storage.hold_lock import lock_holds
 from storage.holds import Holds
 from storage.index import Index
 from storage.reader import fresh_path
@@ -167,8 +169,25 @@ class Eraser:
         if row.path is None:
             self._note("erasure.done", order, {**_facts(order), "was_kept": False})
             return
-        done = erase_spans(self.vault, self.keys, row, [_span(order)], speech=speech_seconds, progress=progress)
+        done = erase_spans(
+            self.vault, self.keys, row, [_span(order)], speech=speech_seconds, progress=progress,
+            exchanging=lambda: self._while_not_held(order, row),
+        )  # fmt: skip
         self._done(order, done, row)
+
+    @contextmanager
+    def _while_not_held(self, order: ErasureOrder, row: RecordingRow) -> Iterator[None]:
+        """Look at the holds again, and let no machine place one during a block; a new container takes long to write.
+
+        Raises:
+            StorageError: A hold was placed meanwhile, or another console has taken over.
+        """
+        with self.index.database.begin() as connection:
+            lock_holds(connection)
+            holds = self.holds.keeping(row.id, self.now())
+            if verdict_on(order, holds) is not OrderVerdict.CARRY_OUT or (holds and not self._is_approved(order, row)):
+                raise StorageError("a legal hold was placed meanwhile, so nothing was erased")
+            yield
 
     def _done(self, order: ErasureOrder, done: RecordingRow, row: RecordingRow) -> None:
         self._save(done, row.sha256)

@@ -21,7 +21,7 @@ from recorder.common.process_hardening import forbid_dumps
 from recorder.config.reading import read_config
 from recorder.config.toml_tables import ConfigError
 from recorder.recordings.home_stores import open_index, shared_name
-from recorder.recordings.resurrection_guard import destroy_returned
+from recorder.recordings.resurrection_guard import SweepBusyError, destroy_returned_alone
 from storage.database import Database
 from storage.errors import StorageError
 from storage.file_removals import FileRemovals, Waiting
@@ -153,9 +153,11 @@ def main(root: Path) -> int:
         index = open_index(home, config)
         try:
             vault = Vault(home.root, NodeKeys.load(home.root))
-            destroy_returned(home, vault, index.database, utc_now, node=shared_name(config))
+            destroy_returned_alone(home, vault, index.database, utc_now, node=shared_name(config))
         finally:
             index.close()
+    except SweepBusyError:
+        return 1  # an erasure may go on, which does not do the same
     except (StorageError, OSError, ConfigError) as error:
         _log.error("Removing files of recordings that other nodes deleted failed; retrying: %s", error)
         return 1

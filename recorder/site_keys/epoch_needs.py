@@ -13,6 +13,7 @@ from storage.database import Database
 from storage.epochs import epoch_order
 from storage.key_list_rows import NodeReport, kept_between, reports
 from storage.keys import NodeKeys, SealedKeys
+from storage.node_rows import registered
 
 SILENT = timedelta(hours=2)
 """A node that has not reported for so long may have keys that nobody knows of."""
@@ -42,7 +43,7 @@ class OtherNodes:
             SiteKeysError, KeyProblemError: A record or the own keys cannot be read.
         """
         others = self._others()
-        if not others:
+        if not others and not self._has_registered():
             return []
         said = reports(self._database)
         found = [sentence for one in others if one.removed_at is None for sentence in self._of_node(one, said, epoch)]
@@ -63,6 +64,10 @@ class OtherNodes:
     def _others(self) -> list[NodeRecord]:
         own = NodeKeys.load(self._home.root).fingerprint
         return [one for one in read_records(self._home).values() if one.fingerprint != own]
+
+    def _has_registered(self) -> bool:
+        """Tell whether another node registered, also one that no record is of: the records may have been lost."""
+        return any(one != NodeKeys.load(self._home.root).fingerprint for one in registered(self._database).values())
 
     def _of_node(self, node: NodeRecord, said: Mapping[str, NodeReport], epoch: str) -> list[str]:
         report = said.get(node.fingerprint)

@@ -47,6 +47,7 @@ def change_password(  # noqa: PLR0917 - FastAPI passes them by name
         return _password_page(console, caller, field="new", error="That is the password of now.", status=422)
     console.audit_service.note("people.set_password", name, name)
     people.set_password(name, new)  # ends every session, this one too
+    console.gate.all_ended(name)
     console.recording_service.listens.close(name)
     assert caller.session is not None
     answer = RedirectResponse("/account?changed=password", 303)
@@ -72,6 +73,7 @@ def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
     """End all sessions of the person, including those of the shell."""
     name = caller.actor.actor
     ended = console.deps.sessions.end_all(name)
+    console.gate.all_ended(name)
     console.recording_service.listens.close(name)
     console.audit_service.note_late("people.sign_out_everywhere", name, name, {"sessions": ended})
     return signed_out(console)

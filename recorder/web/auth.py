@@ -110,6 +110,15 @@ class Gatekeeper:
             return None
         return self._admitted(request, caller)
 
+    def ended(self, caller: ConsoleCaller) -> None:
+        """Note that a caller's session was ended here: it is good for nothing while accounts cannot be checked."""
+        key = None if caller.session is None else caller.session.key
+        self._recent.forget_all(lambda who: who.session is not None and who.session.key == key)
+
+    def all_ended(self, account: str) -> None:
+        """Note the same of all sessions of an account; one that goes on is checked by its next request."""
+        self._recent.forget_all(lambda who: who.session is not None and who.session.account == account)
+
     def _of_session(self, secret: str, *, is_activity: bool) -> ConsoleCaller | None:
         session = self._deps.sessions.find(secret, is_activity=is_activity) if secret else None
         person = self._deps.people.find(session.account) if session else None

@@ -66,6 +66,12 @@ class RecentChecks(Generic[_T]):
         """Forget a secret that is not good any more."""
         self._known.pop(_key(secret), None)
 
+    def forget_all(self, is_it: Callable[[_T], bool]) -> None:
+        """Forget everybody who is meant, whatever their secrets."""
+        for key, (_, who) in list(self._known.items()):
+            if is_it(who):
+                self._known.pop(key, None)
+
     def get(self, secret: str) -> _T | None:
         """Return who was let in by a secret lately, or None."""
         until_s, who = self._known.get(_key(secret), (0.0, None))

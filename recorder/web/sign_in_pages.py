@@ -163,6 +163,7 @@ def sign_out(console: Console, caller: PageChanger) -> Response:
     """End the session."""
     assert caller.session is not None
     console.deps.sessions.end(caller.session.key)
+    console.gate.ended(caller)
     console.recording_service.listens.close(caller.actor.actor)
     console.audit_service.note_late("people.sign_out", caller.actor.actor, caller.actor.actor)
     return signed_out(console)

@@ -38,7 +38,7 @@ def grant(
         return _page(console, caller, problem="Choose a role.", status=422)
     known, by = console.deps.proposals, caller.actor.actor
     enter = _enter(console, caller, reason)
-    return _asked(console, caller, lambda: known.grant(by, account, roles, reason=reason, enter=enter))
+    return _asked(console, caller, account, lambda: known.grant(by, account, roles, reason=reason, enter=enter))
 
 
 @router.post("/people/{account}/reset-authenticator")
@@ -47,7 +47,7 @@ def reset_authenticator(console: Console, account: str, caller: PageChanger, rea
     console.audit_service.authorise(caller.actor, Act.MANAGE_PEOPLE, account)
     known, by = console.deps.proposals, caller.actor.actor
     enter = _enter(console, caller, reason)
-    return _asked(console, caller, lambda: known.reset_authenticator(by, account, reason=reason, enter=enter))
+    return _asked(console, caller, account, lambda: known.reset_authenticator(by, account, reason=reason, enter=enter))
 
 
 @router.post("/people/proposals/{proposal}/{decision}")
@@ -57,9 +57,10 @@ def decide(console: Console, proposal: str, decision: str, caller: PageChanger) 
     if decision not in ("confirm", "decline"):
         return _page(console, caller, problem="There is no such decision.", status=404)
     try:
-        console.deps.proposals.decide(
+        decided = console.deps.proposals.decide(
             _person(caller), proposal, is_confirmed=decision == "confirm", enter=_enter(console, caller)
         )
+        console.gate.all_ended(decided.account)
     except DeniedError as error:
         console.audit_service.refusal(caller.actor.actor, Act.CONFIRM_GRANT, proposal, str(error))
         return _page(console, caller, problem=str(error), status=FAULT_STATUS[error.fault])
@@ -69,10 +70,11 @@ def decide(console: Console, proposal: str, decision: str, caller: PageChanger) 
 
 
 def _asked(
-    console: ConsoleParts, caller: ConsoleCaller, ask: Callable[[], tuple[AuditNote, Proposal | None]]
+    console: ConsoleParts, caller: ConsoleCaller, account: str, ask: Callable[[], tuple[AuditNote, Proposal | None]]
 ) -> HTMLResponse:
     try:
         _, proposal = ask()
+        console.gate.all_ended(account)
     except DeniedError as error:
         return _page(console, caller, problem=str(error), status=FAULT_STATUS[error.fault])
     except PeopleError as error:

@@ -127,6 +127,29 @@ def test_open_pages_and_tokens_pause_and_everything_else_is_refused(console: Con
     assert heard(console) == ["pause"] * 4 + ["resume"] * 2
 
 
+def test_who_ended_a_session_at_this_console_does_not_go_on_by_it(console: Console, postgres: PostgresServer) -> None:
+    with (
+        signed_in(console, "dpo") as stays,
+        signed_in(console, "dpo") as left,
+        signed_in(console, "officer") as stolen,
+        signed_in(console, "officer") as officer,
+        signed_in(console, "other") as former,
+        signed_in(console, "other") as other,
+    ):
+        copied = dict(left.cookies)
+        assert left.submit("/sign-out").status_code == 303
+        assert officer.submit("/account/sign-out-everywhere").status_code == 303
+        new = "copper walrus teapot"
+        assert other.submit("/account/password", password=PASSWORD, new=new, again=new).status_code == 303
+        with stopped(postgres):
+            assert stays.get("/live").status_code == 200
+            for answer in (
+                httpx2.get(f"{console.url}/live", cookies=copied, verify=NO_TLS), stolen.get("/agent"),
+                former.get("/agent"),
+            ):  # fmt: skip
+                assert away(answer), answer.text
+
+
 def test_a_quarter_of_an_hour_later_nobody_goes_on(
     console: Console, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

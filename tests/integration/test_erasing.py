@@ -15,6 +15,7 @@ from recorder.retention.eraser import alarms_of, keep_erasing
 from recorder.retention.erasing import forgot_recording, order_erasure
 from recorder.retention.erasure_decisions import decide_erasure
 from recorder.retention.erasure_repositories import refuse_locked
+from storage import rewrite
 from storage.erasures import new_order_id
 from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.runs import AUDIO, parse
@@ -310,6 +311,25 @@ def test_a_failure_is_noted_alarmed_and_tried_again_later(site: ErasureSite, tmp
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
     assert alarms_of(site.erasures) == {}
     assert audio_ticks(site, 0.5, 1.5) == 0
+
+
+def test_a_hold_that_another_machine_places_while_the_new_container_is_written_stops_it(
+    site: ErasureSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
+    decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
+    before, key = site.path.read_bytes(), site.vault.sealed.read(ID)
+    prove = rewrite._Rewriting._prove
+
+    def hold_first(self: Any, *words: Any) -> None:
+        site.hold()  # without the lock of this home
+        prove(self, *words)
+
+    monkeypatch.setattr(rewrite._Rewriting, "_prove", hold_first)
+    (failed,) = site.eraser.carry_out_due()
+    assert (failed.state, "hold was placed meanwhile" in failed.problem) == (ErasureState.FAILED, True)
+    assert (site.path.read_bytes(), site.vault.sealed.read(ID)) == (before, key)
+    assert not list(site.path.parent.glob("*.erasing"))
 
 
 def test_what_others_changed_in_the_row_meanwhile_stays(site: ErasureSite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Keys reach the nodes of a site by the database: new months, rotations, exchanged signing keys, and no others."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from recorder.site_keys import following, rotation
 from recorder.site_keys.epoch_needs import OtherNodes
 from recorder.site_keys.following import KeyListFollower
 from recorder.site_keys.key_list import parse_list
+from recorder.site_keys.places import known_nodes
 from recorder.site_keys.publishing import introduce, keep_published, publish
 from storage import crypto
 from storage.database import Database, sqlite_url
@@ -377,3 +379,17 @@ def test_a_list_is_stored_alone(either: FollowedSite) -> None:
     with either.database.connect() as connection:
         rows = connection.execute(sa.select(key_lists)).all()
     assert [row.number for row in rows] == [parse_list(rows[0].document, rows[0].signature).content.number]
+
+
+def test_a_node_of_which_the_key_holder_has_no_record_keeps_an_epoch_too(either: FollowedSite) -> None:
+    """As after the key holder's home was restored without them, or where machines share an index without records."""
+    shutil.rmtree(known_nodes(either.holder.home))
+    assert either.needs("2026-11") == []
+    Index(either.database).save(row_from_json(row(ID, started_at=NOW.isoformat(), path="2026/11/29/k7/x.rec")))
+    assert either.needs("2026-11") == [], "there is one machine"
+    with either.database.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO nodes (name, fingerprint, address, version, state, calls, capacity) "
+            "VALUES ('north', 'f00d', '', '', 'accepting', 0, 0)"
+        )
+    assert either.needs("2026-11") == ["recordings of its month may be sealed to it on other nodes"]

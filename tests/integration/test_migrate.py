@@ -22,15 +22,19 @@ from recorder.permissions import Role
 from recorder.recordings import index_move, move_plan
 from recorder.recordings.home_lock import console_held, held
 from recorder.recordings.home_stores import open_index
+from recorder.recordings.index_move import IndexMove
 from recorder.recordings.move_note import NAME as NOTE
 from recorder.recordings.move_note import MoveNote, forget_note, place_of, write_note
+from recorder.recordings.move_plan import MovePlan
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.service.accounts_move import AccountsMove
+from storage import database as database_module
 from storage import table_copy
 from storage.anchors import Anchor, Anchors
 from storage.audit_reading import of_act
 from storage.database import Database, sqlite_url
 from storage.errors import DatabaseError
+from storage.holds import Holds
 from storage.index import Index
 from storage.tombstones import Deletions, Tombstone
 from tests.helpers.accounts import CHEAP
@@ -253,6 +257,42 @@ def test_a_hold_between_an_interrupted_copy_and_the_next_try_is_not_lost(
     site.database.close()
     assert "is not empty" in site.refused("--to", site.target)
     assert site.uses()
+
+
+def test_the_old_index_takes_no_writes_from_the_copy_to_its_end(
+    site: MoveSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "_BUSY_MS", 10)
+    verify, tried = IndexMove._verify_audit, list[str]()
+
+    def write_meanwhile(self: IndexMove, plan: MovePlan) -> int:
+        with pytest.raises(DatabaseError) as refused:
+            site.hold(site.kept, site.now)
+        tried.append(str(refused.value))
+        site.database.close()
+        return verify(self, plan)
+
+    monkeypatch.setattr(IndexMove, "_verify_audit", write_meanwhile)
+    assert site.run("--to", site.target, "--yes").exit_code == 0
+    assert len(tried) == 1
+    assert site.uses() == "postgresql"
+
+
+def test_a_process_that_opened_the_old_index_meanwhile_keeps_it_in_use(
+    site: MoveSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([[], ["7 (recorder holds place)"]])
+    monkeypatch.setattr(index_move, "users_of", lambda _path: next(looks, []))
+    assert "opened meanwhile by 7 (recorder holds place)" in site.refused("--to", site.target, "--yes")
+    site.hold(site.kept, site.now)
+    site.database.close()
+    assert site.uses() == "sqlite"
+    assert "not empty" in site.refused("--to", site.target, "--yes"), "the hold is not in the copy"
+    site.target = site.new_target()
+    assert site.run("--to", site.target, "--yes").exit_code == 0
+    index = site.opened()
+    assert Holds(index.database).held_among([site.kept, site.held], site.now) == {site.kept, site.held}
+    index.database.close()
 
 
 def test_a_copy_that_is_not_the_same_is_taken_back(site: MoveSite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,27 +5,34 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from recorder.config.settings import Archive
+from recorder.objects import removing
 from recorder.objects.checking import CheckedObjects, ObjectChecker
+from recorder.objects.folder_store import FolderStore
 from recorder.objects.names import container_key, folder_of
 from recorder.objects.parts import PartKeeper, PartRestorer
-from recorder.objects.store import StoreError
+from recorder.objects.store import Removed, StoreError
 from recorder.objects.work import REMOVED
 from recorder.recordings.archiving import Archiver
 from recorder.recordings.fsck import Checker
 from recorder.recordings.inspection import Inspector
 from recorder.retention.housekeeping import KeyHolder
-from storage.errors import DamagedError, StorageError
-from storage.object_queries import ObjectState
+from storage.errors import DamagedError, NotFoundError, StorageError
+from storage.index import Index
+from storage.keys import SealedKeys
+from storage.object_queries import ObjectState, StoredObject
 from storage.objects import Objects
+from storage.old_calls import OldCalls
 from storage.recording import OpenRecording
 from storage.recovery import recover
+from storage.reseal import reseal
 from storage.retention_types import ErasureState
 from storage.rows import row_from_json
-from storage.types import RecordingHead, RecordingId
+from storage.types import RecordingHead, RecordingId, RecordingRow
 from storage.vault import Vault
 from tests.helpers.object_site import DAY, ObjectSite
 from tests.helpers.storage_home import block, row
@@ -256,6 +263,143 @@ def test_a_recording_that_is_deleted_while_it_is_uploaded_does_not_stay(site: Ob
     assert site.names() == set()
 
 
+def unmount(site: ObjectSite) -> None:
+    """Unmount the share whose mount point is the store's folder."""
+    site.dest.rename(site.dest.with_name("share"))
+    site.dest.mkdir()
+
+
+def mount(site: ObjectSite) -> None:
+    site.dest.rename(site.dest.with_name("under the mount point"))
+    site.dest.with_name("share").rename(site.dest)
+
+
+def test_a_share_that_is_unmounted_in_the_middle_is_not_taken_for_one_without_the_object(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recording,) = site.stored()
+    site.delete(recording)
+    remove_all = FolderStore.remove_all
+
+    def first_unmounted(self: FolderStore, folder: str) -> Removed:
+        unmount(site)
+        return remove_all(self, folder)
+
+    monkeypatch.setattr(FolderStore, "remove_all", first_unmounted)
+    done = site.round()
+    assert (done.gone.recordings, "unmounted" in done.problem) == ([], True)
+    monkeypatch.undo()
+    mount(site)
+    assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_what_is_written_below_an_unmounted_share_does_not_count_as_stored(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.stored()
+    other, put_file = site.record(NOW - DAY), FolderStore.put_file
+
+    def first_unmounted(self: FolderStore, key: str, file: Path) -> None:
+        unmount(site)
+        put_file(self, key, file)
+        monkeypatch.undo()
+
+    monkeypatch.setattr(FolderStore, "put_file", first_unmounted)
+    assert "unmounted" in site.round().problem
+    mount(site)
+    assert site.objects.of(other)[0].state is ObjectState.WAITING
+    assert site.round().uploaded == 1
+
+
+def deleted_by_another(site: ObjectSite, recording: RecordingId) -> None:
+    """Delete a recording while this machine is stopped: another one removes the object, and then its row."""
+    (one,) = site.objects.of(recording)
+    site.delete(recording)
+    site.objects.gone(one.sha256)
+
+
+def test_what_is_written_after_another_machine_removed_the_object_does_not_stay(site: ObjectSite) -> None:
+    recording = site.record(NOW - DAY)
+    site.work.find_new()
+
+    def stop(_key: str, content: bytes) -> bytes:
+        site.faulty.changed = lambda _key, content: content
+        deleted_by_another(site, recording)
+        return content
+
+    site.faulty.changed = stop
+    done = site.round()
+    assert (done.gone.recordings, site.names()) == ([recording], set()), "its key was gone, so its upload failed"
+
+
+def test_a_key_that_is_written_after_another_machine_removed_the_object_does_not_stay(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recording,) = site.stored()
+    site.objects.key_changed([recording])
+    read = SealedKeys.read
+
+    def stop(self: SealedKeys, one: RecordingId) -> tuple[str, bytes] | None:
+        found = read(self, one)
+        deleted_by_another(site, one)
+        return found
+
+    monkeypatch.setattr(SealedKeys, "read", stop)
+    assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_a_key_that_is_sealed_anew_while_the_former_one_is_stored_is_stored_too(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.record(NOW - DAY)
+    site.epochs.ensure_epochs(NOW + 60 * DAY, months_ahead=0)
+    read = SealedKeys.read
+
+    def slow(self: SealedKeys, one: RecordingId) -> tuple[str, bytes] | None:
+        found = read(self, one)
+        monkeypatch.setattr(SealedKeys, "read", read)
+        reseal(site.vault, site.epochs, one, site.epochs.public_of("2027-01"))
+        site.objects.key_changed([one])
+        return found
+
+    monkeypatch.setattr(SealedKeys, "read", slow)
+    assert site.round().uploaded == 1
+    assert {name.split("/")[-2] for name in site.names() if name.endswith(".key")} == {"2027-01"}
+    assert site.objects.sealed_to("2026-11") == set(), "its private key could never be destroyed"
+    assert site.round(8 * DAY).released == 1
+
+
+def test_a_recording_that_is_deleted_while_it_is_noted_is_waited_for_no_longer(site: ObjectSite) -> None:
+    recording = site.record(NOW - DAY)
+    row = site.row(recording)
+    site.delete(recording)
+    site.objects.add([row], site.node.fingerprint, site.now)
+    site.round()
+    assert (site.objects.of(recording), site.names()) == ([], set())
+
+
+def test_a_file_stays_whose_object_is_found_missing_meanwhile(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recording,) = site.stored()
+    to_release = Objects.to_release
+
+    def found_missing(self: Objects, *words: Any, **how: Any) -> list[StoredObject]:
+        found = to_release(self, *words, **how)
+        site.faulty.store.remove_all(folder_of(found[0].sha256))
+        assert check(site).problems
+        return found
+
+    monkeypatch.setattr(Objects, "to_release", found_missing)
+    monkeypatch.setattr(removing, "must_read_again", lambda _at, _now: False)
+    assert site.round(8 * DAY).released == 0
+    monkeypatch.undo()
+    assert site.is_here(recording)
+    assert site.round().uploaded == 1
+
+
 def test_erasing_from_a_recording_removes_its_old_object_and_stores_the_new_one(site: ObjectSite) -> None:
     (recording,) = site.stored()
     before = site.names()
@@ -266,6 +410,24 @@ def test_erasing_from_a_recording_removes_its_old_object_and_stores_the_new_one(
     assert not site.names() & before
     assert site.round(8 * DAY).released == 1
     assert problems_of(site) == {recording: None}
+
+
+def test_a_recording_that_is_deleted_while_it_is_rewritten_does_not_come_back(
+    site: ObjectSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recording,) = site.stored()
+    save = Index.save_rewritten
+
+    def deleted_first(self: Index, row: RecordingRow, **how: Any) -> None:
+        site.delete(recording)
+        save(self, row, **how)
+
+    monkeypatch.setattr(Index, "save_rewritten", deleted_first)
+    assert "was deleted while it was rewritten" in site.erase(recording).problem
+    with pytest.raises(NotFoundError):
+        site.row(recording)
+    assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
 
 
 def test_a_recording_that_is_only_in_the_store_is_fetched_to_erase_from_it(site: ObjectSite) -> None:
@@ -315,6 +477,17 @@ def test_a_check_finds_what_is_missing_and_has_it_stored_again(site: ObjectSite)
     assert (found.checked, good in found.problems, found.is_good) == (4, False, False)
     assert site.round().uploaded == 3
     assert check(site).is_good
+
+
+def test_a_sealed_key_that_is_missing_in_the_store_is_stored_again_from_the_disk(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    (name,) = (one for one in site.names() if one.endswith(".key"))
+    site.faulty.store.remove(name)
+    assert check(site).problems == {recording: "its sealed key is missing in the store"}
+    site.round()
+    assert check(site).is_good
+    site.vault.sealed.destroy(recording)
+    assert site.audio(recording)
 
 
 def test_only_a_thorough_check_reads_objects(site: ObjectSite) -> None:
@@ -399,6 +572,27 @@ def test_a_machine_drops_its_file_of_a_recording_that_another_one_rewrote(site: 
         connection.exec_driver_sql("UPDATE objects SET node = 'another' WHERE state = 'waiting'")
     assert site.round().gone.recordings == [recording]
     assert (path.exists(), site.vault.sealed.find(recording)) == (False, None)
+
+
+def test_a_file_that_is_fetched_stays_on_the_list_of_the_machine_that_has_it_too(site: ObjectSite) -> None:
+    """The machine that recorded must drop its file when another one rewrites the recording: it has what was erased."""
+    (recording,) = site.stored()
+    site.index.save(replace(site.row(recording), node="west"))
+    with site.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE objects SET node = 'key of west'")
+    site.vault.sealed.destroy(recording)
+    site.file_of(recording).unlink()
+    site.name = "east"
+    site.work = site.open_work()
+    assert site.erase(recording).state is ErasureState.DONE
+    assert {one.state: one.node for one in site.objects.of(recording)} == {
+        ObjectState.REMOVING: "key of west",
+        ObjectState.WAITING: site.node.fingerprint,
+    }
+    assert site.round(2 * MINUTE).uploaded == 1
+    assert (site.is_here(recording), site.vault.sealed.find(recording)) == (False, None)
+    (left,) = site.objects.in_state(ObjectState.REMOVING)
+    assert left.problem.startswith("the machine that made the recording is away and has its former file still")
 
 
 def test_a_machine_that_is_away_keeps_a_rewritten_recording_from_being_gone(site: ObjectSite) -> None:
@@ -515,4 +709,39 @@ def test_parts_go_when_nothing_is_kept_of_the_call(site: ObjectSite) -> None:
     site.index.save(row_from_json(row(recording, outcome="failed", reason="discarded")))
     keeper.round()
     assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_parts_of_a_node_that_died_go_when_nothing_is_kept_of_the_call(site: ObjectSite) -> None:
+    keeper, opened = keeper_of(site), begun(site)
+    assert keeper.round() == 1
+    recording = RecordingId(next(site.home.recordings.rglob("*.part")).stem)
+    opened.discard()
+    with site.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE objects SET node = 'dead'")
+    site.index.save(row_from_json(row(recording, outcome="failed", reason="discarded")))
+    other = keeper_of(site)
+    site.now += 2 * DAY
+    other.round()
+    keeper_of(site).round()
+    assert site.objects.of(recording)[0].state is ObjectState.PARTS, "its row is not that of an ended call"
+    site.index.save(row_from_json(row(recording, ended_at=site.now.isoformat(), outcome="failed", reason="discarded")))
+    other.round()
+    assert site.objects.of(recording)[0].state is ObjectState.PARTS, "others' are not looked at each second"
+    site.now += timedelta(hours=1)
+    other.round()
+    assert site.round(2 * MINUTE).gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_parts_go_with_the_row_of_a_call_of_which_nothing_was_kept(site: ObjectSite) -> None:
+    keeper, opened = keeper_of(site), begun(site)
+    assert keeper.round() == 1
+    recording = RecordingId(next(site.home.recordings.rglob("*.part")).stem)
+    opened.discard()
+    with site.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE objects SET node = 'dead'")
+    site.index.save(row_from_json(row(recording, outcome="failed", reason="discarded")))
+    assert OldCalls(site.database).remove([recording], site.now) == 1
+    assert site.round(2 * MINUTE).gone.recordings == [recording]
     assert site.names() == set()

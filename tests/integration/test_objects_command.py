@@ -83,6 +83,11 @@ def test_calls_in_progress_are_stored_and_restored_after_the_disk_was_lost(home:
     home.kill()
     for name in ("recordings", "keys/sealed"):
         shutil.rmtree(home.root / name)
+    waiting = home.root / "state" / "rows" / f"{recording}.json"
+    waiting.parent.mkdir(exist_ok=True)
+    waiting.write_text("{}")  # such as that of a discarded call, whose row waits for the database
+    assert run_json(home, "objects", "restore", "--dry-run") == {"restored": [], "problems": {}}
+    waiting.unlink()
     assert run_json(home, "objects", "restore", "--dry-run") == {"restored": [recording], "problems": {}}
     assert "run `recorder recover` now" in run(home, "objects", "restore").output
     assert [one["id"] for one in run_json(home, "recover")] == [recording]

@@ -18,7 +18,8 @@ from recorder.config.settings import Config
 from recorder.recordings.agreement import look
 from recorder.recordings.fsck import Checker
 from recorder.recordings.recovery import recover_all
-from recorder.recordings.resurrection_guard import SweepBusyError, destroy_returned
+from recorder.recordings.resurrection_guard import SweepBusyError, alone, destroy_returned
+from recorder.retention import removing
 from recorder.retention.call_deletion import CALLS_DELETED
 from recorder.retention.removing import Removing
 from recorder.retention.sweep_safeguards import SweepStoppedError
@@ -35,7 +36,7 @@ from storage.file_removals import FileRemovals
 from storage.fsck import Kind
 from storage.shared_deletion import Settled, SharedDeletion
 from storage.tables import leases as _leases
-from storage.tombstones import DELETED, FILES_REMOVED, NOT_DELETED
+from storage.tombstones import DELETED, FILES_REMOVED, NOT_DELETED, Tombstone
 from storage.types import RecordingId
 from tests.helpers.sweep_site import NOW, PRESENT, SweepSite, agreed
 
@@ -434,6 +435,31 @@ def test_files_are_removed_within_a_minute_and_a_node_that_does_not_is_named(
     assert watch.health() == {"alarms": {}, "files_waiting": []}
 
 
+def test_a_first_look_that_found_an_erasure_going_on_is_done_again(two: Two) -> None:
+    south = two.south
+    south.home.config.write_text(f'[storage]\nindex_url = "{two.url}"\n')
+    returned = south.record(NOW - 91 * DAY)
+    file = next(south.home.recordings.rglob("*.rec"))
+    content = file.read_bytes()
+    two.north.sweep()
+    assert start(south) == [returned]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)  # as a backup does
+    codes: list[int] = []
+
+    def run(home: Home) -> NotNeeded:
+        codes.append(removing.main(home.root))
+        return NotNeeded(codes[-1])
+
+    watch = Removing(south.home, south.database, "south", start=run)
+    with alone(south.home.erasing_lock):
+        watch.look()
+    assert file.exists()
+    watch.look()
+    watch.look()
+    assert (codes, file.exists()) == ([1, 0], False)
+
+
 def test_a_stop_that_was_settled_elsewhere_is_no_alarm_here(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each home has a copy of the site's state, for health."""
     monkeypatch.setattr("recorder.retention.sweep_safeguards.MANY", 1)
@@ -516,3 +542,17 @@ def test_a_start_removes_what_was_deleted_before_it_recovers_or_answers(two: Two
     assert recover_all(south.home, config, NOW) == []
     assert south.traces(there) == GONE
     assert two.waiting() == {}
+
+
+def test_a_start_that_cannot_remove_yet_brings_no_row_of_a_deleted_recording_back(two: Two) -> None:
+    north, south = two.north, two.south
+    there = south.record(NOW - DAY)
+    doomed = [Tombstone(id=there, deleted_at=NOW, rule="claim 0a1b2c3d")]
+    assert set(north.sweeper(NOW).shredder.delete(doomed, rule="claim 0a1b2c3d").elsewhere) == {there}
+    storage = replace(Config().storage, index_url=two.url)
+    config = replace(Config(), storage=storage, node=NodeOptions(name="south"))
+    with alone(south.home.erasing_lock):  # an erasure goes on here
+        recover_all(south.home, config, NOW)
+    assert south.traces(there)["row"] is False
+    assert start(south) == [there]
+    assert south.traces(there) == GONE
