@@ -490,6 +490,14 @@ def test_a_sealed_key_that_is_missing_in_the_store_is_stored_again_from_the_disk
     assert site.audio(recording)
 
 
+def test_a_check_of_an_unmounted_share_finds_nothing_missing(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    unmount(site)
+    with pytest.raises(StoreError, match="unmounted"):
+        check(site)
+    assert site.objects.of(recording)[0].state is ObjectState.STORED
+
+
 def test_only_a_thorough_check_reads_objects(site: ObjectSite) -> None:
     (recording,) = site.stored()
     flip(site, recording)
