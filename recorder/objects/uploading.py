@@ -108,10 +108,9 @@ class Uploader:
             row = self.index.get(one.recording)
         except NotFoundError:
             row = None
-        if row is None or row.id != one.recording:  # deleted, perhaps before the object was noted
+        if row is None or row.id != one.recording or row.path is None:
+            # Deleted, perhaps before the object was noted; or `recorder fsck` wrote its missing file off.
             self.objects.must_go(one.sha256, one.recording, self.node, self.now())
-            return None
-        if row.path is None:
             return None
         if row.sha256 != one.sha256:
             self.objects.must_go(one.sha256, one.recording, self.node, self.now())

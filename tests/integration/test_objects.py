@@ -380,6 +380,14 @@ def test_a_recording_that_is_deleted_while_it_is_noted_is_waited_for_no_longer(s
     assert (site.objects.of(recording), site.names()) == ([], set())
 
 
+def test_a_recording_that_was_written_off_is_waited_for_no_longer(site: ObjectSite) -> None:
+    recording = site.record(NOW - DAY)
+    site.work.find_new()
+    site.index.save(replace(site.row(recording), path=None, bytes=None, sha256=None))
+    site.round()
+    assert site.objects.of(recording) == []
+
+
 def test_a_file_stays_whose_object_is_found_missing_meanwhile(
     site: ObjectSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
