@@ -388,6 +388,15 @@ def test_a_recording_that_was_written_off_is_waited_for_no_longer(site: ObjectSi
     assert site.objects.of(recording) == []
 
 
+def test_a_file_that_is_gone_with_its_folder_keeps_no_other_from_being_released(site: ObjectSite) -> None:
+    """As after a replaced disk, or if the database went away between the removal of a file and its note."""
+    gone, _other = site.stored(2)
+    shutil.rmtree(site.home.recordings)
+    site.home.recordings.mkdir()
+    assert site.round(8 * DAY).released == 2
+    assert site.audio(gone)
+
+
 def test_a_file_stays_whose_object_is_found_missing_meanwhile(
     site: ObjectSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
