@@ -9,7 +9,7 @@ from recorder.objects.digests import digest_of_file, digest_of_object
 from recorder.objects.marking import check_still_there
 from recorder.objects.names import container_key, folder_of, key_folder, key_key, keys_folder
 from recorder.objects.store import RecordingStore, StoreError
-from storage.errors import NotFoundError, StorageError
+from storage.errors import KeyProblemError, NotFoundError, OutsideError, StorageError
 from storage.index import Index
 from storage.object_queries import StoredObject
 from storage.objects import Objects
@@ -90,7 +90,10 @@ class Uploader:
 
     def _put_key(self, one: StoredObject) -> str:
         """Store a recording's present sealed key, and remove those of other epochs; returns its epoch."""
-        found = self.vault.sealed.read(one.recording)
+        try:
+            found = self.vault.sealed.read(one.recording)
+        except KeyProblemError as error:
+            raise NotStoredError(str(error)) from error
         if found is None:
             raise NotStoredError("its sealed key is missing, so nothing opens it: run `recorder verify`")
         epoch, content = found
@@ -119,9 +122,11 @@ class Uploader:
 
     def _whole(self, one: StoredObject, row: RecordingRow) -> Path:
         assert row.path is not None, "the caller has looked"
-        path = self.vault.locate(row.path)
         try:
+            path = self.vault.locate(row.path)
             found = digest_of_file(path)
+        except OutsideError as error:
+            raise NotStoredError(str(error)) from error
         except OSError as error:
             raise NotStoredError(f"its file cannot be read: {error.strerror or error}") from error
         if found != one.sha256:

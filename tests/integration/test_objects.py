@@ -397,6 +397,18 @@ def test_a_file_that_is_gone_with_its_folder_keeps_no_other_from_being_released(
     assert site.audio(gone)
 
 
+def test_a_sealed_key_that_cannot_be_read_keeps_no_deletion_waiting(site: ObjectSite) -> None:
+    renewed, due = site.stored(2)
+    waiting = site.record(NOW - DAY)
+    site.objects.key_changed([renewed])
+    for one in (renewed, waiting):
+        site.vault.sealed.path(one, "2026-11").chmod(0o644)
+    site.delete(due)
+    done = site.round()
+    assert set(done.problems) == {renewed, waiting}
+    assert done.gone.recordings == [due]
+
+
 def test_a_file_stays_whose_object_is_found_missing_meanwhile(
     site: ObjectSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
