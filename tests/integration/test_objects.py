@@ -736,6 +736,16 @@ def test_a_call_in_progress_survives_the_loss_of_the_disk_but_for_the_last_secon
     assert len(site.names()) == 2
 
 
+def test_a_sealed_key_that_cannot_be_read_keeps_no_other_call_from_being_stored_in_parts(site: ObjectSite) -> None:
+    keeper = keeper_of(site)
+    begun(site)
+    recording = RecordingId(next(site.home.recordings.rglob("*.part")).stem)
+    site.vault.sealed.path(recording, "2026-11").chmod(0o644)
+    site.now += timedelta(seconds=1)
+    begun(site)
+    assert (keeper.round(), len(parts_in(site))) == (1, 1)
+
+
 def test_parts_go_when_nothing_is_kept_of_the_call(site: ObjectSite) -> None:
     keeper, opened = keeper_of(site), begun(site)
     assert keeper.round() == 1
