@@ -8,6 +8,7 @@ from typing import Any
 
 from recorder.objects.digests import digest_of_object
 from recorder.objects.elsewhere import HereOrThere
+from recorder.objects.marking import check_still_there
 from recorder.objects.names import ROOT, container_key, digest_in, epoch_in, keys_folder
 from recorder.objects.object_file import RangeCache
 from recorder.objects.store import RecordingStore
@@ -89,6 +90,8 @@ class ObjectChecker:
         Raises:
             StorageError, OSError: Store, database or disk cannot be used.
         """
+        if self.objects.has_any():
+            check_still_there(self.store)
         done = CheckedObjects()
         total = self.objects.counts().stored
         for one in self.objects.each_stored():

@@ -16,7 +16,7 @@ from recorder.objects.names import epoch_in, key_key, keys_folder, part_key
 from recorder.objects.store import RecordingStore
 from storage.container_rows import read_begun_row
 from storage.durable import SavedFile, make_folder, sync_folder
-from storage.errors import DamagedError, NotFoundError
+from storage.errors import DamagedError, KeyProblemError, NotFoundError
 from storage.format import ContainerScan, open_container
 from storage.index import Index
 from storage.object_queries import ObjectState, StoredObject
@@ -136,6 +136,8 @@ class PartKeeper:
                     one.stored += len(content)
                     self.objects.grown(one.digest, one.stored)
                     count += 1
+        except KeyProblemError:
+            return 0  # the upload of the finished recording says which key cannot be read
         except FileNotFoundError:
             return count  # closed or discarded meanwhile
         one.at = self.now()

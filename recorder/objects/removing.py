@@ -161,7 +161,9 @@ class Remover:
         row = self._row(one.recording)
         if row is None or row.path is None or row.sha256 != one.sha256 or not self._is_stored(one):
             return False
-        remove(self.vault.locate(row.path))
+        path = self.vault.locate(row.path)
+        if path.exists():  # else its folder may be gone too
+            remove(path)
         if not self._is_own(row):
             self.vault.sealed.destroy(row.id)
         self.objects.released(one.sha256, self.now())

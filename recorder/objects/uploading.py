@@ -9,7 +9,7 @@ from recorder.objects.digests import digest_of_file, digest_of_object
 from recorder.objects.marking import check_still_there
 from recorder.objects.names import container_key, folder_of, key_folder, key_key, keys_folder
 from recorder.objects.store import RecordingStore, StoreError
-from storage.errors import NotFoundError, StorageError
+from storage.errors import KeyProblemError, NotFoundError, OutsideError, StorageError
 from storage.index import Index
 from storage.object_queries import StoredObject
 from storage.objects import Objects
@@ -90,7 +90,10 @@ class Uploader:
 
     def _put_key(self, one: StoredObject) -> str:
         """Store a recording's present sealed key, and remove those of other epochs; returns its epoch."""
-        found = self.vault.sealed.read(one.recording)
+        try:
+            found = self.vault.sealed.read(one.recording)
+        except KeyProblemError as error:
+            raise NotStoredError(str(error)) from error
         if found is None:
             raise NotStoredError("its sealed key is missing, so nothing opens it: run `recorder verify`")
         epoch, content = found
@@ -108,10 +111,9 @@ class Uploader:
             row = self.index.get(one.recording)
         except NotFoundError:
             row = None
-        if row is None or row.id != one.recording:  # deleted, perhaps before the object was noted
+        if row is None or row.id != one.recording or row.path is None:
+            # Deleted, perhaps before the object was noted; or `recorder fsck` wrote its missing file off.
             self.objects.must_go(one.sha256, one.recording, self.node, self.now())
-            return None
-        if row.path is None:
             return None
         if row.sha256 != one.sha256:
             self.objects.must_go(one.sha256, one.recording, self.node, self.now())
@@ -120,9 +122,11 @@ class Uploader:
 
     def _whole(self, one: StoredObject, row: RecordingRow) -> Path:
         assert row.path is not None, "the caller has looked"
-        path = self.vault.locate(row.path)
         try:
+            path = self.vault.locate(row.path)
             found = digest_of_file(path)
+        except OutsideError as error:
+            raise NotStoredError(str(error)) from error
         except OSError as error:
             raise NotStoredError(f"its file cannot be read: {error.strerror or error}") from error
         if found != one.sha256:

@@ -380,6 +380,35 @@ def test_a_recording_that_is_deleted_while_it_is_noted_is_waited_for_no_longer(s
     assert (site.objects.of(recording), site.names()) == ([], set())
 
 
+def test_a_recording_that_was_written_off_is_waited_for_no_longer(site: ObjectSite) -> None:
+    recording = site.record(NOW - DAY)
+    site.work.find_new()
+    site.index.save(replace(site.row(recording), path=None, bytes=None, sha256=None))
+    site.round()
+    assert site.objects.of(recording) == []
+
+
+def test_a_file_that_is_gone_with_its_folder_keeps_no_other_from_being_released(site: ObjectSite) -> None:
+    """As after a replaced disk, or if the database went away between the removal of a file and its note."""
+    gone, _other = site.stored(2)
+    shutil.rmtree(site.home.recordings)
+    site.home.recordings.mkdir()
+    assert site.round(8 * DAY).released == 2
+    assert site.audio(gone)
+
+
+def test_a_sealed_key_that_cannot_be_read_keeps_no_deletion_waiting(site: ObjectSite) -> None:
+    renewed, due = site.stored(2)
+    waiting = site.record(NOW - DAY)
+    site.objects.key_changed([renewed])
+    for one in (renewed, waiting):
+        site.vault.sealed.path(one, "2026-11").chmod(0o644)
+    site.delete(due)
+    done = site.round()
+    assert set(done.problems) == {renewed, waiting}
+    assert done.gone.recordings == [due]
+
+
 def test_a_file_stays_whose_object_is_found_missing_meanwhile(
     site: ObjectSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -488,6 +517,14 @@ def test_a_sealed_key_that_is_missing_in_the_store_is_stored_again_from_the_disk
     assert check(site).is_good
     site.vault.sealed.destroy(recording)
     assert site.audio(recording)
+
+
+def test_a_check_of_an_unmounted_share_finds_nothing_missing(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    unmount(site)
+    with pytest.raises(StoreError, match="unmounted"):
+        check(site)
+    assert site.objects.of(recording)[0].state is ObjectState.STORED
 
 
 def test_only_a_thorough_check_reads_objects(site: ObjectSite) -> None:
@@ -697,6 +734,16 @@ def test_a_call_in_progress_survives_the_loss_of_the_disk_but_for_the_last_secon
     assert site.round().gone.recordings == [recording]
     assert parts_in(site) == []
     assert len(site.names()) == 2
+
+
+def test_a_sealed_key_that_cannot_be_read_keeps_no_other_call_from_being_stored_in_parts(site: ObjectSite) -> None:
+    keeper = keeper_of(site)
+    begun(site)
+    recording = RecordingId(next(site.home.recordings.rglob("*.part")).stem)
+    site.vault.sealed.path(recording, "2026-11").chmod(0o644)
+    site.now += timedelta(seconds=1)
+    begun(site)
+    assert (keeper.round(), len(parts_in(site))) == (1, 1)
 
 
 def test_parts_go_when_nothing_is_kept_of_the_call(site: ObjectSite) -> None:
