@@ -105,17 +105,21 @@ class Prologue:
     def pack(self) -> bytes:
         """Return the bytes, without the check after them."""
         name = self.id.encode("ascii")
-        length = _PROLOGUE.size + len(name)
         fixed = _PROLOGUE.pack(
             MAGIC,
             self.version,
-            length,
+            self.length(self.id),
             len(name),
             self.epoch.encode("ascii"),
             self.epoch_fingerprint,
             self.stream_header,
         )
         return fixed + name
+
+    @staticmethod
+    def length(recording: str) -> int:
+        """Return the length of a recording's prologue, without the check after it."""
+        return _PROLOGUE.size + len(recording)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

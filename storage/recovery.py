@@ -1,5 +1,6 @@
 """Recovery: closes the containers that a dead daemon left open, without the private key."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,16 @@ from typing import Any
 from storage.container_rows import finished_file, survey_container, with_file
 from storage.durable import AppendFile, remove
 from storage.errors import DamagedError
-from storage.format import FORMAT_VERSION, MAGIC, Status, is_recording_id
+from storage.format import (
+    CHECK_BYTES,
+    FORMAT_VERSION,
+    MAGIC,
+    FrameType,
+    Prologue,
+    Status,
+    frame_header,
+    is_recording_id,
+)
 from storage.recording import FrameWriter, settle
 from storage.rows import time_from_json, time_to_json
 from storage.runs import TICKS_PER_S
@@ -106,12 +116,14 @@ def _close_part(vault: Vault, path: Path, recording: RecordingId, amend: Amend, 
     try:
         survey = survey_container(path, vault.node)
     except DamagedError:
-        if not _is_torn_beginning(path):
+        if not _is_torn_beginning(path, recording):
             raise
         return _drop_empty(vault, path, recording)
     if survey.scan.prologue.id != recording:
         raise DamagedError(f"the file holds recording {survey.scan.prologue.id}")
     if survey.row is None:
+        if _has_audio(path):
+            raise DamagedError(f"its beginning is damaged after byte {survey.scan.whole_bytes}, and audio follows")
         return _drop_empty(vault, path, recording)
     whole = survey.scan.whole_bytes
     file = AppendFile.reopen(path, size=whole)
@@ -131,18 +143,34 @@ def _close_part(vault: Vault, path: Path, recording: RecordingId, amend: Amend, 
 
 
 _BEGINNING = MAGIC + FORMAT_VERSION.to_bytes(2, "little")
-_MAGIC_BYTES = len(_BEGINNING)
-_LARGEST_EMPTY_BYTES = 256
-"""A file this short holds at most a torn prologue: the daemon died before `Vault.create` returned."""
+_LOST_ZEROS = bytes(8)
+"""A prologue has fewer zeros in a row; a write that a power cut lost leaves more."""
+_LARGEST_BEGINNING_BYTES = 16_000
+"""`Vault.create` writes less; one second of audio takes more."""
+_AUDIO_HEADER = re.compile(frame_header(FrameType.AUDIO, 0, 0)[:4] + rb"(?!\0{4})")
+"""Begins the header of a frame of audio: its type, zeros, and a length, which is not 0."""
 
 
-def _is_torn_beginning(path: Path) -> bool:
-    """Tell whether a file holds only a cut prologue, or zeros in its place: a kill left it just after its creation."""
-    if path.stat().st_size > _LARGEST_EMPTY_BYTES:
+def _is_torn_beginning(path: Path, recording: RecordingId) -> bool:
+    """Tell whether `Vault.create` was cut off in this file: its prologue is cut or partly zeros, and no audio follows.
+
+    Before the first sync a power cut may take any part of the beginning and leave a later part.
+    """
+    if _has_audio(path):
         return False
     content = path.read_bytes()
-    is_container = content[:_MAGIC_BYTES] == _BEGINNING[: len(content)]
-    return is_container or not content.strip(b"\0")
+    prologue = content[: Prologue.length(recording) + CHECK_BYTES]
+    is_container = all(found in (0, right) for found, right in zip(prologue, _BEGINNING, strict=False))
+    is_cut = len(prologue) < Prologue.length(recording) + CHECK_BYTES
+    return is_container and (is_cut or _LOST_ZEROS in prologue)
+
+
+def _has_audio(path: Path) -> bool:
+    """Tell whether audio may be in a file whose frames cannot be read.
+
+    Audio is written only after the beginning was synced. With audio, the damage is not that of a cut in `Vault.create`.
+    """
+    return path.stat().st_size > _LARGEST_BEGINNING_BYTES or _AUDIO_HEADER.search(path.read_bytes()) is not None
 
 
 def _refuse_foreign(vault: Vault, path: Path) -> None:

@@ -3,7 +3,8 @@
 Rules, after POSIX and without what a kind file system adds: bytes survive once their file was synced; a name that was
 made, changed or removed survives once its folder was synced. Of what was not synced any part may be there: of a file
 each write, whole, by half or not at all; of a folder as many of its changes as were first. A rename within a folder is
-either done or not. ext4, xfs and btrfs keep more than that; `power.py` asks ext4 and xfs themselves.
+either done or not. Each part of a vectored write counts as a write, because a disk writes sectors in any order. ext4,
+xfs and btrfs keep more than that; `power.py` asks ext4 and xfs themselves.
 """
 
 import os

@@ -1,5 +1,8 @@
 """A process is killed at each step of writing and of recovery; then recovery and verify must tell the truth."""
 
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from storage.errors import WriteFailedError
 from storage.recovery import recover
 from storage.rows import row_from_json
+from storage.runs import AUDIO, PCMA, pack
 from storage.verify import verify
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
@@ -118,6 +122,102 @@ def test_a_torn_beginning_becomes_a_failed_row(tmp_path: Path) -> None:
     assert recovered.row["started_at"] == "2026-11-24T09:30:00Z"
     assert not opened.path.exists()
     assert site.vault.sealed.find(ID) is None, "its key opens nothing"
+
+
+def begun_in_parts(site: Site, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[bytes]]:
+    """Begin a recording; return its file and the parts of its only write before the first sync."""
+    seen: list[list[bytes]] = []
+    real = os.writev
+
+    def writev(descriptor: int, parts: Sequence[bytes]) -> int:
+        seen.append([bytes(part) for part in parts])
+        return real(descriptor, parts)
+
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "writev", writev)
+        opened = site.begin()
+    (parts,) = seen
+    return opened.path, parts
+
+
+def cut_short(parts: list[bytes]) -> Iterator[bytes]:
+    """Yield what a power cut may leave of one unsynced write: zeros in place of parts, of halves and of sectors."""
+    whole = b"".join(parts)
+    ends = [0, *accumulate(map(len, parts))]
+    halves = [(begin + (end - begin) // 2, end) for begin, end in pairwise(ends)]
+    sectors = [(at, min(at + 512, len(whole))) for at in range(0, len(whole), 512)]
+    pieces = [*pairwise(ends), *halves, *sectors]
+    for lost in (*combinations(pieces, 1), *combinations(pairwise(ends), 2), sectors, pieces[: len(parts) - 1]):
+        left = bytearray(whole)
+        for begin, end in lost:
+            left[begin:end] = bytes(end - begin)
+        yield bytes(left)
+        yield bytes(left).rstrip(b"\0")
+
+
+def test_a_beginning_of_which_a_power_cut_lost_some_becomes_a_failed_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later part is on the disk, an earlier is not: `create` has not returned, and nothing was recorded."""
+    site = Site(tmp_path)
+    path, parts = begun_in_parts(site, monkeypatch)
+    whole = b"".join(parts)
+    for left in cut_short(parts):
+        if left == whole:  # it was zeros
+            continue
+        path.write_bytes(left)
+        (recovered,) = recover(site.vault, lambda _: False)
+        assert recovered.problem is None, f"{len(left)} bytes of {len(whole)}"
+        assert (recovered.finished, recovered.row["outcome"]) == (None, "failed")
+        assert not path.exists()
+
+
+def changed(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def zeroed(content: bytes, begin: int, end: int) -> bytes:
+    return content[:begin] + bytes(end - begin) + content[end:]
+
+
+@pytest.mark.parametrize("seconds", [0.25, 1], ids=["short", "second"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda content: zeroed(content, 0, 124),
+        lambda content: zeroed(content, 0, 512),
+        lambda content: zeroed(content, 124, 512),
+        lambda content: changed(content, 200),
+        lambda content: changed(content, 20),
+        lambda content: changed(content, 1000),
+    ],
+    ids=["prologue", "sector", "head", "bit of the head", "bit of the prologue", "bit of the first row"],
+)
+def test_a_damaged_beginning_before_audio_is_left_alone(
+    tmp_path: Path, harm: Callable[[bytes], bytes], seconds: float
+) -> None:
+    """Audio is only written after the beginning was synced: no power cut does that, and a person has to look."""
+    site = Site(tmp_path)
+    opened = site.begin()
+    opened.append(block(0) if seconds == 1 else pack(AUDIO, 0, PCMA, 0, payload=bytes(range(250)) * 8))
+    opened.sync()
+    left = harm(opened.path.read_bytes())
+    opened.path.write_bytes(left)
+    (recovered,) = recover(site.vault, lambda _: False)
+    assert recovered.problem is not None
+    assert opened.path.read_bytes() == left
+    assert site.vault.sealed.find(ID) is not None
+
+
+def test_a_changed_prologue_without_audio_is_left_alone(tmp_path: Path) -> None:
+    """A power cut leaves zeros, not another byte."""
+    site = Site(tmp_path)
+    opened = site.begin()
+    left = changed(opened.path.read_bytes(), 20)
+    opened.path.write_bytes(left)
+    (recovered,) = recover(site.vault, lambda _: False)
+    assert recovered.problem is not None
+    assert opened.path.read_bytes() == left
 
 
 def test_the_key_of_a_torn_beginning_stays_while_another_file_of_its_recording_is_there(tmp_path: Path) -> None:
