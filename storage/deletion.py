@@ -192,7 +192,8 @@ class Shredder:
         """Destroy files, keys and rows of recordings with a tombstone in the table, which a backup restored.
 
         Args:
-            is_thorough: Look for rows too, which only a faulty program can bring back without the whole table.
+            is_thorough: Look for rows too, which only a faulty program, or a SQLite file's write-ahead log that was
+                restored alone, can bring back without the whole table.
 
         Raises:
             AuditUnavailableError, DatabaseError, OSError: Log, database or disk cannot be used; call again later.

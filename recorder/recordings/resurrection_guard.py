@@ -14,7 +14,7 @@ from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from storage.audit import AuditLog
 from storage.audit_reading import newest_first, of_act
-from storage.database import Database
+from storage.database import SQLITE, Database
 from storage.deletion import Done, Shredder, Spared
 from storage.errors import StorageError
 from storage.hold_journal import ACTS as HOLD_ACTS
@@ -41,7 +41,8 @@ def destroy_returned(
 ) -> list[RecordingId]:
     """Destroy deleted recordings that are there again, with an audit entry and a log line.
 
-    If another process holds the locks it is left to that: every sweep begins with the same.
+    If another process holds the locks it is left to that: every sweep begins with the same. In an index that is a file
+    rows are looked for too: its write-ahead log, restored alone, brings rows back and leaves the newer tombstones.
 
     Args:
         home: The recorder's home.
@@ -75,8 +76,9 @@ def destroy_returned_alone(
     audit, holds = AuditLog(home.audit, now=now), Holds(database)
     shared = None if node is None else SharedDeletion(database=database, audit=audit, node=node, now=now)
     shredder = Shredder(vault, Deletions(database), audit, shared)
+    is_file = database.dialect == SQLITE
     with alone(home.state / LOCK), alone(home.erasing_lock), steady(home.state, holds, audit):
-        done = catch_up(shredder, holds, now) if shared is None else clear_out(shredder)
+        done = catch_up(shredder, holds, now, is_thorough=is_file) if shared is None else clear_out(shredder)
     return done.ids
 
 

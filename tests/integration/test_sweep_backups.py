@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 
 from recorder.config.reading import read_config
 from recorder.recordings.recovery import recover_all
+from recorder.recordings.reindex import Reindexer
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.call_deletion import RULE
 from storage.database import sqlite_url
 from storage.deletion import Shredder
+from storage.index_file import FileState, state_of
 from storage.tombstones import Tombstone
 from storage.types import RecordingId
 from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite
@@ -112,6 +115,32 @@ def test_a_row_beside_its_tombstone_is_taken_away(site: SweepSite) -> None:
     site.index.save(saved)
     assert site.sweep(NOW + DAY) == {"deleted_again": 1}
     assert site.traces(recording) == GONE
+
+
+@pytest.mark.parametrize("by", [start, recover_by_rule], ids=["start", "recover"])
+def test_the_log_of_a_checkpointed_index_brings_no_row_back(tmp_path: Path, by: Callable[[SweepSite], object]) -> None:
+    """SQLite puts the old pages over the newer file, which is damaged then; nobody is shown a deleted call."""
+    with closing(SweepSite(tmp_path)) as site:
+        deleted = [site.record(NOW - days * DAY) for days in (90, 91, 200)]
+        kept = site.record(NOW - 10 * DAY)
+        backup = backed_up(site, tmp_path / "backup")
+        assert (backup / "index.sqlite").stat().st_size, "the file has tables; the log alone has the rows"
+        site.sweep()
+        restore(site, backup, "index.sqlite-wal")
+        back = {"row": True, "file": False, "key": False, "tombstone": True}
+        assert [site.traces(one) for one in deleted] == [back] * 3
+        by(site)
+        assert {str(site.traces(one)) for one in deleted} == {str(GONE)}
+        assert site.traces(kept) == PRESENT
+        site.database.close()
+        assert state_of(site.home.index)[0] is FileState.DAMAGED
+        site.home.config.write_text("")
+        Reindexer(
+            home=site.home, config=read_config(site.home.config), vault=site.vault, audit=site.audit, now=lambda: NOW
+        ).run("dora")
+        site.open()
+        assert {str(site.traces(one)) for one in deleted} == {str(GONE)}
+        assert site.traces(kept) == PRESENT
 
 
 def test_many_rows_beside_their_tombstones_are_taken_away_once_each(site: SweepSite) -> None:
