@@ -1,21 +1,21 @@
-"""`recorder run`: starts and stops the daemon.
+"""The daemon: its parts, put together, started and stopped. `run_daemon` opens its home.
 
 Threads: the call thread is the main thread and runs the reactor. Media threads run in the core. `writer` seals and
 appends. `act-writer`, `opening`, `filing`, `orders`, `pauses`, `pins` and `webhooks` write to disks. `media-events` and
 `socket` pass events to the call thread. `anchors` notes heads of the audit log on other machines. `names` keeps
-targets' names resolved. `sweeping`, `removals` and `forwarding` start separate processes: the retention sweep, the
-removal of files of recordings that other nodes deleted, and what sends to other systems. On a site with several
-recorders `node` registers this one, and `node-control` serves other machines.
+targets' names resolved. `sweeping`, `forwarding` and `objects` start separate processes: the retention sweep, what
+sends to other systems, and what stores recordings in an object store. `SiteThreads` and `SiteNode` have the threads of
+a site with several nodes.
 """
 
 import logging
-import os
 import signal
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
+
+from fastapi import FastAPI
 
 from audio.port_memory import PortMemory
 from recorder.access.signing import Verifier
@@ -25,21 +25,17 @@ from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.tallies import Tallies
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.common.logs import use_format
 from recorder.common.metrics_listener import MetricsListener
-from recorder.common.process_hardening import forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
+from recorder.common.process_hardening import leave_out_what_is_there
 from recorder.common.service_manager import ServiceManager
-from recorder.config.reading import read_config
 from recorder.config.settings import Config, Drain
-from recorder.config.sip_accounts import AccountError, accounts, registrars
+from recorder.config.sip_accounts import accounts, registrars
 from recorder.config.sip_transports import sip_options
 from recorder.control.api import LiveApi
 from recorder.control.broadcast import Broadcast
-from recorder.control.socket_server import PathTooLongError, SocketServer
-from recorder.recordings.home_lock import held
+from recorder.control.socket_server import SocketServer
 from recorder.recordings.home_stores import open_index
 from recorder.recordings.left_open import LeftOpen
-from recorder.recordings.recovery import recover_all
 from recorder.retention.sweeping import Sweeping
 from recorder.rules.drain import DrainState
 from recorder.service import certificates, daemon_metrics
@@ -66,14 +62,12 @@ from recorder.service.node_registration import NodeLoad
 from recorder.service.object_process import kept_object_process
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
-from recorder.service.site_node import NodeParts, NodeStartError, open_site_node
+from recorder.service.site_node import NodeParts, SiteNode, open_site_node
 from recorder.service.site_threads import SiteThreads
 from recorder.service.stalls import Stalls
 from sip.endpoint import SipEndpoint
 from sip.events import SipEvent
-from sip.options import BindError
 from sip.reactor import Reactor
-from sip.tls import TlsFilesError
 from storage.keys import NodeKeys
 from storage.old_calls import OldCalls
 from storage.types import RecordingId
@@ -92,10 +86,6 @@ FILING_S = 15.0
 """How long a stop waits for recordings to be filed, seconds; the rest is recovered at the next start."""
 CLOSING_S = FILING_S + ANCHORS_S + 20.0
 """How long an end may take after the last call, seconds, the writer and the other threads included."""
-
-
-class StartError(Exception):
-    """The daemon cannot start; the message says why and what to do."""
 
 
 class Daemon:
@@ -149,15 +139,7 @@ class Daemon:
         self._heartbeat = self._make_heartbeat()
         api = self._make_api(broadcast).app()
         self._socket = SocketServer(api, self._home.socket)
-        self._site_node = open_site_node(
-            NodeParts(
-                home=home, options=config.node, fingerprint=node.fingerprint, database=self._index.database, app=api,
-                set_alarm=self._set_alarm, load=lambda: NodeLoad(
-                    is_draining=self._draining.state.refuses_calls, calls=self._control.live,
-                    capacity=config.limits.max_calls,
-                ),
-            )
-        )  # fmt: skip
+        self._site_node = self._open_site_node(config, node, api)
         self._media_events = MediaEvents(
             self._relay, lambda events: self._reactor.submit(self._control.receive_media, events)
         )
@@ -194,6 +176,20 @@ class Daemon:
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
             drain=self._draining, disk=self._disk.as_json, verifier=Verifier(self._home.root, node=name),
             node=lambda: None if self._site_node is None else self._site_node.as_json(),
+        )  # fmt: skip
+
+    def _open_site_node(self, config: Config, node: NodeKeys, api: FastAPI) -> SiteNode | None:
+        def load() -> NodeLoad:
+            return NodeLoad(
+                is_draining=self._draining.state.refuses_calls, calls=self._control.live,
+                capacity=config.limits.max_calls,
+            )  # fmt: skip
+
+        return open_site_node(
+            NodeParts(
+                home=self._home, options=config.node, fingerprint=node.fingerprint, database=self._index.database,
+                app=api, set_alarm=self._set_alarm, load=load,
+            )
         )  # fmt: skip
 
     def metric_sources(self) -> daemon_metrics.MetricSources:
@@ -372,50 +368,3 @@ class Daemon:
         self._media_events.close()
         self._relay.close()
         self._index.close()
-
-
-def _recover(home: Home, config: Config) -> None:
-    """Recover recordings that a dead daemon left open. A failure is logged: it must not stop calls."""
-    try:
-        recovered = recover_all(home, config, utc_now())
-    except Exception as error:  # noqa: BLE001 - a full disk, a database that is down, a damaged row: calls come first
-        _log.error("recordings left open were not recovered: %s; run `recorder recover` later", error)
-        return
-    for found in recovered:
-        if found.problem:
-            _log.error("not recovered: %s", found.problem)
-        else:
-            _log.warning("recording %s was left open by a killed daemon; it is recovered as partial", found.id)
-
-
-def run(root: Path) -> None:
-    """Run the daemon in a home until it is told to stop.
-
-    Raises:
-        ConfigError, NoticeError, StartError, LimitError, AlreadyRunningError: The message is a sentence.
-    """
-    home = Home(root)
-    manager = ServiceManager.taken_from(os.environ)
-    config = read_config(home.config)
-    use_format(config.log.format)
-    forbid_dumps()
-    if config.media.lock_memory:
-        lock_memory()
-    raise_descriptors(config.limits.max_calls, config.connections)
-    with held(home):
-        manager.status("recovering what an earlier run left open")
-        _recover(home, config)
-        try:
-            daemon = Daemon(home, config, manager)
-        except (AccountError, PathTooLongError) as error:
-            raise StartError(str(error)) from error
-        except TlsFilesError as error:
-            raise StartError(f"cannot start SIP over TLS: {error}") from error
-        except NodeStartError as error:
-            raise StartError(str(error)) from error
-        except OSError as error:
-            where = error.filename if isinstance(error, BindError) else config.sip.listen
-            raise StartError(
-                f"cannot listen on {where}: {error.strerror or error}; is another program using it?"
-            ) from error
-        daemon.run()

@@ -67,7 +67,7 @@ def test_who_pauses_does_not_wait_for_what_writes_pdf(tmp_path: Path, command: s
 
 
 def test_the_daemon_loads_no_http_client_and_nothing_of_the_console() -> None:
-    program = "import sys, recorder.cli.service, recorder.service.daemon; print(*sys.modules)"
+    program = "import sys, recorder.cli.service, recorder.service.run_daemon; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(done.stdout.split())
     assert {"fastapi", "sippy"} <= loaded
