@@ -59,7 +59,7 @@ from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
 from recorder.service.node_registration import NodeLoad
-from recorder.service.object_process import kept_object_process
+from recorder.service.object_keeping import kept_object_process
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
 from recorder.service.site_node import NodeParts, SiteNode, open_site_node
@@ -127,8 +127,9 @@ class Daemon:
         self._raise_alarms_of_start(media)
         self._left_open = self._make_left_open()
         self._reloader = Reloader(
-            home, self._services, self._reactor, self._endpoint, self._resolver, manager=self._manager
-        )
+            home, self._services, self._reactor, self._endpoint, self._resolver, manager=self._manager,
+            used=self._objects.start_if_wanted,
+        )  # fmt: skip
         self._control = LiveCalls(self._services, loop_mark(home))
         self._stalls, self._disk = Stalls(self._reactor), DiskWatch(home.recordings)
         self._disk_faults = DiskFaults(home.recordings, self._services.alarms)
@@ -226,7 +227,7 @@ class Daemon:
         self._site.start()
         self._forwarding.start()
         self._site_keys.start()
-        self._objects.start()
+        self._objects.start_if_wanted()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
         if self._manager.is_silent and self._services.config.drain.limit_s:

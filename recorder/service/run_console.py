@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -35,7 +36,7 @@ from recorder.service.audit_copying import open_shipping
 from recorder.service.console_metrics import console_registry
 from recorder.service.console_work import has_shared_accounts, pin_sync, start_sweeping, turns
 from recorder.service.metrics_setup import start_listener
-from recorder.service.object_process import kept_object_process
+from recorder.service.object_keeping import kept_object_process
 from recorder.site_keys.epoch_needs import OtherNodes
 from recorder.site_keys.publishing import keep_published
 from recorder.web.app import create_app
@@ -110,7 +111,8 @@ def serve(home: Home, config: Config) -> None:
         pins = pin_sync(home, config, deps.eraser)
         pins.start()
         objects = kept_object_process(home, lambda: config, is_mine=lambda: not is_daemon_there(home))
-        objects.start()
+        if config.objects.url is not None:
+            objects.start()
         app = create_app(deps)
         connections = ConsoleConnections(config.console.connection_limits)
         server = _ConsoleServer(
@@ -180,10 +182,6 @@ def _start_workers(
             kwargs={"more": deps.people_sweep.run, "turn": turn("archiving")}, name="housekeeping", daemon=True,
         ),
         threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True),
-        threading.Thread(
-            target=keep_published, args=(home, holder.index.database, stopping), kwargs={"now": utc_now},
-            name="site-keys", daemon=True,
-        ),
     ]  # fmt: skip
     if config.webhook:
         events = CaseEvents(
@@ -193,7 +191,11 @@ def _start_workers(
         workers.append(threading.Thread(target=events.keep, args=(stopping,), name="case-events", daemon=True))
     if config.is_shared_index:
         shipping = open_shipping(home, config, look_s=CONSOLE_LOOK_S)
-        workers.append(threading.Thread(target=shipping.keep, args=(stopping,), name="audit-copies", daemon=True))
+        publishing = partial(keep_published, home, holder.index.database, stopping, now=utc_now)
+        workers += [
+            threading.Thread(target=shipping.keep, args=(stopping,), name="audit-copies", daemon=True),
+            threading.Thread(target=publishing, name="site-keys", daemon=True),
+        ]
     following = follow_configured(home, config.backup, eraser.vault.node, eraser.audit)
     if following is not None:
         workers.append(threading.Thread(target=following.keep, args=(stopping,), name="backup", daemon=True))
