@@ -24,7 +24,7 @@ from recorder.permissions import Act
 from recorder.service.new_home import NewHomeError, make_node_home
 from recorder.site_keys.joining import check_can_join, console_lines, lines_to_add
 from recorder.site_keys.joining import join as take_welcome
-from recorder.site_keys.membership import Admission, admit, expel, plan_admission, record_of
+from recorder.site_keys.membership import NodeAdmission, admit, expel, plan_admission, record_of
 from recorder.site_keys.node_records import NodeRecord
 from recorder.site_keys.node_request import make_request, read_request
 from recorder.site_keys.places import is_key_holder, node_request
@@ -215,7 +215,7 @@ def _say_settings(context: CommandContext) -> None:
         say(console_lines(context.home))
 
 
-def _show(planned: Admission) -> None:
+def _show(planned: NodeAdmission) -> None:
     made, before = planned.request, planned.before
     say(f"node: {made.name}")
     say(f"address: {made.address or 'not given'}")

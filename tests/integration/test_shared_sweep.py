@@ -34,7 +34,7 @@ from storage.deletion import Done, Shredder
 from storage.errors import DatabaseError, NotFoundError
 from storage.file_removals import FileRemovals
 from storage.fsck import Kind
-from storage.shared_deletion import Settled, SharedDeletion
+from storage.shared_deletion import SettledDeletion, SharedDeletion
 from storage.tables import leases as _leases
 from storage.tombstones import DELETED, FILES_REMOVED, NOT_DELETED, Tombstone
 from storage.types import RecordingId
@@ -216,7 +216,7 @@ def _once(act: Callable[[], object]) -> Callable[[], None]:
 def _before_it_writes(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: Callable[[], None]) -> None:
     real = SharedDeletion.settle
 
-    def settle(self: SharedDeletion, *args: Any) -> Settled:
+    def settle(self: SharedDeletion, *args: Any) -> SettledDeletion:
         if self.node == "north":
             meanwhile()
         return real(self, *args)
