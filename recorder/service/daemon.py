@@ -13,6 +13,8 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,6 +22,7 @@ from fastapi import FastAPI
 from audio.port_memory import PortMemory
 from recorder.access.signing import Verifier
 from recorder.audit.anchoring import LAST_TIMEOUT_S
+from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import LiveCalls
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.tallies import Tallies
@@ -92,11 +95,9 @@ class Daemon:
     """The components of a running daemon."""
 
     def __init__(self, home: Home, config: Config, manager: ServiceManager | None = None) -> None:
-        self._home = home
-        self._manager = manager or ServiceManager()
-        self._reactor = Reactor()
+        self._home, self._manager = home, manager or ServiceManager()
+        self._reactor, self._executors = Reactor(), Executors()
         node = NodeKeys.load(home.root)
-        self._executors = Executors()
         self._index = open_index(home, config, is_deferred=True)
         self._sweeping = Sweeping(home, lambda: self._services.config)
         self._site = SiteThreads(home, config, self._index.database, lambda: self._services)
@@ -106,12 +107,7 @@ class Daemon:
         media = open_media(config, self._port_memory)
         self._relay = media.relay
         tallies = Tallies()
-        self._writer = make_writer(
-            config,
-            self._relay,
-            on_failure=lambda key, error: self._reactor.submit(self._control.recording_failed, key, error),
-            tallies=tallies,
-        )
+        self._writer = make_writer(config, self._relay, on_failure=self._recording_failed, tallies=tallies)
         options = sip_options(config, is_urgent=self._is_emergency, account_of=accounts(config.peer))
         self._registrars = registrars(config.register)
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
@@ -124,7 +120,7 @@ class Daemon:
             config=lambda: self._services.config, alarm=self._raise_alarm,
         )  # fmt: skip
         self._services = make_call_services(config, parts)
-        self._raise_alarms_of_start(media)
+        _raise_alarms_of_start(self._services, media, home.state)
         self._left_open = self._make_left_open()
         self._reloader = Reloader(
             home, self._services, self._reactor, self._endpoint, self._resolver, manager=self._manager,
@@ -141,9 +137,7 @@ class Daemon:
         api = self._make_api(broadcast).app()
         self._socket = SocketServer(api, self._home.socket)
         self._site_node = self._open_site_node(config, node, api)
-        self._media_events = MediaEvents(
-            self._relay, lambda events: self._reactor.submit(self._control.receive_media, events)
-        )
+        self._media_events = MediaEvents(self._relay, partial(self._reactor.submit, self._control.receive_media))
         self._site_keys = follow_key_list(home, self._index.database, self._services)
         self._metrics: MetricsListener | None = None
         self._is_written_out = threading.Event()
@@ -189,7 +183,7 @@ class Daemon:
         return open_site_node(
             NodeParts(
                 home=self._home, options=config.node, fingerprint=node.fingerprint, database=self._index.database,
-                app=api, set_alarm=self._set_alarm, load=load,
+                app=api, set_alarm=self._services.set_alarm, load=load,
             )
         )  # fmt: skip
 
@@ -252,6 +246,10 @@ class Daemon:
         self._services.pauses.drop(recording)
         self._services.discards.settle(RecordingId(recording))
 
+    def _recording_failed(self, key: str, error: Exception) -> None:
+        """Hand the failure of a recording to the call thread. Writer thread."""
+        self._reactor.submit(self._control.recording_failed, key, error)
+
     def _on_sip(self, event: SipEvent) -> None:
         self._control.receive(event)
 
@@ -271,29 +269,8 @@ class Daemon:
         certificates.warn_of_end(self._endpoint.certificate_expires_at, utc_now())
         self._reactor.call_later(certificates.CHECK_S, self._look_at_certificate)
 
-    def _raise_alarms_of_start(self, media: MediaCore) -> None:
-        """Raise alarms for configured features that are not available, and for state that cannot be read."""
-        if self._services.config.media.lock_memory and not media.is_lockable:
-            # A recording that may reach swap is better than none, but operators must know.
-            _log.error(
-                "LimitMEMLOCK is too low for max_calls; audio in memory may reach swap; run `recorder site-check`"
-            )
-            self._services.alarm("memory_not_locked")
-        if media.kernel_obstacle is not None:
-            self._services.alarm("kernel_relay_off")
-        if not self._services.sessions.is_known:
-            _log.error("%s cannot be read; every recording session begins paused", self._home.state / SESSIONS)
-            self._services.alarm("sessions_unreadable")
-
     def _raise_alarm(self, what: str) -> None:
         self._services.alarm(what)
-
-    def _set_alarm(self, what: str, is_on: bool) -> None:
-        """Set or clear an alarm that lasts as long as its cause. Any thread."""
-        if is_on:
-            self._services.alarms[what] = 1
-        else:
-            self._services.alarms.pop(what, None)
 
     def _file_late(self) -> None:
         """Retry rows and audit entries that could not be written, and close recordings left open; repeats itself."""
@@ -311,10 +288,7 @@ class Daemon:
 
     def _publish_drain(self, event: dict[str, Any]) -> None:
         """Tell watchers of a drain; the alarm lasts as long as a drain that does not end by itself."""
-        if event["state"] == DrainState.DRAINING:
-            self._services.alarms["draining"] = 1
-        else:
-            self._services.alarms.pop("draining", None)
+        self._services.set_alarm("draining", event["state"] == DrainState.DRAINING)
         self._services.publish(event)
 
     @property
@@ -369,3 +343,16 @@ class Daemon:
         self._media_events.close()
         self._relay.close()
         self._index.close()
+
+
+def _raise_alarms_of_start(services: CallServices, media: MediaCore, state: Path) -> None:
+    """Raise alarms for configured features that are not available, and for state that cannot be read."""
+    if services.config.media.lock_memory and not media.is_lockable:
+        # A recording that may reach swap is better than none, but operators must know.
+        _log.error("LimitMEMLOCK is too low for max_calls; audio in memory may reach swap; run `recorder site-check`")
+        services.alarm("memory_not_locked")
+    if media.kernel_obstacle is not None:
+        services.alarm("kernel_relay_off")
+    if not services.sessions.is_known:
+        _log.error("%s cannot be read; every recording session begins paused", state / SESSIONS)
+        services.alarm("sessions_unreadable")

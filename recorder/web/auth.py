@@ -216,41 +216,34 @@ class Gatekeeper:
 
     def set_cookie(self, response: Response, secret: str) -> None:
         """Set the session cookie. The server decides when the session ends: a call may extend it."""
-        self._set(
-            response, self.cookie, secret, int((self._deps.sign_in.limits.longest + _LONGEST_CALL).total_seconds())
-        )
+        max_age_s = int((self._deps.sign_in.limits.longest + _LONGEST_CALL).total_seconds())
+        _set(response, self.cookie, secret, max_age_s, is_tls=self._deps.is_tls)
 
     def set_starting_cookie(self, response: Response, secret: str) -> None:
         """Set the cookie of the session for the second factor."""
-        self._set(response, self.starting_cookie, secret, int(STARTING_FOR.total_seconds()))
+        _set(response, self.starting_cookie, secret, int(STARTING_FOR.total_seconds()), is_tls=self._deps.is_tls)
 
     def set_sign_in_cookie(self, response: Response, secret: str) -> None:
         """Set the cookie that ties the sign-in form to this browser."""
-        self._set(response, self.sign_in_cookie, secret, 3600)
+        _set(response, self.sign_in_cookie, secret, 3600, is_tls=self._deps.is_tls)
 
     def set_openid_cookie(self, response: Response, secret: str) -> None:
         """Set the cookie that ties the OpenID provider's answer to this browser.
 
         Lax: the provider's page leads back here, and browsers send no Strict cookies after a page of another site.
         """
-        self._set(response, self.openid_cookie, secret, WAIT_S, samesite="lax")
-
-    def _set(
-        self,
-        response: Response,
-        name: str,
-        value: str,
-        max_age_s: int,
-        *,
-        samesite: Literal["strict", "lax"] = "strict",
-    ) -> None:
-        response.set_cookie(
-            name, value, max_age=max_age_s, path="/", secure=self._deps.is_tls, httponly=True, samesite=samesite
-        )
+        _set(response, self.openid_cookie, secret, WAIT_S, is_tls=self._deps.is_tls, samesite="lax")
 
     def clear_cookie(self, response: Response, name: str) -> None:
         """Delete a cookie."""
         response.delete_cookie(name, path="/", secure=self._deps.is_tls, httponly=True, samesite="strict")
+
+
+def _set(
+    response: Response, name: str, value: str, max_age_s: int, *, is_tls: bool,
+    samesite: Literal["strict", "lax"] = "strict",
+) -> None:  # fmt: skip
+    response.set_cookie(name, value, max_age=max_age_s, path="/", secure=is_tls, httponly=True, samesite=samesite)
 
 
 def _host(request: Request) -> str:
