@@ -16,6 +16,7 @@ from recorder.retention.eraser import Eraser
 from recorder.retention.removing import Removing, start_removal
 from recorder.retention.sweep_process import DONE
 from recorder.retention.sweeping import Sweeping, start_sweep
+from recorder.service.object_keeping import kept_object_process
 from recorder.service.site_sync import SiteSync
 from recorder.service.site_threads import refresher
 from recorder.web.deps import ConsoleDeps
@@ -64,6 +65,27 @@ def start_sweeping(home: Home, config: Config, deps: ConsoleDeps) -> Callable[[]
         removing.close()
 
     return close
+
+
+def start_site_work(home: Home, config: Config, deps: ConsoleDeps) -> Callable[[], None]:
+    """Start sweeping, the exchange of PINs and the process of the object store, as far as this console has to.
+
+    Returns:
+        A function that ends them.
+    """
+    end_sweeping = start_sweeping(home, config, deps)
+    pins = pin_sync(home, config, deps.eraser)
+    pins.start()
+    objects = kept_object_process(home, lambda: config, is_mine=lambda: not is_daemon_there(home))
+    if config.objects.url is not None:
+        objects.start()
+
+    def end() -> None:
+        end_sweeping()
+        pins.close()
+        objects.close()
+
+    return end
 
 
 def _unless_daemon(home: Home, start: Callable[[Home], Child]) -> Child:
