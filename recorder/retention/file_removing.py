@@ -1,7 +1,7 @@
 """Removes this machine's files of recordings that other nodes deleted: at the start, and then each minute.
 
 One thread of the daemon, or of the console on a machine without a daemon. It only asks the database; removing is done
-by a process of lower priority, `python -m recorder.retention.removing HOME`.
+by a process of lower priority, `python -m recorder.retention.file_removing HOME`.
 """
 
 import logging
@@ -43,10 +43,10 @@ _NICE = 5
 
 def start_removal(home: Home) -> Child:
     """Start the process that removes files."""
-    return start_module("recorder.retention.removing", str(home.root))
+    return start_module("recorder.retention.file_removing", str(home.root))
 
 
-class Removing:
+class FileRemoving:
     """Has files of deleted recordings removed, and reports which nodes have not removed theirs.
 
     Args:
