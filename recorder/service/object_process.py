@@ -14,11 +14,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from recorder.common import child_process
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
-from recorder.common.logs import log_to_stderr, use_format
-from recorder.common.process_hardening import forbid_dumps
+from recorder.common.logs import use_format
 from recorder.config.reading import read_config
 from recorder.config.toml_tables import ConfigError
 from recorder.objects.parts import PartKeeper
@@ -36,8 +36,6 @@ _log = logging.getLogger(__name__)
 
 DONE, FAILED = 0, 1
 LOCK = "objects.lock"
-_NICE = 5
-"""As that of the sweep: calls come first."""
 _LOOK_S = 1.0
 
 
@@ -150,9 +148,7 @@ class ObjectProcess:
 
 def main(root: Path, daemon: int) -> int:
     """Keep the recordings of a home in the object store; return the exit code."""
-    log_to_stderr()
-    forbid_dumps()
-    os.nice(_NICE)
+    child_process.begin()
     home = Home(root)
     try:
         config = read_config(home.config)
