@@ -23,7 +23,7 @@ from storage.audit_entry import RECORDER, AuditEntry
 from storage.bulk_unlink import TouchedFolders, remove_empty_days, sync_all, unlink_all
 from storage.database import Database
 from storage.keys import remove_twins
-from storage.shared_deletion import Settled, SharedDeletion
+from storage.shared_deletion import SettledDeletion, SharedDeletion
 from storage.tombstones import (
     AGAIN,
     DELETED,
@@ -247,7 +247,7 @@ class Shredder:
         }  # fmt: skip
         return keyed | files_of(self.vault.root, recordings).keys()
 
-    def _destroy_settled(self, settled: Settled, files: Files | None = None) -> Done:
+    def _destroy_settled(self, settled: SettledDeletion, files: Files | None = None) -> Done:
         """Destroy this node's keys and files of recordings whose rows are deleted."""
         assert self.shared is not None
         done = self._destroy_files(settled.tombstones, files)

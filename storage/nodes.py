@@ -109,6 +109,23 @@ class Nodes:
                 .values(state=STOPPED, calls=0)
             )
 
+    def remove(self, name: str) -> None:
+        """Mark a node's row as removed, so that it does not register any more; it may have none."""
+        with self._database.begin() as connection:
+            connection.execute(sa.update(_nodes).where(_nodes.c.name == name).values(state=REMOVED, calls=0))
+
+    def take_back(self, name: str) -> None:
+        """Let a node register again that was removed; no effect on others."""
+        is_removed = sa.and_(_nodes.c.name == name, _nodes.c.state == REMOVED)
+        with self._database.begin() as connection:
+            connection.execute(sa.update(_nodes).where(is_removed).values(state=STOPPED))
+
+    def registered(self) -> dict[str, str]:
+        """Return the fingerprints of the nodes that have registered, by name; removed ones are left out."""
+        query = sa.select(_nodes.c.name, _nodes.c.fingerprint).where(_nodes.c.state != REMOVED)
+        with self._database.connect() as connection:
+            return {row.name: row.fingerprint for row in connection.execute(query)}
+
     def names_of(self, fingerprint: str) -> frozenset[str]:
         """Return the names that a node with a signing key has or had."""
         with self._database.connect() as connection:

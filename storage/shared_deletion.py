@@ -44,7 +44,7 @@ class _Written:
 
 
 @dataclass(slots=True, kw_only=True)
-class Settled:
+class SettledDeletion:
     """The result of one transaction.
 
     Attributes:
@@ -105,7 +105,7 @@ class SharedDeletion:
         with self.database.connect() as connection:
             return connection.execute(sa.select(sa.literal(1)).select_from(_nodes_table).limit(1)).scalar() is not None
 
-    def settle(self, doomed: Sequence[Tombstone], enter: Enter) -> Settled:
+    def settle(self, doomed: Sequence[Tombstone], enter: Enter) -> SettledDeletion:
         """Delete rows, all or none.
 
         Args:
@@ -140,10 +140,10 @@ class SharedDeletion:
     def _settle(
         self, connection: sa.Connection, doomed: Sequence[Tombstone],
         enter: Callable[[sa.Connection, Sequence[Tombstone]], AuditEntry],
-    ) -> Settled:  # fmt: skip
+    ) -> SettledDeletion:  # fmt: skip
         lock_holds(connection)
         ids = [one.id for one in doomed]
-        settled = Settled(
+        settled = SettledDeletion(
             known=buried_among(connection, ids), held=set(kinds_in_effect(connection, ids, self.now())),
         )  # fmt: skip
         left = [one for one in doomed if one.id not in settled.known and one.id not in settled.held]

@@ -36,7 +36,7 @@ from recorder.calls.rules.call_table import handle
 from recorder.calls.rules.transfer import Party
 from recorder.calls.transfer_requests import TransferRequests
 from recorder.calls.transferring import Transfers
-from recorder.rules.availability import Obstacle
+from recorder.rules.availability import UnavailableReason
 from sip.events import (
     CallOffered,
     Header,
@@ -234,7 +234,7 @@ class Call(TransferableCall):
 
     def refuse_offer(self, status: int, end: str) -> None:
         """Refuse the INVITE before the call began; ``end`` is the reason for the row."""
-        self.media.refuse_a(status, None, refusal_headers(Obstacle.FULL) if status == 503 else ())
+        self.media.refuse_a(status, None, refusal_headers(UnavailableReason.FULL) if status == 503 else ())
         self.progress.state, self.progress.end = CallState.ENDED, end
 
     def finish(self, end: str) -> None:

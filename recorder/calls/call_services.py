@@ -153,3 +153,10 @@ class CallServices:
     def alarm(self, what: str) -> None:
         """Raise an alarm: count it, for the health page."""
         self.alarms[what] = self.alarms.get(what, 0) + 1
+
+    def set_alarm(self, what: str, is_on: bool) -> None:
+        """Set or clear an alarm that lasts as long as its cause. Any thread."""
+        if is_on:
+            self.alarms[what] = 1
+        else:
+            self.alarms.pop(what, None)

@@ -22,7 +22,7 @@ from recorder.calls.sip_call import SipCall
 from recorder.calls.siprec.recording_session import RecordingSession
 from recorder.calls.siprec.service import SiprecService
 from recorder.calls.transferred_in import offer_in_place
-from recorder.rules.availability import Obstacle
+from recorder.rules.availability import UnavailableReason
 from recorder.rules.policy import Direction, Nomination, nominate
 from recorder.rules.routing import Peer
 from sip.events import CallOffered, LegId, ReferReceived
@@ -97,7 +97,7 @@ class NewCalls:
         elif self._refused_in_drain(event):
             return
         elif self._is_full:
-            self.refuse(event, 503, Obstacle.FULL)
+            self.refuse(event, 503, UnavailableReason.FULL)
         else:
             # Any caller can assert that they are extension 2001; only peers inside are trusted to say so.
             calling = (event.asserted_user or event.from_user) if self._plan.is_inside(event.source) else ""
@@ -109,7 +109,7 @@ class NewCalls:
             if nomination is not None:
                 self._begin_recorded(event, nomination)
             elif len(self._passed) >= config.limits.max_passed:
-                self.refuse(event, 503, Obstacle.FULL)
+                self.refuse(event, 503, UnavailableReason.FULL)
             else:
                 if has_nomination_hint(event, config.nominated):
                     self._services.alarm("nominated_passed")
@@ -119,14 +119,14 @@ class NewCalls:
         """Refuse a new call in a drain; return whether it was refused."""
         if self.is_draining:
             self.counts["drained"] += 1
-            self.refuse(event, 503, Obstacle.DRAINING)
+            self.refuse(event, 503, UnavailableReason.DRAINING)
         return self.is_draining
 
     def _refused_for_disk(self, event: CallOffered, handling: Handling) -> bool:
         """Refuse a call that should be recorded and cannot be, if the site's rule is to; return whether it was."""
         is_refused = handling is Handling.RECORDED and self._services.refuses_unrecordable
         if is_refused:
-            self.refuse(event, 503, Obstacle.DISK)
+            self.refuse(event, 503, UnavailableReason.DISK)
         return is_refused
 
     def _refused_for_peer(self, event: CallOffered, handling: Handling) -> bool:
@@ -134,7 +134,7 @@ class NewCalls:
         is_refused = self._peer_calls.refuses(self._plan.peer(event.source), handling)
         if is_refused:
             self.counts["over_peer_limit"] += 1
-            self.refuse(event, 503, Obstacle.FULL)
+            self.refuse(event, 503, UnavailableReason.FULL)
         return is_refused
 
     def _replacing(self, event: CallOffered, replaced: LegId) -> None:
@@ -155,7 +155,7 @@ class NewCalls:
         if self._refused_in_drain(event):
             return
         if self._is_full:
-            self.refuse(event, 503, Obstacle.FULL)
+            self.refuse(event, 503, UnavailableReason.FULL)
             return
         if self._refused_for_disk(event, Handling.RECORDED) or self._refused_for_peer(event, Handling.RECORDED):
             return
@@ -173,7 +173,7 @@ class NewCalls:
     def _take_session(self, call: RecordingSession) -> None:
         self.counts["recorded" if self._siprec.begin(call) else "refused"] += 1
 
-    def refuse(self, event: CallOffered, status: int, obstacle: Obstacle | None = None) -> None:
+    def refuse(self, event: CallOffered, status: int, obstacle: UnavailableReason | None = None) -> None:
         """Refuse an INVITE for which no call was made; ``obstacle`` is why this recorder takes no new call."""
         self.counts["refused"] += 1
         headers = () if obstacle is None else refusal_headers(obstacle)

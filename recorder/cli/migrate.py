@@ -61,19 +61,10 @@ def migrate(
             done = move.run(f"os:{os_user()}", change, report)
     except (StorageError, OSError, ConfigError) as error:
         fail(str(error))
-    lines = [f"{key} = {json.dumps(value)}" for key, value in done.settings.items()]
-    if context.json:
-        setting = {"section": "storage", "lines": lines, "is_changed": yes, "kept_as": kept}
-        print_json(done.as_json() | {"dry_run": False, "setting": setting})
-        return
-    _tell(context, done)
-    if yes:
-        say(f"recorder.toml has {', '.join(lines)} now; it was as in {kept[0]}")
-    else:
-        say(f"next: in [storage] of {context.home.config} write {', '.join(lines)}")
-        say("until then calls are recorded, and their rows wait")
-    say("write the same on every other machine of the site, then start the daemons and consoles")
-    say(f"the way back: recorder migrate --to {'URL' if to == HOME else HOME}")
+    _tell(context, done, kept)
+    if not context.json:
+        say("write the same on every other machine of the site, then start the daemons and consoles")
+        say(f"the way back: recorder migrate --to {'URL' if to == HOME else HOME}")
 
 
 def _show(context: CommandContext, plan: SitePlan) -> None:
@@ -87,7 +78,22 @@ def _show(context: CommandContext, plan: SitePlan) -> None:
     say("nothing was changed")
 
 
-def _tell(context: CommandContext, done: SiteMoved) -> None:
+def _tell(context: CommandContext, done: SiteMoved, kept: list[str]) -> None:
+    """Tell what was done; ``kept`` has the names of former files of the configuration, if it was changed."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in done.settings.items()]
+    if context.json:
+        setting = {"section": "storage", "lines": lines, "is_changed": bool(kept), "kept_as": kept}
+        print_json(done.as_json() | {"dry_run": False, "setting": setting})
+        return
+    _tell_rows(context, done)
+    if kept:
+        say(f"recorder.toml has {', '.join(lines)} now; it was as in {kept[0]}")
+    else:
+        say(f"next: in [storage] of {context.home.config} write {', '.join(lines)}")
+        say("until then calls are recorded, and their rows wait")
+
+
+def _tell_rows(context: CommandContext, done: SiteMoved) -> None:
     if done.index is not None:
         _tell_index(context, done.index)
     if done.accounts is not None:

@@ -24,7 +24,7 @@ from recorder.permissions import Act
 from recorder.service.new_home import NewHomeError, make_node_home
 from recorder.site_keys.joining import check_can_join, console_lines, lines_to_add
 from recorder.site_keys.joining import join as take_welcome
-from recorder.site_keys.membership import Admission, admit, expel, plan_admission, record_of
+from recorder.site_keys.membership import NodeAdmission, admit, expel, plan_admission, record_of
 from recorder.site_keys.node_records import NodeRecord
 from recorder.site_keys.node_request import make_request, read_request
 from recorder.site_keys.places import is_key_holder, node_request
@@ -35,7 +35,8 @@ from storage.database import Database
 from storage.durable import save_atomically
 from storage.errors import DatabaseError, StorageError
 from storage.key_list_rows import reports
-from storage.node_rows import holdings, mark_added, mark_removed, registered
+from storage.node_holdings import holdings
+from storage.nodes import Nodes
 
 _WHAT = "adding and removing nodes"
 _DBA = "ask whoever runs PostgreSQL to change the password that it has: it opens the database until then"
@@ -89,7 +90,7 @@ def add(
         _check_holder(home)
         content = _read(file)
         made = read_request(content)
-        planned = plan_admission(home, made, registered(index.database))
+        planned = plan_admission(home, made, Nodes(index.database).registered())
         _show(planned)
         if is_dry:
             shown = {"name": made.name, "address": made.address, "fingerprint": made.fingerprint}
@@ -114,7 +115,7 @@ def add(
         say(f"on {made.name} run `recorder node join FILE`, and compare the fingerprint by phone")
         _say_settings(context)
         _publish(home, index.database)
-        mark_added(index.database, made.name)
+        Nodes(index.database).take_back(made.name)
 
 
 def join(context: LazyHomeJsonContext, file: FileArgument, fingerprint: FingerprintOption = None) -> None:
@@ -159,7 +160,7 @@ def remove(
         told = _left_on(record, index.database)
         if record.removed_at is not None:  # it may have been interrupted
             _publish(home, index.database)
-            mark_removed(index.database, record.name)
+            Nodes(index.database).remove(record.name)
             say(f"{record.name} was removed on {record.removed_at:%Y-%m-%d}")
             context.tell(told, "all machines are told again")
             return
@@ -173,7 +174,7 @@ def remove(
         )  # fmt: skip
         expel(home, record, utc_now())
         _publish(home, index.database)
-        mark_removed(index.database, record.name)
+        Nodes(index.database).remove(record.name)
     context.tell(told, f"{record.name} is removed; each machine refuses its certificates once it has read the new list")
     say(f"stop the recorder there, and {_DBA}")
 
@@ -215,7 +216,7 @@ def _say_settings(context: CommandContext) -> None:
         say(console_lines(context.home))
 
 
-def _show(planned: Admission) -> None:
+def _show(planned: NodeAdmission) -> None:
     made, before = planned.request, planned.before
     say(f"node: {made.name}")
     say(f"address: {made.address or 'not given'}")

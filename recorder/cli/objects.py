@@ -20,7 +20,8 @@ from recorder.objects.parts import PartRestorer
 from recorder.objects.status import ObjectsHealth
 from recorder.objects.work import Round
 from recorder.recordings.home_lock import AlreadyRunningError, held
-from recorder.recordings.home_stores import open_object_work, open_vault
+from recorder.recordings.home_stores import open_vault
+from recorder.recordings.object_work import open_object_work
 from recorder.service.object_process import LOCK
 from storage.errors import DamagedError, StorageError
 from storage.index import Index

@@ -16,7 +16,7 @@ from recorder.cli.shared import audit, fail, people_of, permit, print_json, prin
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
 from recorder.permissions import Act, DeniedError, Person
-from recorder.retention.removing import files_to_json
+from recorder.retention.file_removing import files_to_json
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents

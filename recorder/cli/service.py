@@ -56,17 +56,17 @@ def run(context: LazyHomeContext, verbose: VerboseOption = False) -> None:
     SIGTERM and Ctrl-C stop it when the last call has ended; a second one ends the calls. SIGHUP reloads the
     configuration.
     """
-    from recorder.service import daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
+    from recorder.service import run_daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
 
     log_to_stderr(is_verbose=verbose)
     faulthandler.enable()  # the watchdog sends SIGABRT: the log says where each thread was, without values
     collect_regularly()
     take_short_turns()
     try:
-        daemon.run(context.home.root)
+        run_daemon.run(context.home.root)
     except ConfigError as error:
         _fail(str(error), 2)
-    except (NoticeError, LimitError, StorageError, AlreadyRunningError, daemon.StartError) as error:
+    except (NoticeError, LimitError, StorageError, AlreadyRunningError, run_daemon.StartError) as error:
         _fail(str(error))
 
 

@@ -19,7 +19,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.recordings.home_lock import AlreadyRunningError, held
-from recorder.recordings.home_stores import open_vault, shared_name
+from recorder.recordings.home_stores import open_vault
 from recorder.recordings.inspection import Inspector
 from recorder.recordings.recovery import recover_all
 from storage.errors import StorageError
@@ -134,7 +134,7 @@ def recover(
 
 
 def _list_elsewhere(context: HomeJsonContext) -> None:
-    if shared_name(context.config) is None:
+    if not context.config.is_shared_index:
         fail("this recorder has its index for itself, so there are no other nodes: leave out --elsewhere")
     with opened_index(context) as index:
         found = UnfinishedRecordings(index.database).of_nodes_away()

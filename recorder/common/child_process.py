@@ -5,7 +5,14 @@ import subprocess
 import sys
 from typing import Protocol
 
-from recorder.common.process_hardening import wiping_environment
+from recorder.common.logs import log_to_stderr
+from recorder.common.process_hardening import forbid_dumps, wiping_environment
+
+_NICE = 5
+"""Calls come first. At the lowest priority others wait seconds for a lock of the process while all processors are busy.
+
+Measured with the sweep and 12 busy processes on 2 cores: 2.0 s at 19, 0.35 s at 5.
+"""
 
 
 class Child(Protocol):
@@ -57,6 +64,13 @@ def start_module(module: str, *words: str) -> Child:
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def begin() -> None:
+    """Set up a process that `start_module` started: its log, no memory dumps, and a lower priority than calls have."""
+    log_to_stderr()
+    forbid_dumps()
+    os.nice(_NICE)
 
 
 def end(child: Child, within_s: float) -> None:

@@ -52,6 +52,11 @@ class KeptProcess:
         """Begin."""
         self._thread.start()
 
+    def start_if_wanted(self) -> None:
+        """Begin if the process must run; call it again after a change of the configuration, which may want it."""
+        if self._thread.ident is None and self._wanted() is not None:
+            self.start()
+
     def close(self) -> None:
         """End the process, and wait for it."""
         self._stopping.set()

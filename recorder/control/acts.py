@@ -61,7 +61,7 @@ class LiveActs:
 
     async def pause(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call and all others at its extension; answers when all are paused."""
-        return _as_one(await self._pause(self._found(CallTarget(call_id)), body, who))
+        return _as_one(await self._pause(_found(self._control, CallTarget(call_id)), body, who))
 
     async def pause_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Pause every call of an extension."""
@@ -69,7 +69,7 @@ class LiveActs:
 
     async def resume(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Resume one call, and at its extension the calls that the same acts had paused."""
-        return _as_one(await self._resume(self._found(CallTarget(call_id)), body, who))
+        return _as_one(await self._resume(_found(self._control, CallTarget(call_id)), body, who))
 
     async def resume_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Resume the calls of an extension that are not on SIP hold, and others that the same acts had paused."""
@@ -77,7 +77,7 @@ class LiveActs:
 
     async def retroactive_pause(self, call_id: str, body: RetroactivePauseBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call, and order its last seconds to be erased."""
-        return _as_one(await self._forgot(self._found(CallTarget(call_id)), body, who))
+        return _as_one(await self._forgot(_found(self._control, CallTarget(call_id)), body, who))
 
     async def retroactive_pause_extension(
         self, number: str, body: RetroactivePauseBody, who: WhoCalls
@@ -87,7 +87,7 @@ class LiveActs:
 
     async def opt_out(self, call_id: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Stop recording one call for the rest of the call; a manager decides."""
-        return (await self._opt_out(self._found(CallTarget(call_id)), body, who))[0]
+        return (await self._opt_out(_found(self._control, CallTarget(call_id)), body, who))[0]
 
     async def opt_out_extension(self, number: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Stop recording the conversation of an extension that is not on SIP hold; 409 if there are several."""
@@ -103,7 +103,7 @@ class LiveActs:
 
     async def second_message(self, call_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
         """Play the second message to the outside party of one call."""
-        return (await self._second_message(self._found(CallTarget(call_id)), body, who))[0]
+        return (await self._second_message(_found(self._control, CallTarget(call_id)), body, who))[0]
 
     async def second_message_extension(self, number: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
         """Play the second message in every call of an extension."""
@@ -119,16 +119,7 @@ class LiveActs:
         """Do an act on the calls of an extension; every node is asked for it, and those without such a call do none."""
         if body.is_spread and not await self._gateway.on_call_thread(lambda: self._control.has_calls_of(number)):
             return []
-        return await act(self._found(ExtensionTarget(number)), body, who)
-
-    def _found(self, target: Target) -> "FoundCalls":
-        if isinstance(target, CallTarget):
-            return FoundCalls(
-                sent=target.call,
-                calls=lambda: [self._control.call(target.call)],
-                missing=UnknownCallError.of_id(target.call),
-            )
-        return _at(target.number, lambda: self._control.calls_of(target.number))
+        return await act(_found(self._control, ExtensionTarget(number)), body, who)
 
     # --- shared by calls and extensions
     # The audit entry is made in the step that does the act, so it is written even if the caller has given up.
@@ -229,6 +220,16 @@ class FoundCalls:
     sent: str
     calls: Calls
     missing: UnknownCallError
+
+
+def _found(control: LiveCalls, target: Target) -> FoundCalls:
+    if isinstance(target, CallTarget):
+        return FoundCalls(
+            sent=target.call,
+            calls=lambda: [control.call(target.call)],
+            missing=UnknownCallError.of_id(target.call),
+        )
+    return _at(target.number, lambda: control.calls_of(target.number))
 
 
 def _at(number: str, calls: Calls) -> FoundCalls:

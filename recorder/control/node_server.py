@@ -14,7 +14,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -90,20 +89,7 @@ class NodeServer:
         self._tls = tls
         self._set_alarm = set_alarm
         self._connections = ConsoleConnections(LIMITS)
-        config = uvicorn.Config(
-            _Gate(app),
-            http=self._protocol,  # type: ignore[arg-type]  # a factory is accepted too
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            date_header=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_S,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = StoppableServer(config)
+        self._server = StoppableServer(_Gate(app), self._protocol, server_header=False)
         self._thread = threading.Thread(target=self._run, name="node-control", daemon=True)
         self._closing = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -12,7 +12,7 @@ from typing import Any
 from recorder.control.client import SERVICE, LiveClient, OptOutGrant, rows_of
 from recorder.control.errors import DaemonRefusedError, not_confirmed
 from recorder.control.site_lists import Found, SiteLists
-from recorder.control.site_members import Answers, Member, merged
+from recorder.control.site_members import NodeAnswers, SiteMember, merged
 from recorder.permissions import Actor, Person
 from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
 from recorder.rules.live_access import NOTHING_KNOWN, Around
@@ -169,7 +169,7 @@ class SiteCalls(SiteLists):
         # A daemon says, and notes, that there is no such call.
         return found or [Found(self._members.first(), {})]
 
-    def _request(self, request: str, person: Person) -> Member:
+    def _request(self, request: str, person: Person) -> SiteMember:
         found = self._find(self._requests, "id", request)
         if not found:
             answers = self._members.each(lambda client: client.opt_outs(actor=person.actor))
@@ -181,17 +181,17 @@ class SiteCalls(SiteLists):
 
     # --- several nodes
 
-    def _later(self, act: Callable[[LiveClient], Json], without: str) -> Callable[[], Answers[Json]]:
+    def _later(self, act: Callable[[LiveClient], Json], without: str) -> Callable[[], NodeAnswers[Json]]:
         """Begin an act at all nodes but one, and return what waits for their answers."""
-        done: list[Answers[Json]] = []
+        done: list[NodeAnswers[Json]] = []
         thread = threading.Thread(
             target=lambda: done.append(self._members.each(act, without=(without,))), name="nodes-act", daemon=True
         )
         thread.start()
 
-        def ended() -> Answers[Json]:
+        def ended() -> NodeAnswers[Json]:
             thread.join()
-            return done[0] if done else Answers()
+            return done[0] if done else NodeAnswers()
 
         return ended
 
@@ -208,7 +208,7 @@ class SiteCalls(SiteLists):
         return self._members.first().ask(alone)
 
 
-def _with_others(answer: Json, node: str, others: Collection[Answers[Json]]) -> Json:
+def _with_others(answer: Json, node: str, others: Collection[NodeAnswers[Json]]) -> Json:
     """Return the answer of an act on a call with those of the other nodes' calls at its extensions."""
     also = merged({node: rows_of(answer, "also")})
     silent: set[str] = set()
@@ -236,11 +236,11 @@ def _extensions_of(row: Mapping[str, Any]) -> list[str]:
     return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
-def _done(words: str, answers: Answers[Any]) -> str:
+def _done(words: str, answers: NodeAnswers[Any]) -> str:
     return f"{words} at {_and([*answers.given])}." if answers.given else "No node has confirmed it."
 
 
-def _unanswered(what: str, answers: Answers[Any], rest: str) -> DaemonRefusedError:
+def _unanswered(what: str, answers: NodeAnswers[Any], rest: str) -> DaemonRefusedError:
     """Return the error that some nodes have not confirmed an act, or refused it."""
     missing = [*answers.silent, *answers.refused]
     why = "; ".join(f"{node}: {error}" for node, error in (answers.silent | dict(answers.refused)).items())

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recorder.control.site_members import Answers, Member, SiteMembers, merged
+from recorder.control.site_members import NodeAnswers, SiteMember, SiteMembers, merged
 
 Json = dict[str, Any]
 _STALE = {"state": "not_confirmed", "may": ()}
@@ -20,7 +20,7 @@ _TAKEOVER = ("extension", "operator", "instead_of")
 class Found:
     """The node that has a call or a request, and the row as the node listed it."""
 
-    member: Member
+    member: SiteMember
     row: Mapping[str, Any]
 
 
@@ -131,7 +131,7 @@ class SiteLists:
 
     # --- where things are
 
-    def _remembered(self, known: dict[str, list[Json]], answers: Answers[list[Json]]) -> list[Json]:
+    def _remembered(self, known: dict[str, list[Json]], answers: NodeAnswers[list[Json]]) -> list[Json]:
         """Return merged rows; those of a node that does not answer are its last ones, of unknown state."""
         self._listed(answers)
         with self._lock:
@@ -142,7 +142,7 @@ class SiteLists:
         rows = answers.given | stale
         return merged(rows) if len(self._members.all()) > 1 else [row for rows_ in rows.values() for row in rows_]
 
-    def _listed(self, answers: Answers[Any]) -> dict[str, Any]:
+    def _listed(self, answers: NodeAnswers[Any]) -> dict[str, Any]:
         if not answers.given:
             raise answers.any_error()
         return answers.given

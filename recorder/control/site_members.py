@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers(Generic[T]):
+class NodeAnswers(Generic[T]):
     """The answers of several nodes to one question.
 
     Attributes:
@@ -52,7 +52,7 @@ class Answers(Generic[T]):
         return errors[0] if errors else DaemonUnavailableError(_NOBODY)
 
 
-class Member:
+class SiteMember:
     """One node of the site.
 
     Args:
@@ -133,10 +133,10 @@ class SiteMembers:
         self.directory = directory
         self._connect = connect
         self._lock, self._refreshing = threading.Lock(), threading.Lock()
-        self._local = None if local is None else Member(*local)
-        self._remote: dict[tuple[str, str], Member] = {}
+        self._local = None if local is None else SiteMember(*local)
+        self._remote: dict[tuple[str, str], SiteMember] = {}
 
-    def all(self) -> list[Member]:
+    def all(self) -> list[SiteMember]:
         """Return the nodes by name, this machine's first."""
         wanted = [(node.name, node.address) for node in self.directory.running()]
         if self._local is not None:
@@ -146,27 +146,27 @@ class SiteMembers:
                 self._remote.pop(key).close()
             for key in wanted:
                 if key not in self._remote:
-                    self._remote[key] = Member(key[0], self._connect(*key))
+                    self._remote[key] = SiteMember(key[0], self._connect(*key))
             remote = [self._remote[key] for key in wanted]
         local = self._local
         if local is None or (remote and self.directory.is_stopped(local.name)):
             return remote
         return [local, *remote]
 
-    def first(self) -> Member:
+    def first(self) -> SiteMember:
         """Return this machine's node, or another; raises DaemonUnavailableError if none is known."""
         members = self.all()
         if not members:
             raise DaemonUnavailableError(_NOBODY)
         return members[0]
 
-    def get(self, name: str) -> Member | None:
+    def get(self, name: str) -> SiteMember | None:
         """Return the node of a name, or None."""
         return next((member for member in self.all() if member.name == name), None)
 
     def each(
         self, question: Callable[[LiveClient], T], *, without: Collection[str] = (), hopeful: bool = True
-    ) -> Answers[T]:
+    ) -> NodeAnswers[T]:
         """Ask all nodes at once.
 
         Args:
@@ -175,7 +175,7 @@ class SiteMembers:
             hopeful: False does not ask those that did not answer last time; for lists, which nobody should wait for.
         """
         asked: dict[str, Future[T]] = {}
-        answers: Answers[T] = Answers()
+        answers: NodeAnswers[T] = NodeAnswers()
         for member in self.all():
             if member.name in without:
                 continue
@@ -225,7 +225,7 @@ class SiteMembers:
                 self._refreshing.release()
 
 
-def _sort(name: str, future: "Future[T]", answers: Answers[T]) -> None:
+def _sort(name: str, future: "Future[T]", answers: NodeAnswers[T]) -> None:
     if not future.done():
         future.cancel()
         answers.silent[name] = DaemonUnavailableError(f"Node {name} did not answer in time.")
@@ -241,7 +241,7 @@ def _sort(name: str, future: "Future[T]", answers: Answers[T]) -> None:
         answers.silent[name] = error
 
 
-def is_gone(member: Member, row: NodeRow | None, now_us: int) -> bool:
+def is_gone(member: SiteMember, row: NodeRow | None, now_us: int) -> bool:
     """Tell whether a node is taken to have no calls: its daemon is dead, or nobody has heard of it for `GONE`.
 
     A node that the console does not reach, but that renews its row, may have calls. So may one that does neither: it

@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from recorder.control.peercred import PeerCredProtocol
 from storage.group_modes import file_mode
@@ -23,9 +26,28 @@ class PathTooLongError(Exception):
 
 
 class StoppableServer(uvicorn.Server):
-    """Waits for an event to stop; uvicorn's own loop polls ten times a second."""
+    """A server of the daemon. Waits for an event to stop; uvicorn's own loop polls ten times a second.
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    Args:
+        app: What it serves.
+        http: The class of its connections, or a function that makes one.
+        more: Further settings of uvicorn.
+    """
+
+    def __init__(self, app: ASGIApp, http: Callable[..., asyncio.Protocol], **more: Any) -> None:  # noqa: ANN401
+        config = uvicorn.Config(
+            app,
+            http=http,  # type: ignore[arg-type]  # a factory is accepted too
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_S,
+            timeout_graceful_shutdown=1,
+            **more,
+        )
         super().__init__(config)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
@@ -55,19 +77,7 @@ class SocketServer:
     def __init__(self, app: FastAPI, path: Path) -> None:
         self._path = path
         self._socket = _bind(path)
-        config = uvicorn.Config(
-            app,
-            http=PeerCredProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            date_header=False,
-            timeout_keep_alive=KEEP_S,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = StoppableServer(config)
+        self._server = StoppableServer(app, PeerCredProtocol)
         self._thread = threading.Thread(target=self._run, name="socket", daemon=True)
 
     def start(self) -> None:

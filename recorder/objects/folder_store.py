@@ -5,9 +5,10 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from recorder.objects.store import Left, Removed, StoreAdvice, StoreError, StoreFacts, check_key, problem_of
+from recorder.objects.store import LeftVersion, Removed, StoreAdvice, StoreError, StoreFacts, check_key, problem_of
 from storage.durable import SavedFile, make_folder, sync_file_system, sync_folder
 
 _NEW = ".new-"
@@ -47,23 +48,21 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise self._problem(error) from error
+            raise problem_of(error, self.name, self._advice) from error
 
     def put(self, key: str, content: bytes) -> None:
         """See `Store`."""
         path = self._path(key)
-        try:
+        with self._problems():
             self._check_mounted()
             make_folder(path.parent, is_private=True)
             SavedFile(path, mode=0o600).replace(content)
-        except OSError as error:
-            raise self._problem(error) from error
 
     def put_soon(self, key: str, content: bytes) -> None:
         """See `Store`. A file system is synced once instead of each file and folder: a backup has many."""
         path = self._path(key)
         temporary = path.with_name(f"{_NEW}{secrets.token_hex(8)}")
-        try:
+        with self._problems():
             if not path.parent.is_dir():
                 self._check_mounted()
                 _make(path.parent)
@@ -73,15 +72,11 @@ class FolderStore:
                 temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._problem(error) from error
 
     def flush(self) -> None:
         """See `Store`."""
-        try:
+        with self._problems():
             sync_file_system(self.root)
-        except OSError as error:
-            raise self._problem(error) from error
 
     def _check_mounted(self) -> None:
         if not self.root.is_dir():
@@ -96,15 +91,16 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise self._problem(error) from error
+            raise problem_of(error, self.name, self._advice) from error
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See `Store`."""
-        for folder, folders, files in os.walk(self._path(prefix), onerror=self._raise):
-            folders.sort()
-            for name in files:
-                if not name.startswith(_NEW):
-                    yield Path(folder, name).relative_to(self.root).as_posix()
+        with self._problems():
+            for folder, folders, files in os.walk(self._path(prefix), onerror=_raise_unless_missing):
+                folders.sort()
+                for name in files:
+                    if not name.startswith(_NEW):
+                        yield Path(folder, name).relative_to(self.root).as_posix()
 
     def remove(self, key: str) -> None:
         """See `Store`. Folders that become empty are removed too."""
@@ -118,38 +114,34 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            raise self._problem(error) from error
+            raise problem_of(error, self.name, self._advice) from error
 
     def tidy(self) -> None:
         """See `Store`."""
-        try:
+        with self._problems():
             for folder, _, files in os.walk(self.root):
                 for name in files:
                     if name.startswith(_NEW):
                         Path(folder, name).unlink(missing_ok=True)
-        except OSError as error:
-            raise self._problem(error) from error
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
 
-    def _raise(self, error: OSError) -> None:
-        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            raise self._problem(error) from error
-
-    def _problem(self, error: OSError) -> StoreError:
-        return problem_of(error, self.name, self._advice)
+    @contextmanager
+    def _problems(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise problem_of(error, self.name, self._advice) from error
 
     def put_file(self, key: str, file: Path) -> None:
         """See `RecordingStore`."""
         with file.open("rb") as source:
             path = self._path(key)
-            try:
+            with self._problems():
                 self._check_mounted()
                 make_folder(path.parent, is_private=True)
                 SavedFile(path, mode=0o600).replace_by(iter(lambda: source.read(_COPIED_AT_ONCE), b""))
-            except OSError as error:
-                raise self._problem(error) from error
 
     def get_range(self, key: str, start: int, length: int) -> bytes | None:
         """See `RecordingStore`."""
@@ -161,7 +153,7 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise self._problem(error) from error
+            raise problem_of(error, self.name, self._advice) from error
 
     def stream(self, key: str) -> Iterator[bytes]:
         """See `RecordingStore`. The kernel's copy is dropped first, so that the disk is read."""
@@ -176,7 +168,7 @@ class FolderStore:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise self._problem(error) from error
+            raise problem_of(error, self.name, self._advice) from error
 
     def remove_all(self, folder: str) -> Removed:
         """See `RecordingStore`."""
@@ -191,7 +183,7 @@ class FolderStore:
         sync_folder(self.root)
         return Removed(
             versions=len(found) - len(left),
-            left=tuple(Left(key=one.name, until=None, why="the file is still there") for one in left),
+            left=tuple(LeftVersion(key=one.name, until=None, why="the file is still there") for one in left),
         )
 
     def every_key(self, folder: str) -> Iterator[str]:
@@ -203,6 +195,11 @@ class FolderStore:
         """See `RecordingStore`; a folder has neither versions nor locks."""
         self._check_mounted()
         return StoreFacts()
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
 
 
 def _make(folder: Path) -> None:

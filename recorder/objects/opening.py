@@ -35,6 +35,6 @@ def open_store(
         raise StoreError(f"{address} needs the file of its account: {section}")
     # It brings a client of its own, which commands with a folder need not load.
     from recorder.objects.s3_account import read_account  # noqa: PLC0415
-    from recorder.objects.s3_store import ObjectStore  # noqa: PLC0415
+    from recorder.objects.s3_store import S3Store  # noqa: PLC0415
 
-    return ObjectStore(address, read_account(s3_file), staging, advice=advice, patience=patience)
+    return S3Store(address, read_account(s3_file), staging, advice=advice, patience=patience)

@@ -10,7 +10,7 @@ from recorder.objects.digests import digest_of_file, digest_of_object
 from recorder.objects.marking import check_still_there
 from recorder.objects.names import container_key, folder_of
 from recorder.objects.rules import OWN_FOR, must_read_again
-from recorder.objects.store import Left, RecordingStore
+from recorder.objects.store import LeftVersion, RecordingStore
 from storage.durable import remove
 from storage.errors import NotFoundError
 from storage.index import Index
@@ -35,7 +35,7 @@ class Gone:
 
     recordings: list[RecordingId] = field(default_factory=list)
     versions: int = 0
-    left: dict[RecordingId, tuple[Left, ...]] = field(default_factory=dict)
+    left: dict[RecordingId, tuple[LeftVersion, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ class Remover:
         return row if row.id == recording else None
 
 
-def _sentence(left: tuple[Left, ...], until: datetime | None) -> str:
+def _sentence(left: tuple[LeftVersion, ...], until: datetime | None) -> str:
     """Return why versions are left, for people; without the names of objects."""
     reasons = sorted({one.why for one in left})
     end = "" if until is None else f", until {until:%Y-%m-%d %H:%M} UTC"

@@ -42,7 +42,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class LeftVersion:
     """A version of an object that could not be removed.
 
     Attributes:
@@ -61,7 +61,7 @@ class Removed:
     """The result of removing a folder of objects: how many versions went, and which are left."""
 
     versions: int = 0
-    left: tuple[Left, ...] = ()
+    left: tuple[LeftVersion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

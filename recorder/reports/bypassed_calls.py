@@ -42,7 +42,7 @@ class BypassedCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class BypassedSpan:
     """A time in which calls went round: its first and last one, and how many there were."""
 
     start: datetime
@@ -75,7 +75,7 @@ class BypassReport:
         return sum(call.is_refused for call, _ in self.calls)
 
     @property
-    def spans(self) -> list[Span]:
+    def spans(self) -> list[BypassedSpan]:
         """Return the calls by the times in which they went round, oldest first."""
         starts = [0, *(i for i, (a, b) in enumerate(pairwise(self.calls), 1) if b[0].at - a[0].at > SPAN_GAP)]
         parts = [self.calls[i:j] for i, j in pairwise([*starts, len(self.calls)])]
@@ -148,9 +148,9 @@ def bypass_report(
     return BypassReport(calls=list(found.values()), not_nominated=len(others))
 
 
-def _span(calls: list[BypassedCall]) -> Span:
+def _span(calls: list[BypassedCall]) -> BypassedSpan:
     refused = sum(call.is_refused for call in calls)
-    return Span(start=calls[0].at, end=calls[-1].at, not_recorded=len(calls) - refused, refused=refused)
+    return BypassedSpan(start=calls[0].at, end=calls[-1].at, not_recorded=len(calls) - refused, refused=refused)
 
 
 def _iso(moment: datetime) -> str:

@@ -341,11 +341,7 @@ def run_housekeeping(
         more()
         return []
 
-    duties: list[Callable[[], list[str]]] = [
-        lambda: holder.maintain().problems,
-        archive,
-        do_more,
-    ]
+    duties: list[Callable[[], list[str]]] = [lambda: holder.maintain().problems, archive, do_more]
     wait_s = first_after_s + random.uniform(0, min(_JITTER_S, first_after_s))  # noqa: S311 - spreads the load
     while not stopping.wait(wait_s):
         wait_s = every_s

@@ -9,7 +9,7 @@ import enum
 from collections.abc import Iterable
 
 
-class Obstacle(enum.StrEnum):
+class UnavailableReason(enum.StrEnum):
     """Why new calls should go elsewhere; the text of the Warning header (RFC 3261 section 20.43)."""
 
     DRAINING = "draining"
@@ -61,7 +61,7 @@ class Availability:
 
     def obstacle(
         self, *, is_draining: bool, is_disk_failing: bool, room: Iterable[tuple[int, int]] = ()
-    ) -> Obstacle | None:
+    ) -> UnavailableReason | None:
         """Return why new calls should go elsewhere, or None.
 
         Args:
@@ -73,8 +73,8 @@ class Availability:
         fullest = max((occupancy(calls, most) for calls, most in room), default=Occupancy.ROOM)
         self._is_full = TABLE[self._is_full, fullest]
         found = (
-            (Obstacle.DRAINING, is_draining),
-            (Obstacle.DISK, is_disk_failing),
-            (Obstacle.FULL, self._is_full),
+            (UnavailableReason.DRAINING, is_draining),
+            (UnavailableReason.DISK, is_disk_failing),
+            (UnavailableReason.FULL, self._is_full),
         )
         return next((obstacle for obstacle, is_there in found if is_there), None)

@@ -39,7 +39,7 @@ from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.notifications.mail_health import MailHealth
 from recorder.objects.status import ObjectsHealth
 from recorder.recordings.kept_live import Discards
-from recorder.retention.removing import Removing
+from recorder.retention.file_removing import FileRemoving
 from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
 from recorder.service.kernel_relay import Obstacle, open_relay
@@ -119,7 +119,7 @@ class DaemonParts:
     writer: PausableWriter
     resolver: Resolver
     sweeping: Sweeping
-    removing: Removing
+    removing: FileRemoving
     broadcast: Broadcast
     tallies: Tallies
     config: Callable[[], Config]

@@ -13,9 +13,10 @@ from recorder.config.settings import Config
 from recorder.recordings.home_lock import is_daemon_there
 from recorder.recordings.home_stores import holder_of, shared_name
 from recorder.retention.eraser import Eraser
-from recorder.retention.removing import Removing, start_removal
+from recorder.retention.file_removing import FileRemoving, start_removal
 from recorder.retention.sweep_process import DONE
 from recorder.retention.sweeping import Sweeping, start_sweep
+from recorder.service.object_keeping import kept_object_process
 from recorder.service.site_sync import SiteSync
 from recorder.service.site_threads import refresher
 from recorder.web.deps import ConsoleDeps
@@ -33,7 +34,7 @@ def turns(config: Config, eraser: Eraser) -> Callable[[str], Turn | None]:
 
 def pin_sync(home: Home, config: Config, eraser: Eraser) -> SiteSync:
     """Return the thread that gives PINs set on this machine to the site's nodes, and takes those set on others."""
-    if shared_name(config) is None:
+    if not config.is_shared_index:
         return SiteSync()
     return SiteSync(PinSync(home.pins, SharedPins(eraser.index.database), is_publishing=True).look)
 
@@ -49,10 +50,10 @@ def start_sweeping(home: Home, config: Config, deps: ConsoleDeps) -> Callable[[]
     Returns:
         A function that ends them.
     """
-    if shared_name(config) is None or config.node.name is not None:
+    if not config.is_shared_index or config.node.name is not None:
         return lambda: None
     sweeping = Sweeping(home, lambda: config, start=lambda home: _unless_daemon(home, start_sweep))
-    removing = Removing(
+    removing = FileRemoving(
         home, deps.eraser.index.database, shared_name(config), start=lambda home: _unless_daemon(home, start_removal),
         refresh=refresher(home, config, deps.eraser.index.database),
     )  # fmt: skip
@@ -64,6 +65,27 @@ def start_sweeping(home: Home, config: Config, deps: ConsoleDeps) -> Callable[[]
         removing.close()
 
     return close
+
+
+def start_site_work(home: Home, config: Config, deps: ConsoleDeps) -> Callable[[], None]:
+    """Start sweeping, the exchange of PINs and the process of the object store, as far as this console has to.
+
+    Returns:
+        A function that ends them.
+    """
+    end_sweeping = start_sweeping(home, config, deps)
+    pins = pin_sync(home, config, deps.eraser)
+    pins.start()
+    objects = kept_object_process(home, lambda: config, is_mine=lambda: not is_daemon_there(home))
+    if config.objects.url is not None:
+        objects.start()
+
+    def end() -> None:
+        end_sweeping()
+        pins.close()
+        objects.close()
+
+    return end
 
 
 def _unless_daemon(home: Home, start: Callable[[Home], Child]) -> Child:

@@ -1,45 +1,44 @@
-"""`recorder run`: starts and stops the daemon.
+"""The daemon: its parts, put together, started and stopped. `run_daemon` opens its home.
 
 Threads: the call thread is the main thread and runs the reactor. Media threads run in the core. `writer` seals and
 appends. `act-writer`, `opening`, `filing`, `orders`, `pauses`, `pins` and `webhooks` write to disks. `media-events` and
 `socket` pass events to the call thread. `anchors` notes heads of the audit log on other machines. `names` keeps
-targets' names resolved. `sweeping`, `removals` and `forwarding` start separate processes: the retention sweep, the
-removal of files of recordings that other nodes deleted, and what sends to other systems. On a site with several
-recorders `node` registers this one, and `node-control` serves other machines.
+targets' names resolved. `sweeping`, `forwarding` and `objects` start separate processes: the retention sweep, what
+sends to other systems, and what stores recordings in an object store. `SiteThreads` and `SiteNode` have the threads of
+a site with several nodes.
 """
 
 import logging
-import os
 import signal
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from fastapi import FastAPI
 
 from audio.port_memory import PortMemory
 from recorder.access.signing import Verifier
 from recorder.audit.anchoring import LAST_TIMEOUT_S
+from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import LiveCalls
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.tallies import Tallies
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.common.logs import use_format
 from recorder.common.metrics_listener import MetricsListener
-from recorder.common.process_hardening import forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
+from recorder.common.process_hardening import leave_out_what_is_there
 from recorder.common.service_manager import ServiceManager
-from recorder.config.reading import read_config
 from recorder.config.settings import Config, Drain
-from recorder.config.sip_accounts import AccountError, accounts, registrars
+from recorder.config.sip_accounts import accounts, registrars
 from recorder.config.sip_transports import sip_options
 from recorder.control.api import LiveApi
 from recorder.control.broadcast import Broadcast
-from recorder.control.socket_server import PathTooLongError, SocketServer
-from recorder.recordings.home_lock import held
+from recorder.control.socket_server import SocketServer
 from recorder.recordings.home_stores import open_index
 from recorder.recordings.left_open import LeftOpen
-from recorder.recordings.recovery import recover_all
 from recorder.retention.sweeping import Sweeping
 from recorder.rules.drain import DrainState
 from recorder.service import certificates, daemon_metrics
@@ -63,17 +62,15 @@ from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
 from recorder.service.node_registration import NodeLoad
-from recorder.service.object_process import kept_object_process
+from recorder.service.object_keeping import kept_object_process
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
-from recorder.service.site_node import NodeParts, NodeStartError, open_site_node
+from recorder.service.site_node import NodeParts, SiteNode, open_site_node
 from recorder.service.site_threads import SiteThreads
 from recorder.service.stalls import Stalls
 from sip.endpoint import SipEndpoint
 from sip.events import SipEvent
-from sip.options import BindError
 from sip.reactor import Reactor
-from sip.tls import TlsFilesError
 from storage.keys import NodeKeys
 from storage.old_calls import OldCalls
 from storage.types import RecordingId
@@ -94,19 +91,13 @@ CLOSING_S = FILING_S + ANCHORS_S + 20.0
 """How long an end may take after the last call, seconds, the writer and the other threads included."""
 
 
-class StartError(Exception):
-    """The daemon cannot start; the message says why and what to do."""
-
-
 class Daemon:
     """The components of a running daemon."""
 
     def __init__(self, home: Home, config: Config, manager: ServiceManager | None = None) -> None:
-        self._home = home
-        self._manager = manager or ServiceManager()
-        self._reactor = Reactor()
+        self._home, self._manager = home, manager or ServiceManager()
+        self._reactor, self._executors = Reactor(), Executors()
         node = NodeKeys.load(home.root)
-        self._executors = Executors()
         self._index = open_index(home, config, is_deferred=True)
         self._sweeping = Sweeping(home, lambda: self._services.config)
         self._site = SiteThreads(home, config, self._index.database, lambda: self._services)
@@ -116,12 +107,7 @@ class Daemon:
         media = open_media(config, self._port_memory)
         self._relay = media.relay
         tallies = Tallies()
-        self._writer = make_writer(
-            config,
-            self._relay,
-            on_failure=lambda key, error: self._reactor.submit(self._control.recording_failed, key, error),
-            tallies=tallies,
-        )
+        self._writer = make_writer(config, self._relay, on_failure=self._recording_failed, tallies=tallies)
         options = sip_options(config, is_urgent=self._is_emergency, account_of=accounts(config.peer))
         self._registrars = registrars(config.register)
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
@@ -134,11 +120,12 @@ class Daemon:
             config=lambda: self._services.config, alarm=self._raise_alarm,
         )  # fmt: skip
         self._services = make_call_services(config, parts)
-        self._raise_alarms_of_start(media)
+        _raise_alarms_of_start(self._services, media, home.state)
         self._left_open = self._make_left_open()
         self._reloader = Reloader(
-            home, self._services, self._reactor, self._endpoint, self._resolver, manager=self._manager
-        )
+            home, self._services, self._reactor, self._endpoint, self._resolver, manager=self._manager,
+            used=self._objects.start_if_wanted,
+        )  # fmt: skip
         self._control = LiveCalls(self._services, loop_mark(home))
         self._stalls, self._disk = Stalls(self._reactor), DiskWatch(home.recordings)
         self._disk_faults = DiskFaults(home.recordings, self._services.alarms)
@@ -149,18 +136,8 @@ class Daemon:
         self._heartbeat = self._make_heartbeat()
         api = self._make_api(broadcast).app()
         self._socket = SocketServer(api, self._home.socket)
-        self._site_node = open_site_node(
-            NodeParts(
-                home=home, options=config.node, fingerprint=node.fingerprint, database=self._index.database, app=api,
-                set_alarm=self._set_alarm, load=lambda: NodeLoad(
-                    is_draining=self._draining.state.refuses_calls, calls=self._control.live,
-                    capacity=config.limits.max_calls,
-                ),
-            )
-        )  # fmt: skip
-        self._media_events = MediaEvents(
-            self._relay, lambda events: self._reactor.submit(self._control.receive_media, events)
-        )
+        self._site_node = self._open_site_node(config, node, api)
+        self._media_events = MediaEvents(self._relay, partial(self._reactor.submit, self._control.receive_media))
         self._site_keys = follow_key_list(home, self._index.database, self._services)
         self._metrics: MetricsListener | None = None
         self._is_written_out = threading.Event()
@@ -194,6 +171,20 @@ class Daemon:
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
             drain=self._draining, disk=self._disk.as_json, verifier=Verifier(self._home.root, node=name),
             node=lambda: None if self._site_node is None else self._site_node.as_json(),
+        )  # fmt: skip
+
+    def _open_site_node(self, config: Config, node: NodeKeys, api: FastAPI) -> SiteNode | None:
+        def load() -> NodeLoad:
+            return NodeLoad(
+                is_draining=self._draining.state.refuses_calls, calls=self._control.live,
+                capacity=config.limits.max_calls,
+            )  # fmt: skip
+
+        return open_site_node(
+            NodeParts(
+                home=self._home, options=config.node, fingerprint=node.fingerprint, database=self._index.database,
+                app=api, set_alarm=self._services.set_alarm, load=load,
+            )
         )  # fmt: skip
 
     def metric_sources(self) -> daemon_metrics.MetricSources:
@@ -230,7 +221,7 @@ class Daemon:
         self._site.start()
         self._forwarding.start()
         self._site_keys.start()
-        self._objects.start()
+        self._objects.start_if_wanted()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
         if self._manager.is_silent and self._services.config.drain.limit_s:
@@ -255,6 +246,10 @@ class Daemon:
         self._services.pauses.drop(recording)
         self._services.discards.settle(RecordingId(recording))
 
+    def _recording_failed(self, key: str, error: Exception) -> None:
+        """Hand the failure of a recording to the call thread. Writer thread."""
+        self._reactor.submit(self._control.recording_failed, key, error)
+
     def _on_sip(self, event: SipEvent) -> None:
         self._control.receive(event)
 
@@ -274,29 +269,8 @@ class Daemon:
         certificates.warn_of_end(self._endpoint.certificate_expires_at, utc_now())
         self._reactor.call_later(certificates.CHECK_S, self._look_at_certificate)
 
-    def _raise_alarms_of_start(self, media: MediaCore) -> None:
-        """Raise alarms for configured features that are not available, and for state that cannot be read."""
-        if self._services.config.media.lock_memory and not media.is_lockable:
-            # A recording that may reach swap is better than none, but operators must know.
-            _log.error(
-                "LimitMEMLOCK is too low for max_calls; audio in memory may reach swap; run `recorder site-check`"
-            )
-            self._services.alarm("memory_not_locked")
-        if media.kernel_obstacle is not None:
-            self._services.alarm("kernel_relay_off")
-        if not self._services.sessions.is_known:
-            _log.error("%s cannot be read; every recording session begins paused", self._home.state / SESSIONS)
-            self._services.alarm("sessions_unreadable")
-
     def _raise_alarm(self, what: str) -> None:
         self._services.alarm(what)
-
-    def _set_alarm(self, what: str, is_on: bool) -> None:
-        """Set or clear an alarm that lasts as long as its cause. Any thread."""
-        if is_on:
-            self._services.alarms[what] = 1
-        else:
-            self._services.alarms.pop(what, None)
 
     def _file_late(self) -> None:
         """Retry rows and audit entries that could not be written, and close recordings left open; repeats itself."""
@@ -314,10 +288,7 @@ class Daemon:
 
     def _publish_drain(self, event: dict[str, Any]) -> None:
         """Tell watchers of a drain; the alarm lasts as long as a drain that does not end by itself."""
-        if event["state"] == DrainState.DRAINING:
-            self._services.alarms["draining"] = 1
-        else:
-            self._services.alarms.pop("draining", None)
+        self._services.set_alarm("draining", event["state"] == DrainState.DRAINING)
         self._services.publish(event)
 
     @property
@@ -374,48 +345,14 @@ class Daemon:
         self._index.close()
 
 
-def _recover(home: Home, config: Config) -> None:
-    """Recover recordings that a dead daemon left open. A failure is logged: it must not stop calls."""
-    try:
-        recovered = recover_all(home, config, utc_now())
-    except Exception as error:  # noqa: BLE001 - a full disk, a database that is down, a damaged row: calls come first
-        _log.error("recordings left open were not recovered: %s; run `recorder recover` later", error)
-        return
-    for found in recovered:
-        if found.problem:
-            _log.error("not recovered: %s", found.problem)
-        else:
-            _log.warning("recording %s was left open by a killed daemon; it is recovered as partial", found.id)
-
-
-def run(root: Path) -> None:
-    """Run the daemon in a home until it is told to stop.
-
-    Raises:
-        ConfigError, NoticeError, StartError, LimitError, AlreadyRunningError: The message is a sentence.
-    """
-    home = Home(root)
-    manager = ServiceManager.taken_from(os.environ)
-    config = read_config(home.config)
-    use_format(config.log.format)
-    forbid_dumps()
-    if config.media.lock_memory:
-        lock_memory()
-    raise_descriptors(config.limits.max_calls, config.connections)
-    with held(home):
-        manager.status("recovering what an earlier run left open")
-        _recover(home, config)
-        try:
-            daemon = Daemon(home, config, manager)
-        except (AccountError, PathTooLongError) as error:
-            raise StartError(str(error)) from error
-        except TlsFilesError as error:
-            raise StartError(f"cannot start SIP over TLS: {error}") from error
-        except NodeStartError as error:
-            raise StartError(str(error)) from error
-        except OSError as error:
-            where = error.filename if isinstance(error, BindError) else config.sip.listen
-            raise StartError(
-                f"cannot listen on {where}: {error.strerror or error}; is another program using it?"
-            ) from error
-        daemon.run()
+def _raise_alarms_of_start(services: CallServices, media: MediaCore, state: Path) -> None:
+    """Raise alarms for configured features that are not available, and for state that cannot be read."""
+    if services.config.media.lock_memory and not media.is_lockable:
+        # A recording that may reach swap is better than none, but operators must know.
+        _log.error("LimitMEMLOCK is too low for max_calls; audio in memory may reach swap; run `recorder site-check`")
+        services.alarm("memory_not_locked")
+    if media.kernel_obstacle is not None:
+        services.alarm("kernel_relay_off")
+    if not services.sessions.is_known:
+        _log.error("%s cannot be read; every recording session begins paused", state / SESSIONS)
+        services.alarm("sessions_unreadable")

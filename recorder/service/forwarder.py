@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from recorder.common import child_process
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
-from recorder.common.logs import log_to_stderr, use_format
-from recorder.common.process_hardening import forbid_dumps
+from recorder.common.logs import use_format
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
@@ -38,8 +38,6 @@ _log = logging.getLogger(__name__)
 
 DONE, FAILED = 0, 1
 LOCK, SYSLOG_POSITION = "forwarding.lock", "syslog.json"
-_NICE = 5
-"""As that of the sweep: calls come first."""
 _LOOK_S = 1.0
 _END_S = 6.0
 """How long the last try may take."""
@@ -148,9 +146,7 @@ class Forwarder:
 
 def main(root: Path, daemon: int) -> int:
     """Send for a home; return the exit code."""
-    log_to_stderr()
-    forbid_dumps()
-    os.nice(_NICE)
+    child_process.begin()
     home = Home(root)
     try:
         config = read_config(home.config)

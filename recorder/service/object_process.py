@@ -1,6 +1,6 @@
 """The process that keeps recordings in the object store: `python -m recorder.service.object_process HOME PARENT_PID`.
 
-The daemon, and a console in a home without one, start it while ``[objects]`` has a URL. It is a process of its own, at
+`recorder.service.object_keeping` starts it while ``[objects]`` has a URL. It is a process of its own, at
 a lower priority, so that a store that hangs reaches neither the memory nor the time of calls. It has no private key.
 Only one runs in a home, and none without the process that started it.
 """
@@ -14,22 +14,19 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from recorder.common.child_process import Child, start_module
+from recorder.common import child_process
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
-from recorder.common.kept_process import KeptProcess
-from recorder.common.logs import log_to_stderr, use_format
-from recorder.common.process_hardening import forbid_dumps
+from recorder.common.logs import use_format
 from recorder.config.reading import read_config
-from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
-from recorder.forwarding.retries import pause_s as restart_pause_s
 from recorder.objects.parts import PartKeeper
 from recorder.objects.rules import LOOK_S, pause_s
 from recorder.objects.status import ObjectsStatus, note_status
 from recorder.objects.work import ObjectWork, Round
-from recorder.recordings.home_stores import open_index, open_object_work, open_part_keeper
+from recorder.recordings.home_stores import open_index
+from recorder.recordings.object_work import open_object_work, open_part_keeper
 from storage.errors import StorageError
 from storage.keys import NodeKeys
 from storage.object_queries import ObjectCounts
@@ -39,36 +36,7 @@ _log = logging.getLogger(__name__)
 
 DONE, FAILED = 0, 1
 LOCK = "objects.lock"
-_NICE = 5
-"""As that of the sweep: calls come first."""
 _LOOK_S = 1.0
-_END_S = 3.0
-"""It may be killed anywhere, so a stop of the daemon need not wait for a store that hangs."""
-
-
-def kept_object_process(
-    home: Home, config: Callable[[], Config], *, is_mine: Callable[[], bool] = lambda: True
-) -> KeptProcess:
-    """Return what keeps the process running while an object store is configured.
-
-    Args:
-        home: The recorder's home.
-        config: Returns the configuration in force.
-        is_mine: Tells whether it must run for the caller: a console leaves it to the daemon, if there is one.
-    """
-    return KeptProcess(
-        "The process that keeps recordings in the object store", name="objects",
-        wanted=lambda: _wanted(config()) if is_mine() else None, start=lambda: _start(home), pause_s=restart_pause_s,
-        end_s=_END_S,
-    )  # fmt: skip
-
-
-def _start(home: Home) -> Child:
-    return start_module("recorder.service.object_process", str(home.root), str(os.getpid()))
-
-
-def _wanted(config: Config) -> object | None:
-    return (config.objects, config.storage, config.log) if config.objects.url is not None else None
 
 
 class ObjectProcess:
@@ -180,9 +148,7 @@ class ObjectProcess:
 
 def main(root: Path, daemon: int) -> int:
     """Keep the recordings of a home in the object store; return the exit code."""
-    log_to_stderr()
-    forbid_dumps()
-    os.nice(_NICE)
+    child_process.begin()
     home = Home(root)
     try:
         config = read_config(home.config)

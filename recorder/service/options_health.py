@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import LiveCalls
 from recorder.calls.refusals import refusal_headers
-from recorder.rules.availability import Availability, Obstacle
+from recorder.rules.availability import Availability, UnavailableReason
 from sip.events import Header
 from sip.options import Address
 
@@ -33,7 +33,7 @@ class OptionsHealth:
         obstacle = self._obstacle(source)
         return None if obstacle is None else refusal_headers(obstacle)
 
-    def _obstacle(self, source: Address) -> Obstacle | None:
+    def _obstacle(self, source: Address) -> UnavailableReason | None:
         peer = self._calls.peer(source)
         return self._by_peer[peer.name if peer is not None else ""].obstacle(
             is_draining=self.is_draining,

@@ -1,6 +1,7 @@
 """Applies a changed configuration file while the daemon runs."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -37,6 +38,7 @@ class Reloader:
         endpoint: Reloads its certificates.
         resolver: Keeps the names of the routes' targets resolved.
         manager: The service manager, which is told of reloads.
+        used: Called on the call thread once a changed configuration is in use.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Reloader:
         resolver: Resolver,
         *,
         manager: ServiceManager,
+        used: Callable[[], None],
     ) -> None:
         self._manager = manager
+        self._used = used
         self._home = home
         self._services = services
         self._reactor = reactor
@@ -95,6 +99,7 @@ class Reloader:
     def _use(self, config: Config, sounds: Sounds) -> None:
         self._services.config, self._services.sounds = config, sounds
         self._resolver.want(target for route in config.route for target in route.targets)
+        self._used()
 
 
 def changes(old: Config, new: Config) -> list[str]:

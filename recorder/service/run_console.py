@@ -14,32 +14,19 @@ from recorder.access.accounts import People, combining_admin
 from recorder.access.database import open_accounts
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
-from recorder.backups.following import follow_configured
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.process_hardening import LimitError, raise_descriptors
 from recorder.common.service_manager import ServiceManager
 from recorder.config.settings import Config
 from recorder.control.http_connections import ConsoleConnections
-from recorder.forwarding.audit_shipping import CONSOLE_LOOK_S
-from recorder.forwarding.webhook_queue import WebhookQueue
-from recorder.notifications.case_events import CaseEvents
-from recorder.notifications.postman import Postman
 from recorder.permissions import Role
-from recorder.recordings.archiving import Archiver
-from recorder.recordings.home_lock import is_daemon_there
 from recorder.recordings.keyring import epoch_keys
-from recorder.retention.eraser import keep_erasing
-from recorder.retention.housekeeping import KeyHolder, run_housekeeping
-from recorder.service.audit_copying import open_shipping
 from recorder.service.console_metrics import console_registry
-from recorder.service.console_work import has_shared_accounts, pin_sync, start_sweeping, turns
+from recorder.service.console_threads import start_threads
+from recorder.service.console_work import start_site_work
 from recorder.service.metrics_setup import start_listener
-from recorder.service.object_process import kept_object_process
-from recorder.site_keys.epoch_needs import OtherNodes
-from recorder.site_keys.publishing import keep_published
 from recorder.web.app import create_app
-from recorder.web.deps import ConsoleDeps
 from recorder.web.server import TlsFiles, server_config
 from recorder.web.wiring import open_console
 from sip.options import TlsOptions
@@ -99,18 +86,13 @@ def serve(home: Home, config: Config) -> None:
     keys.check_passphrase()
     ensure_key_epochs(keys, utc_now())
     stopping = threading.Event()
-    months = threading.Thread(target=keep_key_epochs, args=(keys, stopping), name="months", daemon=True)
-    months.start()
+    threading.Thread(target=keep_key_epochs, args=(keys, stopping), name="months", daemon=True).start()
     with open_console(home, config, keys=keys, is_tls=config.console.is_https) as deps:
         warn_of_combined(deps.people)
         warn_of_unexplained(deps.people, deps.hearing.appointments)
         warn_of_account_key(home, config)
-        workers = _start_workers(home, config, deps, keys, stopping)
-        stop_sweeping = start_sweeping(home, config, deps)
-        pins = pin_sync(home, config, deps.eraser)
-        pins.start()
-        objects = kept_object_process(home, lambda: config, is_mine=lambda: not is_daemon_there(home))
-        objects.start()
+        workers = start_threads(home, config, deps, keys, stopping)
+        end_site_work = start_site_work(home, config, deps)
         app = create_app(deps)
         connections = ConsoleConnections(config.console.connection_limits)
         server = _ConsoleServer(
@@ -127,79 +109,13 @@ def serve(home: Home, config: Config) -> None:
             raise ConsoleError(f"cannot listen on {config.console.url}: is another program using it?") from error
         finally:
             stopping.set()
-            stop_sweeping()
-            pins.close()
-            objects.close()
+            end_site_work()
             if metrics is not None:
                 metrics.close()
             app.state.parts.recording_service.listens.close()
             app.state.parts.gate.close()
             for thread in workers:
                 thread.join(STOP_S)  # the next start finishes interrupted work
-
-
-def _start_workers(
-    home: Home, config: Config, deps: ConsoleDeps, keys: EpochKeys, stopping: threading.Event
-) -> list[threading.Thread]:
-    """Start the console's threads, which run until ``stopping`` is set.
-
-    They are those for erasing, housekeeping, mail, events of cases, copies of the audit log, and the backup.
-    """
-    eraser = deps.eraser
-    holder = KeyHolder(
-        vault=eraser.vault,
-        keys=keys,
-        index=eraser.index,
-        audit=eraser.audit,
-        lock=home.erasing_lock,
-        now=utc_now,
-        elsewhere=OtherNodes(home, eraser.index.database, now=utc_now).needs,
-    )
-    archiver = Archiver(
-        vault=holder.vault,
-        keys=keys,
-        index=holder.index,
-        erasures=eraser.erasures,
-        holds=eraser.holds,
-        audit=holder.audit,
-        lock=home.erasing_lock,
-        rule=config.archive,
-        now=utc_now,
-    )
-    turn = turns(config, eraser)
-    postman = Postman(
-        repos=deps.watch, options=config.mail, site=config.site.name, state=home.state,
-        turn=turn("notifications") if has_shared_accounts(deps) else None,
-    )  # fmt: skip
-    workers = [
-        threading.Thread(
-            target=keep_erasing, args=(eraser, stopping), kwargs={"turn": turn("erasing")}, name="erasing", daemon=True
-        ),
-        threading.Thread(
-            target=run_housekeeping, args=(holder, archiver, stopping),
-            kwargs={"more": deps.people_sweep.run, "turn": turn("archiving")}, name="housekeeping", daemon=True,
-        ),
-        threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True),
-        threading.Thread(
-            target=keep_published, args=(home, holder.index.database, stopping), kwargs={"now": utc_now},
-            name="site-keys", daemon=True,
-        ),
-    ]  # fmt: skip
-    if config.webhook:
-        events = CaseEvents(
-            cases=deps.watch.cases, queue=WebhookQueue(home.webhooks), targets=config.webhook,
-            turn=turn("case-events") if has_shared_accounts(deps) else None,
-        )  # fmt: skip
-        workers.append(threading.Thread(target=events.keep, args=(stopping,), name="case-events", daemon=True))
-    if config.is_shared_index:
-        shipping = open_shipping(home, config, look_s=CONSOLE_LOOK_S)
-        workers.append(threading.Thread(target=shipping.keep, args=(stopping,), name="audit-copies", daemon=True))
-    following = follow_configured(home, config.backup, eraser.vault.node, eraser.audit)
-    if following is not None:
-        workers.append(threading.Thread(target=following.keep, args=(stopping,), name="backup", daemon=True))
-    for thread in workers:
-        thread.start()
-    return workers
 
 
 def warn_of_combined(people: People) -> None:

@@ -9,7 +9,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.recordings.home_stores import shared_name
-from recorder.retention.removing import Removing
+from recorder.retention.file_removing import FileRemoving
 from recorder.retention.sweep_process import sharing_of
 from recorder.retention.sweep_sharing import refresh_copy
 from recorder.service.site_sync import SignOnSync, SiteSync
@@ -47,7 +47,7 @@ class SiteThreads:
         """A console on this machine keeps the PINs."""
         self._database = database
         self._services = services
-        self.removing = Removing(home, database, self._node, refresh=refresher(home, config, database))
+        self.removing = FileRemoving(home, database, self._node, refresh=refresher(home, config, database))
         self._unfinished = UnfinishedWatch(
             UnfinishedRecordings(database), self._node or None,
             lambda: map(RecordingId, services().open_recordings.copy()),

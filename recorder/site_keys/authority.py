@@ -42,7 +42,7 @@ _BACKDATED = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Authority:
+class SiteAuthority:
     """The site's certificate authority, with its key."""
 
     certificate: x509.Certificate
@@ -106,7 +106,7 @@ class Authority:
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
-def load_authority(home: Home) -> Authority:
+def load_authority(home: Home) -> SiteAuthority:
     """Return the site's authority.
 
     Raises:
@@ -120,10 +120,10 @@ def load_authority(home: Home) -> Authority:
         raise SiteKeysError(
             f"{authority_key(home)} is not the key of {authority_certificate(home)}: restore both from one backup"
         )
-    return Authority(certificate=certificate, key=key)
+    return SiteAuthority(certificate=certificate, key=key)
 
 
-def ensure_authority(home: Home, site: str, now: datetime) -> Authority:
+def ensure_authority(home: Home, site: str, now: datetime) -> SiteAuthority:
     """Return the site's authority; make it, an empty revocation list and the console's certificate if missing.
 
     Raises:
@@ -149,7 +149,7 @@ def ensure_authority(home: Home, site: str, now: datetime) -> Authority:
     return authority
 
 
-def ensure_console(home: Home, authority: Authority, now: datetime, name: str = "console") -> bool:
+def ensure_console(home: Home, authority: SiteAuthority, now: datetime, name: str = "console") -> bool:
     """Make the console's client certificate if it is missing or ends soon; returns whether it was made."""
     create_once(console_key(home), _private_pem(new_key()))
     path = console_certificate(home)

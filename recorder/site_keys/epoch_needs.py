@@ -13,7 +13,7 @@ from storage.database import Database
 from storage.epochs import epoch_order
 from storage.key_list_rows import NodeReport, kept_between, reports
 from storage.keys import NodeKeys, SealedKeys
-from storage.node_rows import registered
+from storage.nodes import Nodes
 
 SILENT = timedelta(hours=2)
 """A node that has not reported for so long may have keys that nobody knows of."""
@@ -67,7 +67,8 @@ class OtherNodes:
 
     def _has_registered(self) -> bool:
         """Tell whether another node registered, also one that no record is of: the records may have been lost."""
-        return any(one != NodeKeys.load(self._home.root).fingerprint for one in registered(self._database).values())
+        own = NodeKeys.load(self._home.root).fingerprint
+        return any(one != own for one in Nodes(self._database).registered().values())
 
     def _of_node(self, node: NodeRecord, said: Mapping[str, NodeReport], epoch: str) -> list[str]:
         report = said.get(node.fingerprint)

@@ -29,7 +29,7 @@ class RefusedListError(SiteKeysError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class TrustedSigner:
     """A signing key of the site.
 
     Attributes:
@@ -55,7 +55,7 @@ class KeyList:
     """
 
     number: int
-    signers: tuple[Signer, ...]
+    signers: tuple[TrustedSigner, ...]
     epochs: Mapping[str, bytes]
     nodes: Mapping[str, Mapping[str, Any]]
     authority: str
@@ -117,9 +117,9 @@ def sign_list(content: KeyList, secret: bytes) -> SignedList:
     return SignedList(content=content, text=text, signature=sign(KIND, text, secret))
 
 
-def link(public: bytes, before: bytes, before_secret: bytes) -> Signer:
+def link(public: bytes, before: bytes, before_secret: bytes) -> TrustedSigner:
     """Return the entry of a new signing key, signed by the one before it."""
-    return Signer(public=public, signature=sign(_LINK, _link_text(public, before), before_secret))
+    return TrustedSigner(public=public, signature=sign(_LINK, _link_text(public, before), before_secret))
 
 
 def parse_list(text: str, signature: str) -> SignedList:
@@ -131,7 +131,8 @@ def parse_list(text: str, signature: str) -> SignedList:
     try:
         fields = json.loads(text)
         signers = tuple(
-            Signer(public=bytes.fromhex(one["public"]), signature=str(one["signature"])) for one in fields["signers"]
+            TrustedSigner(public=bytes.fromhex(one["public"]), signature=str(one["signature"]))
+            for one in fields["signers"]
         )
         epochs = {str(name): bytes.fromhex(public) for name, public in fields["epochs"].items()}
         content = KeyList(
@@ -165,7 +166,7 @@ def read_file(content: bytes) -> SignedList:
         raise RefusedListError("keys/site/list.json cannot be read: restore it from a backup") from error
 
 
-def check_chain(signers: Sequence[Signer], trusted: bytes) -> None:
+def check_chain(signers: Sequence[TrustedSigner], trusted: bytes) -> None:
     """Check that a chain of signing keys leads from a trusted key to its end.
 
     Raises:

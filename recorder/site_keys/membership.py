@@ -10,7 +10,7 @@ from datetime import datetime
 from cryptography import x509
 
 from recorder.common.home import Home
-from recorder.site_keys.authority import Authority, ensure_authority, load_authority
+from recorder.site_keys.authority import SiteAuthority, ensure_authority, load_authority
 from recorder.site_keys.joining import save_if_new
 from recorder.site_keys.key_list import SignedList
 from recorder.site_keys.node_records import NodeRecord, read_records, save_record
@@ -22,7 +22,7 @@ from storage.keys import NodeKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
+class NodeAdmission:
     """What adding a node would do.
 
     Attributes:
@@ -36,7 +36,7 @@ class Admission:
     is_own: bool
 
 
-def plan_admission(home: Home, request: NodeRequest, registered: Mapping[str, str]) -> Admission:
+def plan_admission(home: Home, request: NodeRequest, registered: Mapping[str, str]) -> NodeAdmission:
     """Check that a request can be granted, and tell what it means.
 
     Args:
@@ -62,10 +62,12 @@ def plan_admission(home: Home, request: NodeRequest, registered: Mapping[str, st
     if others:
         raise SiteKeysError(f"this machine is node {others[0]} already: request it again with --name {others[0]}")
     is_own = request.sign_public == NodeKeys.load(home.root).sign_public
-    return Admission(request=request, before=before, is_own=is_own)
+    return NodeAdmission(request=request, before=before, is_own=is_own)
 
 
-def admit(home: Home, planned: Admission, *, site: str, by: str, now: datetime) -> tuple[x509.Certificate, SignedList]:
+def admit(
+    home: Home, planned: NodeAdmission, *, site: str, by: str, now: datetime
+) -> tuple[x509.Certificate, SignedList]:
     """Sign a node's certificate, and enter the node into the key list; returns both. The caller publishes the list.
 
     Raises:
@@ -117,7 +119,7 @@ def expel(home: Home, record: NodeRecord, now: datetime) -> SignedList:
     return prepare(home)
 
 
-def _revoke(home: Home, authority: Authority, serials: tuple[int, ...], now: datetime) -> None:
+def _revoke(home: Home, authority: SiteAuthority, serials: tuple[int, ...], now: datetime) -> None:
     path = revocation_list(home)
     try:
         before = x509.load_pem_x509_crl(path.read_bytes())

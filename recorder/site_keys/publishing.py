@@ -14,7 +14,7 @@ from recorder.access.signing import signing_pair
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from recorder.site_keys.authority import ensure_console, load_authority
-from recorder.site_keys.key_list import KeyList, SignedList, Signer, parse_list, read_file, sign_list
+from recorder.site_keys.key_list import KeyList, SignedList, TrustedSigner, parse_list, read_file, sign_list
 from recorder.site_keys.node_records import read_records
 from recorder.site_keys.places import SiteKeysError, authority_certificate, is_key_holder, revocation_list
 from storage.database import Database
@@ -75,7 +75,7 @@ def prepare(home: Home) -> SignedList:
         return _newest(home, stored_list(home), None)
 
 
-def introduce(home: Home, database: Database, signers: tuple[Signer, ...], secret: bytes) -> SignedList:
+def introduce(home: Home, database: Database, signers: tuple[TrustedSigner, ...], secret: bytes) -> SignedList:
     """Publish a list with other signing keys, signed with ``secret``. Raises as `publish`."""
     with locked(home.state / LOCK, wait=True):
         before = _newest(home, stored_list(home), newest_list(database))
@@ -89,7 +89,7 @@ def introduce(home: Home, database: Database, signers: tuple[Signer, ...], secre
 def _newest(home: Home, known: SignedList | None, published: StoredList | None) -> SignedList:
     """Return the list of the keys in the home; write it if it differs from the stored one."""
     public, secret = signing_pair(home.root)
-    signers = (Signer(public=public),) if known is None else known.content.signers
+    signers = (TrustedSigner(public=public),) if known is None else known.content.signers
     if public not in [one.public for one in signers[-2:]]:
         raise SiteKeysError(
             "keys/actor/actor.key is not the signing key of keys/site/list.json: restore both from one backup"
@@ -104,7 +104,7 @@ def _newest(home: Home, known: SignedList | None, published: StoredList | None) 
     return found
 
 
-def _content(home: Home, signers: tuple[Signer, ...], number: int) -> KeyList:
+def _content(home: Home, signers: tuple[TrustedSigner, ...], number: int) -> KeyList:
     epochs = home.root / "keys" / "epochs"
     own = {"public": NodeKeys.load(home.root).sign_public.hex(), "removed_at": time_to_json(None)}
     records: Mapping[str, object] = {name: one.listed() for name, one in read_records(home).items()}

@@ -51,7 +51,7 @@ def change_password(  # noqa: PLR0917 - FastAPI passes them by name
     console.recording_service.listens.close(name)
     assert caller.session is not None
     answer = RedirectResponse("/account?changed=password", 303)
-    console.gate.set_cookie(answer, console.deps.sessions.start(name, is_proven=caller.session.is_proven))
+    console.gate.cookies.set_session(answer, console.deps.sessions.start(name, is_proven=caller.session.is_proven))
     return answer
 
 

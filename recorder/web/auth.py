@@ -4,28 +4,24 @@ import asyncio
 import hmac
 import time
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Literal
 
 from starlette.requests import Request
-from starlette.responses import Response
 
-from recorder.access.openid.starts import WAIT_S
 from recorder.access.reachability import AccountsAwayError
-from recorder.access.sessions import STARTING_FOR, SessionKind, SignInSession
+from recorder.access.sessions import SessionKind, SignInSession
 from recorder.access.tokens import TokenRefused
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.control.http_connections import IS_KNOWN
 from recorder.permissions import Actor, Application, Person
 from recorder.web.admission import Admission, access_of
+from recorder.web.cookies import Cookies
 from recorder.web.deps import ConsoleDeps
-from recorder.web.rates import RateLimits, credentials_of, kind_of, session_cookie
+from recorder.web.rates import RateLimits, credentials_of, kind_of
 from recorder.web.recent_checks import AWAY_SENTENCE, CHECK_S, RecentChecks, goes_on_unchecked
 from recorder.web.refused_tokens import RefusedTokens
 from storage.answer_time import answer_within
 
-_LONGEST_CALL = timedelta(hours=12)
 _CHECKED_AT_ONCE = 4
 """Passwords checked at the same time: hashing is slow, and pauses need the server's threads too."""
 CSRF_HEADER = "X-CSRF-Token"
@@ -55,6 +51,7 @@ class Gatekeeper:
     """Identifies callers; every method blocks.
 
     Attributes:
+        cookies: The console's cookies.
         turns: Limits concurrent password checks; taken before a thread is used.
     """
 
@@ -65,31 +62,12 @@ class Gatekeeper:
         self._refused_tokens = RefusedTokens(audit_service, time.monotonic)
         self._admission = Admission(audit_service, lambda: deps.hearing.approvers.deputies)
         self._recent: RecentChecks[ConsoleCaller] = RecentChecks(time.monotonic)
+        self.cookies = Cookies(deps)
         self.turns = asyncio.Semaphore(_CHECKED_AT_ONCE)
 
     def close(self) -> None:
         """Log the refused tokens that were counted but not logged yet."""
         self._refused_tokens.look(is_last=True)
-
-    @property
-    def cookie(self) -> str:
-        """Name of the session cookie."""
-        return session_cookie(is_tls=self._deps.is_tls)
-
-    @property
-    def sign_in_cookie(self) -> str:
-        """Name of the cookie that ties the sign-in form to a browser."""
-        return f"{self.cookie}-sign-in"
-
-    @property
-    def starting_cookie(self) -> str:
-        """Name of the cookie of a browser that has given a password only."""
-        return f"{self.cookie}-starting"
-
-    @property
-    def openid_cookie(self) -> str:
-        """Name of the cookie of a browser that is sent to the OpenID provider."""
-        return f"{self.cookie}-openid"
 
     def by_session(self, request: Request, *, is_activity: bool = True) -> ConsoleCaller | None:
         """Return who is signed in in this browser, or None.
@@ -99,14 +77,14 @@ class Gatekeeper:
                 checked, and were not lately or the route takes more than that.
         """
         self._refused_tokens.look()
-        secret = request.cookies.get(self.cookie, "")
+        secret = request.cookies.get(self.cookies.session, "")
         try:
             with answer_within(CHECK_S):
                 caller = self._of_session(secret, is_activity=is_activity)
         except AccountsAwayError as error:
             caller = self._checked_lately(secret, request, error)
         if caller is None:
-            self._limits.unknown(credentials_of(request, self.cookie))
+            self._limits.unknown(credentials_of(request, self.cookies.session))
             return None
         return self._admitted(request, caller)
 
@@ -146,13 +124,13 @@ class Gatekeeper:
     def _admitted(self, request: Request, caller: ConsoleCaller) -> ConsoleCaller:
         setattr(request.state, IS_KNOWN, True)
         kind = kind_of(request.method, request.scope["path"])
-        self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request, self.cookie))
+        self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request, self.cookies.session))
         self._admission.check(request, caller.actor)
         return caller
 
     def starting(self, request: Request) -> ConsoleCaller | None:
         """Return who has given a password in this browser and must give a second factor, or None."""
-        secret = request.cookies.get(self.starting_cookie)
+        secret = request.cookies.get(self.cookies.starting)
         session = self._deps.sessions.find(secret, kind=SessionKind.STARTING) if secret else None
         person = self._deps.people.find(session.account) if session else None
         return None if person is None else ConsoleCaller(actor=replace(person, is_proven=False), session=session)
@@ -179,7 +157,7 @@ class Gatekeeper:
         if isinstance(known, TokenRefused):
             sentence = "This token is not good: unknown, revoked, expired or sent from elsewhere."
             self._refused_tokens.enter(known, _host(request))
-            self._limits.unknown(credentials_of(request, self.cookie))
+            self._limits.unknown(credentials_of(request, self.cookies.session))
             raise _unauthorized(sentence)
         return self._admitted(request, ConsoleCaller(actor=known, session=None))
 
@@ -213,44 +191,6 @@ class Gatekeeper:
             raise self._audit_service.refusal(
                 caller.actor.actor, "csrf", "", "This form is out of date. Go back, load the page again and retry."
             )
-
-    def set_cookie(self, response: Response, secret: str) -> None:
-        """Set the session cookie. The server decides when the session ends: a call may extend it."""
-        self._set(
-            response, self.cookie, secret, int((self._deps.sign_in.limits.longest + _LONGEST_CALL).total_seconds())
-        )
-
-    def set_starting_cookie(self, response: Response, secret: str) -> None:
-        """Set the cookie of the session for the second factor."""
-        self._set(response, self.starting_cookie, secret, int(STARTING_FOR.total_seconds()))
-
-    def set_sign_in_cookie(self, response: Response, secret: str) -> None:
-        """Set the cookie that ties the sign-in form to this browser."""
-        self._set(response, self.sign_in_cookie, secret, 3600)
-
-    def set_openid_cookie(self, response: Response, secret: str) -> None:
-        """Set the cookie that ties the OpenID provider's answer to this browser.
-
-        Lax: the provider's page leads back here, and browsers send no Strict cookies after a page of another site.
-        """
-        self._set(response, self.openid_cookie, secret, WAIT_S, samesite="lax")
-
-    def _set(
-        self,
-        response: Response,
-        name: str,
-        value: str,
-        max_age_s: int,
-        *,
-        samesite: Literal["strict", "lax"] = "strict",
-    ) -> None:
-        response.set_cookie(
-            name, value, max_age=max_age_s, path="/", secure=self._deps.is_tls, httponly=True, samesite=samesite
-        )
-
-    def clear_cookie(self, response: Response, name: str) -> None:
-        """Delete a cookie."""
-        response.delete_cookie(name, path="/", secure=self._deps.is_tls, httponly=True, samesite="strict")
 
 
 def _host(request: Request) -> str:

@@ -46,13 +46,13 @@ def sign_in_page(console: ConsoleParts, *, name: str = "", error: str | None = N
         "sign_in.html", None, status=status, name=name, error=error, form_csrf=secret,
         openid=provider.options if provider else None,
     )  # fmt: skip
-    console.gate.set_sign_in_cookie(page, secret)
+    console.gate.cookies.set_sign_in(page, secret)
     return page
 
 
 def out_of_date(request: Request, console: ConsoleParts, csrf: str, *, name: str = "") -> Response | None:
     """Return the form again if what was sent belongs to another form; else None."""
-    tied = request.cookies.get(console.gate.sign_in_cookie, "")
+    tied = request.cookies.get(console.gate.cookies.sign_in, "")
     if tied and hmac.compare_digest(tied.encode(), csrf.encode()):
         return None
     return sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
@@ -72,14 +72,14 @@ def start_second(console: ConsoleParts, person: Person, page: str, *, lead: Lead
     enrolling = new_secret() if page == ENROL_PAGE else None
     secret = console.deps.sessions.start(person.name, kind=SessionKind.STARTING, enrolling=enrolling)
     answer = lead(page)
-    console.gate.set_starting_cookie(answer, secret)
+    console.gate.cookies.set_starting(answer, secret)
     return answer
 
 
 def begin(console: ConsoleParts, person: Person, *, is_proven: bool, lead: Lead = see_other) -> Response:
     """Start the session."""
     answer = lead(first_page(console, person))
-    console.gate.set_cookie(answer, console.deps.sessions.start(person.name, is_proven=is_proven))
+    console.gate.cookies.set_session(answer, console.deps.sessions.start(person.name, is_proven=is_proven))
     return answer
 
 

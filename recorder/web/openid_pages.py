@@ -97,7 +97,7 @@ class ProviderAnswer(BaseModel):
 async def come_back(request: Request, console: Console, answer: Annotated[ProviderAnswer, Query()]) -> Response:
     """Handle the provider's answer: sign the person in, or connect their account."""
     provider = _provider(console)
-    cookie = request.cookies.get(console.gate.openid_cookie)
+    cookie = request.cookies.get(console.gate.cookies.openid)
     if cookie is None:  # not begun here; not logged, as anybody could fill the log
         return _stopped(console, _OUT_OF_DATE, status=403)
     start = console.starts.take(answer.state, cookie)
@@ -146,7 +146,7 @@ async def _to_provider(console: ConsoleParts, provider: Provider, start: Start) 
         return _down(console, problem)
     console.starts.keep(start)
     answer = _lead(console, address)
-    console.gate.set_openid_cookie(answer, start.browser)
+    console.gate.cookies.set_openid(answer, start.browser)
     return answer
 
 
@@ -203,6 +203,6 @@ def _lead(console: ConsoleParts, address: str) -> Response:
 
 def _arrived(console: ConsoleParts, answer: Response) -> Response:
     """Delete the cookies of the OpenID sign-in."""
-    console.gate.clear_cookie(answer, console.gate.openid_cookie)
-    console.gate.clear_cookie(answer, console.gate.sign_in_cookie)
+    console.gate.cookies.clear(answer, console.gate.cookies.openid)
+    console.gate.cookies.clear(answer, console.gate.cookies.sign_in)
     return answer

@@ -54,7 +54,7 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
     if isinstance(result, SignInRefused):
         return sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
     answer = after_first_factor(console, result.person, takes_code=result.takes_code)
-    console.gate.clear_cookie(answer, console.gate.sign_in_cookie)
+    console.gate.cookies.clear(answer, console.gate.cookies.sign_in)
     return answer
 
 
@@ -95,7 +95,7 @@ def code(request: Request, console: Console, caller: StartingChanger, code: Text
         return _wrong(console, caller, result, "sign_in_code.html")
     console.deps.sessions.end(caller.session.key)
     answer = begin(console, result.person, is_proven=True)
-    console.gate.clear_cookie(answer, console.gate.starting_cookie)
+    console.gate.cookies.clear(answer, console.gate.cookies.starting)
     return answer
 
 
@@ -107,7 +107,7 @@ def _wrong(console: ConsoleParts, caller: ConsoleCaller, result: SignInRefused, 
         return console.renderer.page(page, None, status=403, form_csrf=caller.csrf, error=error, **about)
     console.deps.sessions.end(caller.session.key)
     answer = sign_in_page(console, error=_LOCKED, status=403)
-    console.gate.clear_cookie(answer, console.gate.starting_cookie)
+    console.gate.cookies.clear(answer, console.gate.cookies.starting)
     return answer
 
 
@@ -150,8 +150,8 @@ def set_authenticator(request: Request, console: Console, caller: StartingChange
         return _wrong(console, caller, result, "authenticator.html", **_secret(console, caller))
     secret = console.deps.sessions.start(person.name, is_proven=True)
     page = console.renderer.page("recovery_codes.html", None, codes=result.codes, first=first_page(console, person))
-    console.gate.set_cookie(page, secret)
-    console.gate.clear_cookie(page, console.gate.starting_cookie)
+    console.gate.cookies.set_session(page, secret)
+    console.gate.cookies.clear(page, console.gate.cookies.starting)
     return page
 
 
@@ -172,7 +172,7 @@ def sign_out(console: Console, caller: PageChanger) -> Response:
 def signed_out(console: ConsoleParts) -> Response:
     """Redirect to the sign-in page after the session has ended."""
     answer = RedirectResponse("/sign-in", 303)
-    console.gate.clear_cookie(answer, console.gate.cookie)
+    console.gate.cookies.clear(answer, console.gate.cookies.session)
     return answer
 
 

@@ -37,7 +37,7 @@ User = tuple[int, int] | tuple[int, int, str]
 """Number, group, and a home that it sees as the daemon's unit lets it."""
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-_LOADED = ("recorder.cli.cli", "recorder.service.daemon", "recorder.cli.service", "recorder.service.run_console")
+_LOADED = ("recorder.cli.cli", "recorder.service.run_daemon", "recorder.cli.service", "recorder.service.run_console")
 
 
 class Daemon:

@@ -109,7 +109,7 @@ def test_open_pages_and_tokens_pause_and_everything_else_is_refused(console: Con
                 "listening": dpo.submit(f"/recordings/{ID}/play", reason="a good one"),
                 "a recording, whose grants nobody knows": dpo.get(f"/recordings/{ID}"),
                 "another's cookie": httpx2.get(
-                    f"{console.url}/live", cookies={console.gate.cookie: "never seen"}, verify=NO_TLS
+                    f"{console.url}/live", cookies={console.gate.cookies.session: "never seen"}, verify=NO_TLS
                 ),
             }.items():
                 assert away(answer), (name, answer.status_code, answer.text)

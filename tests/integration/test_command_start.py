@@ -20,6 +20,8 @@ HEAVY = {
     "numpy",
     "Crypto",
     "psycopg",
+    "botocore",
+    "cryptography",
 }
 _LOADED = """
 import atexit, gc, sys
@@ -67,8 +69,22 @@ def test_who_pauses_does_not_wait_for_what_writes_pdf(tmp_path: Path, command: s
 
 
 def test_the_daemon_loads_no_http_client_and_nothing_of_the_console() -> None:
-    program = "import sys, recorder.cli.service, recorder.service.daemon; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    loaded = set(done.stdout.split())
+    loaded = _loaded_with("recorder.service.run_daemon")
     assert {"fastapi", "sippy"} <= loaded
-    assert not loaded & {"httpx2", "alembic", "authlib", "holidays", "jinja2", "weasyprint", "recorder.web", "psycopg"}
+    assert not loaded & {"httpx2", "alembic", "authlib", "holidays", "jinja2", "weasyprint", "recorder.web"}
+    assert not loaded & _OF_SEVERAL_MACHINES
+
+
+def test_the_console_of_one_machine_loads_no_client_of_databases_and_object_stores() -> None:
+    loaded = _loaded_with("recorder.service.run_console")
+    assert {"fastapi", "jinja2"} <= loaded
+    assert not loaded & _OF_SEVERAL_MACHINES - {"cryptography.x509"}, "OpenID Connect needs x509"
+
+
+_OF_SEVERAL_MACHINES = {"psycopg", "botocore", "cryptography.x509", "recorder.recordings.object_work"}
+
+
+def _loaded_with(module: str) -> set[str]:
+    program = f"import sys, recorder.cli.service, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.split())

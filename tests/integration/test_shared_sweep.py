@@ -21,7 +21,7 @@ from recorder.recordings.recovery import recover_all
 from recorder.recordings.resurrection_guard import SweepBusyError, alone, destroy_returned
 from recorder.retention import removing
 from recorder.retention.call_deletion import CALLS_DELETED
-from recorder.retention.removing import Removing
+from recorder.retention.file_removing import FileRemoving
 from recorder.retention.sweep_safeguards import SweepStoppedError
 from recorder.retention.sweep_sharing import NOT_DONE, refresh_copy
 from recorder.retention.sweep_state import NAME, OWN_SWEPT, SWEPT, alarms_of, read_state
@@ -34,7 +34,7 @@ from storage.deletion import Done, Shredder
 from storage.errors import DatabaseError, NotFoundError
 from storage.file_removals import FileRemovals
 from storage.fsck import Kind
-from storage.shared_deletion import Settled, SharedDeletion
+from storage.shared_deletion import SettledDeletion, SharedDeletion
 from storage.tables import leases as _leases
 from storage.tombstones import DELETED, FILES_REMOVED, NOT_DELETED, Tombstone
 from storage.types import RecordingId
@@ -216,7 +216,7 @@ def _once(act: Callable[[], object]) -> Callable[[], None]:
 def _before_it_writes(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: Callable[[], None]) -> None:
     real = SharedDeletion.settle
 
-    def settle(self: SharedDeletion, *args: Any) -> Settled:
+    def settle(self: SharedDeletion, *args: Any) -> SettledDeletion:
         if self.node == "north":
             meanwhile()
         return real(self, *args)
@@ -409,8 +409,8 @@ def test_files_are_removed_within_a_minute_and_a_node_that_does_not_is_named(
 ) -> None:
     north, south = two.north, two.south
     at_north, at_south = Started(north), Started(south)
-    watch = Removing(north.home, north.database, "north", start=at_north)
-    other = Removing(south.home, south.database, "south", start=at_south)
+    watch = FileRemoving(north.home, north.database, "north", start=at_north)
+    other = FileRemoving(south.home, south.database, "south", start=at_south)
     for _ in range(2):
         watch.look()
         other.look()
@@ -451,7 +451,7 @@ def test_a_first_look_that_found_an_erasure_going_on_is_done_again(two: Two) -> 
         codes.append(removing.main(home.root))
         return NotNeeded(codes[-1])
 
-    watch = Removing(south.home, south.database, "south", start=run)
+    watch = FileRemoving(south.home, south.database, "south", start=run)
     with alone(south.home.erasing_lock):
         watch.look()
     assert file.exists()
@@ -498,7 +498,7 @@ def test_a_failure_on_this_machine_alone_stays_an_alarm(two: Two, monkeypatch: p
 
 def test_a_recorder_by_itself_looks_for_nothing(tmp_path: Path) -> None:
     site = SweepSite(tmp_path)
-    assert Removing(site.home, site.database, None).health() == {"alarms": {}}
+    assert FileRemoving(site.home, site.database, None).health() == {"alarms": {}}
     site.close()
 
 

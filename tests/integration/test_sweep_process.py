@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.retention import sweep_process
+from recorder.common import child_process
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_process import FAILED, main
 from recorder.retention.sweep_state import NAME, SweepState, alarms_of, read_state
@@ -16,9 +16,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     site = SweepSite(tmp_path)
     site.close()
     site.home.config.touch()
-    for name in ("log_to_stderr", "forbid_dumps"):
-        monkeypatch.setattr(sweep_process, name, lambda: None)
-    monkeypatch.setattr("os.nice", lambda _: 0)
+    monkeypatch.setattr(child_process, "begin", lambda: None)
     return site.home.root
 
 

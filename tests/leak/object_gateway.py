@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recorder.objects.elsewhere import ADVICE
 from recorder.objects.s3_account import read_account
-from recorder.objects.s3_store import ObjectStore
+from recorder.objects.s3_store import S3Store
 from tests.helpers.radosgw import radosgw
 from tests.helpers.recorder_home import Edits
 
@@ -24,7 +24,7 @@ class ObjectGateway:
         gateway = self._stack.enter_context(radosgw(self._folder / "gateway"))
         self._account = gateway.account(self._folder / "account.toml")
         self._url = f"s3://{gateway.bucket}/{_PREFIX}"
-        self._store = ObjectStore(self._url, read_account(self._account), self._folder / "staging", advice=ADVICE)
+        self._store = S3Store(self._url, read_account(self._account), self._folder / "staging", advice=ADVICE)
         self._store._client.put_bucket_versioning(Bucket=gateway.bucket, VersioningConfiguration={"Status": "Enabled"})
 
     @property

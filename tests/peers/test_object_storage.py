@@ -10,7 +10,7 @@ from recorder.config.settings import Config
 from recorder.objects.elsewhere import ADVICE
 from recorder.objects.names import container_key, folder_of
 from recorder.objects.s3_account import read_account
-from recorder.objects.s3_store import ObjectStore
+from recorder.objects.s3_store import S3Store
 from recorder.objects.store import Patience, StoreError
 from recorder.recordings.inspection import Inspector
 from recorder.service.object_check import check_objects
@@ -28,17 +28,17 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield made
 
 
-def store_of(gateway: Gateway, folder: Path, name: str) -> ObjectStore:
+def store_of(gateway: Gateway, folder: Path, name: str) -> S3Store:
     account = read_account(gateway.account(folder / "account.toml"))
-    store = ObjectStore(
+    store = S3Store(
         f"s3://{gateway.bucket}/{name}", account, folder / "staging", advice=ADVICE, patience=SHORT
     )  # fmt: skip
     store._client.put_bucket_versioning(Bucket=gateway.bucket, VersioningConfiguration={"Status": "Enabled"})
     return store
 
 
-def versions(store: ObjectStore, folder: str) -> int:
-    return sum(1 for _ in store._versions(folder))
+def versions(store: S3Store, folder: str) -> int:
+    return sum(1 for _ in store._bucket.versions(folder))
 
 
 def test_a_recording_lives_and_dies_in_a_bucket_with_versions(gateway: Gateway, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_site_check_tries_the_store_and_says_what_it_keeps(gateway: Gateway, tmp
 
 def test_what_is_wrong_with_the_bucket_is_said(gateway: Gateway, tmp_path: Path) -> None:
     account = read_account(gateway.account(tmp_path / "account.toml"))
-    nowhere = ObjectStore("s3://nobody/x", account, tmp_path, patience=SHORT)
+    nowhere = S3Store("s3://nobody/x", account, tmp_path, patience=SHORT)
     for act in (lambda: nowhere.put("a", b""), lambda: nowhere.get("a"), lambda: list(nowhere.keys("a"))):
         with pytest.raises(StoreError, match="there is no such bucket"):
             act()

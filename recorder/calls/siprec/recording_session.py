@@ -22,7 +22,7 @@ from recorder.calls.sip_call import SipCall
 from recorder.calls.siprec.copied_recording import CopiedRecording
 from recorder.calls.siprec.links import SessionLinks
 from recorder.calls.siprec.session_metadata import SessionMetadata, parts_of
-from recorder.rules.availability import Obstacle
+from recorder.rules.availability import UnavailableReason
 from recorder.rules.routing import Peer
 from sip.events import (
     Body,
@@ -197,7 +197,7 @@ class RecordingSession(SipCall):
 
     def refuse(self, status: int, end: str) -> None:
         """Refuse the INVITE, and file a row with the reason ``end``."""
-        headers = refusal_headers(Obstacle.FULL) if status == 503 else ()
+        headers = refusal_headers(UnavailableReason.FULL) if status == 503 else ()
         self.services.endpoint.refuse(self._leg, status, "", headers=headers)
         self.recorded.recording.blocked = None
         self._end(end)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from recorder.rules.availability import TABLE, Availability, Obstacle, Occupancy, occupancy
+from recorder.rules.availability import TABLE, Availability, Occupancy, UnavailableReason, occupancy
 from recorder.service.disk_faults import PROBE_NAME, TRIES, DiskFaults, write_probe
 
 
-def answer(availability: Availability, calls: int, **more: bool) -> Obstacle | None:
+def answer(availability: Availability, calls: int, **more: bool) -> UnavailableReason | None:
     signs = {"is_draining": False, "is_disk_failing": False, **more}
     return availability.obstacle(room=[(calls, 100), (calls, 1000)], **signs)
 
@@ -42,27 +42,27 @@ def test_a_full_recorder_is_full_until_there_is_room_for_several_calls() -> None
     one = Availability()
     course = [98, 99, 100, 99, 96, 95, 99]
     assert [answer(one, calls) for calls in course] == [
-        None, None, Obstacle.FULL, Obstacle.FULL, Obstacle.FULL, None, None,
+        None, None, UnavailableReason.FULL, UnavailableReason.FULL, UnavailableReason.FULL, None, None,
     ]  # fmt: skip
 
 
 def test_the_first_reason_is_told_and_the_limit_is_remembered_meanwhile() -> None:
     one = Availability()
-    assert answer(one, 100, is_draining=True, is_disk_failing=True) is Obstacle.DRAINING
-    assert answer(one, 99, is_disk_failing=True) is Obstacle.DISK
-    assert answer(one, 99) is Obstacle.FULL
+    assert answer(one, 100, is_draining=True, is_disk_failing=True) is UnavailableReason.DRAINING
+    assert answer(one, 99, is_disk_failing=True) is UnavailableReason.DISK
+    assert answer(one, 99) is UnavailableReason.FULL
     assert answer(one, 10) is None
 
 
 def test_where_the_limit_does_not_count_only_drain_and_disk_do() -> None:
     one = Availability()
     assert one.obstacle(is_draining=False, is_disk_failing=False) is None
-    assert one.obstacle(is_draining=False, is_disk_failing=True) is Obstacle.DISK
+    assert one.obstacle(is_draining=False, is_disk_failing=True) is UnavailableReason.DISK
 
 
 def test_the_fullest_limit_counts() -> None:
     one = Availability()
-    assert one.obstacle(is_draining=False, is_disk_failing=False, room=[(1, 1000), (20, 20)]) is Obstacle.FULL
+    assert one.obstacle(is_draining=False, is_disk_failing=False, room=[(1, 1000), (20, 20)]) is UnavailableReason.FULL
     assert one.obstacle(is_draining=False, is_disk_failing=False, room=[(1, 1000), (19, 20)]) is None
 
 

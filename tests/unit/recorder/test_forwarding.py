@@ -10,6 +10,7 @@ import pytest
 
 from recorder.common import kept_process
 from recorder.common.home import Home
+from recorder.config.object_options import ObjectOptions
 from recorder.config.settings import Config, Storage
 from recorder.config.syslog_options import SyslogOptions
 from recorder.config.webhook_options import WebhookOptions
@@ -17,6 +18,7 @@ from recorder.forwarding.sending_progress import SendingState
 from recorder.forwarding.status import ForwardingHealth, ForwardingStatus, note_status
 from recorder.forwarding.webhook_delivery import WebhookState
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
+from recorder.service import object_keeping
 from recorder.service.findings import Level
 from recorder.service.forwarder import Forwarder
 from recorder.service.forwarding import Forwarding
@@ -125,6 +127,24 @@ def test_no_fault_ends_the_watch_over_the_process(monkeypatch: pytest.MonkeyPatc
         assert started.wait(10)
     finally:
         forwarding.close()
+
+
+def test_no_thread_watches_over_the_object_store_before_one_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, config = threading.Event(), Config()
+
+    def start(*_words: str) -> Child:
+        started.set()
+        return Child()
+
+    monkeypatch.setattr(object_keeping, "start_module", start)
+    kept = object_keeping.kept_object_process(Home(Path("/home-of-it")), lambda: config)
+    kept.start_if_wanted()
+    assert "objects" not in {one.name for one in threading.enumerate()}
+    config = Config(objects=ObjectOptions(url="/mnt/recordings"))
+    kept.start_if_wanted()
+    kept.start_if_wanted()  # the next reload
+    assert started.wait(5)
+    kept.close()
 
 
 def test_without_its_daemon_nothing_is_sent(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from recorder.site_keys.key_list import (
     KeyList,
     RefusedListError,
     SignedList,
-    Signer,
+    TrustedSigner,
     check_list,
     check_successor,
     link,
@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def content(home: Home) -> KeyList:
     authority = load_authority(home)
     return KeyList(
-        number=5, signers=(Signer(public=FIRST[0]),), epochs={"2026-11": KEY},
+        number=5, signers=(TrustedSigner(public=FIRST[0]),), epochs={"2026-11": KEY},
         nodes={"north": {"public": KEY.hex(), "removed_at": None}}, authority=authority.pem,
         revoked=authority.revoke({17: NOW}, 1, NOW),
     )  # fmt: skip
@@ -51,10 +51,10 @@ def received(content: KeyList, secret: bytes = FIRST[1]) -> SignedList:
     return parse_list(made.text, made.signature)
 
 
-def chain(*pairs: tuple[bytes, bytes]) -> tuple[Signer, ...]:
+def chain(*pairs: tuple[bytes, bytes]) -> tuple[TrustedSigner, ...]:
     """Return signing keys of which each is signed by the one before."""
     steps = itertools.pairwise(pairs)
-    return (Signer(public=pairs[0][0]), *(link(new[0], old[0], old[1]) for old, new in steps))
+    return (TrustedSigner(public=pairs[0][0]), *(link(new[0], old[0], old[1]) for old, new in steps))
 
 
 def test_a_list_is_read_as_it_was_written(content: KeyList) -> None:
@@ -101,14 +101,14 @@ def test_a_key_that_was_exchanged_signs_no_list(content: KeyList) -> None:
 
 def test_a_key_that_the_one_before_did_not_sign_is_refused(content: KeyList) -> None:
     for signature in ("", "00" * 64, "no hex", link(STRANGER[0], SECOND[0], SECOND[1]).signature):
-        signers = (*chain(FIRST, SECOND), Signer(public=STRANGER[0], signature=signature))
+        signers = (*chain(FIRST, SECOND), TrustedSigner(public=STRANGER[0], signature=signature))
         found = received(replace(content, signers=signers), STRANGER[1])
         if signature == link(STRANGER[0], SECOND[0], SECOND[1]).signature:
             check_list(found, FIRST[0])
             continue
         with pytest.raises(RefusedListError, match="not signed by the one before"):
             check_list(found, FIRST[0])
-    skipped = (Signer(public=FIRST[0]), link(THIRD[0], SECOND[0], SECOND[1]))
+    skipped = (TrustedSigner(public=FIRST[0]), link(THIRD[0], SECOND[0], SECOND[1]))
     with pytest.raises(RefusedListError, match="not signed by the one before"):
         check_list(received(replace(content, signers=skipped), THIRD[1]), FIRST[0])
 

@@ -9,7 +9,6 @@ from recorder.access.signing import Signer
 from recorder.config.node_options import NodeOptions
 from recorder.control.site import site_members
 from storage.database import Database, sqlite_url
-from storage.node_rows import mark_removed
 from storage.nodes import NodeRow, Nodes
 from tests.helpers.site_homes import KeyHolderHome
 
@@ -57,7 +56,7 @@ def test_only_nodes_that_were_added_are_asked(tmp_path: Path, database: Database
     assert reached(holder, database) == ["north", "south"]
     holder.remove("south", database)
     assert reached(holder, database) == ["north"], "its row says that it runs: its password may still work"
-    mark_removed(database, "north")
+    Nodes(database).remove("north")
     assert reached(holder, database) == ["north"], "the key list does not say so"
     path = holder.home.root / "keys" / "site" / "list.json"
     path.write_bytes(b"{}")

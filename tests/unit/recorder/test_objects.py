@@ -15,7 +15,7 @@ from recorder.objects import names, rules
 from recorder.objects.folder_store import FolderStore
 from recorder.objects.object_file import RANGE_BYTES, ObjectFile, RangeCache
 from recorder.objects.s3_account import StoreAccount
-from recorder.objects.s3_store import ObjectStore
+from recorder.objects.s3_store import S3Store
 from recorder.objects.status import ObjectsHealth, ObjectsStatus, note_status
 from recorder.objects.store import StoreError
 from recorder.objects.work import ObjectWork, Round
@@ -86,13 +86,13 @@ def test_an_object_that_is_not_there_is_a_missing_file(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def bucket() -> ObjectStore:
+def bucket() -> S3Store:
     account = StoreAccount(endpoint="https://s3.example", region="r", access_key_id="k", secret_access_key="s")
-    return ObjectStore("s3://bucket/site", account, Path("/nowhere"))
+    return S3Store("s3://bucket/site", account, Path("/nowhere"))
 
 
 @pytest.fixture
-def s3(bucket: ObjectStore) -> Iterator[tuple[ObjectStore, Stubber]]:
+def s3(bucket: S3Store) -> Iterator[tuple[S3Store, Stubber]]:
     store = bucket
     with Stubber(store._client) as stub:
         yield store, stub
@@ -128,7 +128,7 @@ def removes(stub: Stubber, one: dict[str, Any], code: str = "") -> None:
 
 
 def test_versions_marks_and_unfinished_uploads_are_removed_and_looked_for_again(
-    s3: tuple[ObjectStore, Stubber],
+    s3: tuple[S3Store, Stubber],
 ) -> None:
     store, stub = s3
     first, second, mark = version("a", "1"), version("a", "2"), version("a", "3")
@@ -145,7 +145,7 @@ def test_versions_marks_and_unfinished_uploads_are_removed_and_looked_for_again(
     assert (found.versions, found.left) == (3, ())
 
 
-def test_a_version_under_a_lock_is_left_and_said_until_when(s3: tuple[ObjectStore, Stubber]) -> None:
+def test_a_version_under_a_lock_is_left_and_said_until_when(s3: tuple[S3Store, Stubber]) -> None:
     store, stub = s3
     locked, free = version("a", "1"), version("b", "1")
     until = datetime(2027, 1, 1, tzinfo=UTC)
@@ -163,7 +163,7 @@ def test_a_version_under_a_lock_is_left_and_said_until_when(s3: tuple[ObjectStor
     assert (left.key, left.until, left.why) == ("recordings/a", until, "a lock of the store protects it")
 
 
-def test_a_store_that_says_removed_and_lists_it_still_is_not_believed(s3: tuple[ObjectStore, Stubber]) -> None:
+def test_a_store_that_says_removed_and_lists_it_still_is_not_believed(s3: tuple[S3Store, Stubber]) -> None:
     store, stub = s3
     one = version("a", "1")
     uploads(stub)
@@ -177,7 +177,7 @@ def test_a_store_that_says_removed_and_lists_it_still_is_not_believed(s3: tuple[
     ]
 
 
-def test_an_account_without_the_right_to_delete_versions_is_said(s3: tuple[ObjectStore, Stubber]) -> None:
+def test_an_account_without_the_right_to_delete_versions_is_said(s3: tuple[S3Store, Stubber]) -> None:
     store, stub = s3
     one = version("a", "1")
     uploads(stub)
@@ -199,7 +199,7 @@ def test_an_account_without_the_right_to_delete_versions_is_said(s3: tuple[Objec
         ("SlowDown", "does not answer or refuses (SlowDown)"),
     ],
 )
-def test_what_the_store_answers_is_said_in_words(s3: tuple[ObjectStore, Stubber], code: str, said: str) -> None:
+def test_what_the_store_answers_is_said_in_words(s3: tuple[S3Store, Stubber], code: str, said: str) -> None:
     store, stub = s3
     stub.add_client_error("put_object", code)
     with pytest.raises(StoreError) as caught:
@@ -221,7 +221,7 @@ def test_what_the_store_answers_is_said_in_words(s3: tuple[ObjectStore, Stubber]
         ),
     ],
 )
-def test_locks_of_the_bucket_are_said(s3: tuple[ObjectStore, Stubber], settings: dict[str, Any], said: str) -> None:
+def test_locks_of_the_bucket_are_said(s3: tuple[S3Store, Stubber], settings: dict[str, Any], said: str) -> None:
     store, stub = s3
     stub.add_response("get_bucket_versioning", {"Status": "Enabled"})
     stub.add_response("get_object_lock_configuration", {"ObjectLockConfiguration": settings})
@@ -229,7 +229,7 @@ def test_locks_of_the_bucket_are_said(s3: tuple[ObjectStore, Stubber], settings:
     assert (found.has_versions, found.lock) == (True, said)
 
 
-def test_what_the_account_may_not_ask_is_not_known(s3: tuple[ObjectStore, Stubber]) -> None:
+def test_what_the_account_may_not_ask_is_not_known(s3: tuple[S3Store, Stubber]) -> None:
     store, stub = s3
     stub.add_client_error("get_bucket_versioning", "AccessDenied")
     stub.add_client_error("get_object_lock_configuration", "AccessDenied")

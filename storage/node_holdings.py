@@ -1,11 +1,10 @@
-"""What the index database tells of one node: its row, and its recordings. For adding and removing nodes."""
+"""What the index database tells of one node's recordings and files, before the node is removed."""
 
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from storage.database import Database
-from storage.nodes import REMOVED, STOPPED
 from storage.object_queries import ObjectState
 from storage.tables import file_removals, nodes, objects, recordings, unfinished
 
@@ -27,17 +26,6 @@ class NodeHoldings:
     unfinished: int
     not_stored: int
     files_waiting: int
-
-
-def registered(database: Database) -> dict[str, str]:
-    """Return the fingerprints of the nodes that have registered, by name; removed ones are left out.
-
-    Raises:
-        DatabaseError: The database does not answer or refuses.
-    """
-    query = sa.select(nodes.c.name, nodes.c.fingerprint).where(nodes.c.state != REMOVED)
-    with database.connect() as connection:
-        return {row.name: row.fingerprint for row in connection.execute(query)}
 
 
 def holdings(database: Database, name: str, fingerprint: str) -> NodeHoldings:
@@ -67,24 +55,3 @@ def holdings(database: Database, name: str, fingerprint: str) -> NodeHoldings:
             not_stored=count(objects, not_stored),
             files_waiting=count(file_removals, waiting),
         )
-
-
-def mark_removed(database: Database, name: str) -> None:
-    """Mark the row of a node as removed, so that it does not register any more; it may have none.
-
-    Raises:
-        DatabaseError: The database does not answer or refuses.
-    """
-    with database.begin() as connection:
-        connection.execute(sa.update(nodes).where(nodes.c.name == name).values(state=REMOVED, calls=0))
-
-
-def mark_added(database: Database, name: str) -> None:
-    """Let a node register again that was removed; no effect on others.
-
-    Raises:
-        DatabaseError: The database does not answer or refuses.
-    """
-    removed = sa.and_(nodes.c.name == name, nodes.c.state == REMOVED)
-    with database.begin() as connection:
-        connection.execute(sa.update(nodes).where(removed).values(state=STOPPED))

@@ -1,11 +1,10 @@
 """Removes this machine's files of recordings that other nodes deleted: at the start, and then each minute.
 
 One thread of the daemon, or of the console on a machine without a daemon. It only asks the database; removing is done
-by a process of lower priority, `python -m recorder.retention.removing HOME`.
+by a process of lower priority, `python -m recorder.retention.file_removing HOME`.
 """
 
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -13,11 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from recorder.common import child_process
 from recorder.common.child_process import Child, end, start_module
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.common.logs import log_to_stderr, use_format
-from recorder.common.process_hardening import forbid_dumps
+from recorder.common.logs import use_format
 from recorder.config.reading import read_config
 from recorder.config.toml_tables import ConfigError
 from recorder.recordings.home_stores import open_index, shared_name
@@ -37,16 +36,14 @@ LATE = timedelta(days=1)
 ALARM = "files_not_removed"
 END_S = 5.0
 _POLL_S = 0.1
-_NICE = 5
-"""As the sweep's: at the lowest priority others wait for its locks."""
 
 
 def start_removal(home: Home) -> Child:
     """Start the process that removes files."""
-    return start_module("recorder.retention.removing", str(home.root))
+    return start_module("recorder.retention.file_removing", str(home.root))
 
 
-class Removing:
+class FileRemoving:
     """Has files of deleted recordings removed, and reports which nodes have not removed theirs.
 
     Args:
@@ -143,9 +140,7 @@ def files_to_json(waiting: Sequence[Waiting]) -> dict[str, Any]:
 
 def main(root: Path) -> int:
     """Remove the files of deleted recordings in a home once; returns the exit code."""
-    log_to_stderr()
-    forbid_dumps()
-    os.nice(_NICE)
+    child_process.begin()
     home = Home(root)
     try:
         config = read_config(home.config)
