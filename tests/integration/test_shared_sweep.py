@@ -19,7 +19,7 @@ from recorder.recordings.agreement import look
 from recorder.recordings.fsck import Checker
 from recorder.recordings.recovery import recover_all
 from recorder.recordings.resurrection_guard import SweepBusyError, alone, destroy_returned
-from recorder.retention import removing
+from recorder.retention import file_removing
 from recorder.retention.call_deletion import CALLS_DELETED
 from recorder.retention.file_removing import FileRemoving
 from recorder.retention.sweep_safeguards import SweepStoppedError
@@ -448,7 +448,7 @@ def test_a_first_look_that_found_an_erasure_going_on_is_done_again(two: Two) -> 
     codes: list[int] = []
 
     def run(home: Home) -> NotNeeded:
-        codes.append(removing.main(home.root))
+        codes.append(file_removing.main(home.root))
         return NotNeeded(codes[-1])
 
     watch = FileRemoving(south.home, south.database, "south", start=run)
