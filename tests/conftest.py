@@ -21,6 +21,7 @@ from tests.helpers.temporary import leave_memory, use_memory
 from tests.helpers.units import WORKER, rank
 
 ROOT = Path(__file__).parents[1]
+_PRIORITY = os.getpriority(os.PRIO_PROCESS, 0)
 pytest_plugins = ["tests.helpers.report", "tests.helpers.workers"]
 
 # How long an example may take is no property of ours: a busy machine would fail it. Speed is measured in benchmarks.
@@ -83,6 +84,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the workers keep a PostgreSQL cluster without databases, for `PostgresServer` to copy."""
     own = tmp_path_factory.getbasetemp()
     return (own.parent if WORKER in os.environ else own) / "cluster"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_priority() -> Iterator[None]:
+    """Keep the priority of this process: some tests call what lowers it in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recorder.common.child_process.os.nice", lambda _by: 0)
+        yield
+        assert os.getpriority(os.PRIO_PROCESS, 0) == _PRIORITY, "a test lowered the priority of its worker"
 
 
 @pytest.fixture(scope="session")
