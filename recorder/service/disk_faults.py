@@ -1,8 +1,8 @@
 """Knows whether recordings can be written: not from a failed write on, until the disk has taken test files again."""
 
-import contextlib
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,19 +18,16 @@ TRIES = 3
 """How many test files in a row a disk must take: one may succeed just because another program deleted a file."""
 PROBE_BYTES = 16 * 1024 * 1024
 """Size of the test file: about a quarter of an hour of one call."""
-PROBE_NAME = ".write-test"
 
 
 def write_probe(folder: Path) -> None:
-    """Allocate a file, make it durable and remove it; OSError if the disk refuses."""
-    path = folder / PROBE_NAME
-    try:
-        with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, PROBE_BYTES)
-            os.fsync(file.fileno())
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
+    """Allocate a file and make it durable; OSError if the disk refuses.
+
+    The file has no name, so that nobody takes it for a foreign one, and a kill leaves none.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, PROBE_BYTES)
+        os.fsync(file.fileno())
 
 
 class DiskFaults:

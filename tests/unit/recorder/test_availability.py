@@ -1,5 +1,6 @@
 """The answer to a dispatcher's OPTIONS, and how a failing disk is found to work again."""
 
+import os
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recorder.rules.availability import TABLE, Availability, Occupancy, UnavailableReason, occupancy
-from recorder.service.disk_faults import PROBE_NAME, TRIES, DiskFaults, write_probe
+from recorder.service.disk_faults import TRIES, DiskFaults, write_probe
 
 
 def answer(availability: Availability, calls: int, **more: bool) -> UnavailableReason | None:
@@ -114,9 +115,12 @@ def test_a_write_that_fails_during_the_last_test_counts() -> None:
     assert disk.look(1)
 
 
-def test_the_test_file_is_removed_and_a_refusal_is_told(tmp_path: Path) -> None:
+def test_a_test_file_is_never_seen_and_a_folder_that_refuses_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: seen.extend(tmp_path.iterdir()))
     write_probe(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / PROBE_NAME).mkdir()
-    with pytest.raises(OSError, match="directory"):
-        write_probe(tmp_path)
+    assert [*seen, *tmp_path.iterdir()] == [], "`recorder verify` would take it for a foreign file"
+    with pytest.raises(FileNotFoundError):
+        write_probe(tmp_path / "missing")
