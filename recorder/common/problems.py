@@ -3,6 +3,7 @@
 `recorder.common.problem_answers` makes HTTP responses of them, so that commands need no web framework.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,7 @@ class ProblemError(Exception):
         title: Short and the same for every occurrence; by default the status in words.
         headers: Extra headers, such as WWW-Authenticate or Retry-After.
         extra: Extension members of the document (RFC 9457 section 3.2).
+        fields: The sentence for each field of the input that is wrong, by the field's name.
     """
 
     def __init__(
@@ -26,6 +28,7 @@ class ProblemError(Exception):
         title: str | None = None,
         headers: dict[str, str] | None = None,
         extra: dict[str, Any] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -33,7 +36,9 @@ class ProblemError(Exception):
         self.title = title or HTTPStatus(status).phrase
         self.headers = headers or {}
         self.extra = extra or {}
+        self.fields = fields or {}
 
     def document(self) -> dict[str, Any]:
         """Return the JSON members (RFC 9457 section 3.1); ``type`` is about:blank, so it is left out."""
-        return {**self.extra, "title": self.title, "status": self.status, "detail": self.detail}
+        fields = {"fields": dict(self.fields)} if self.fields else {}
+        return {**self.extra, **fields, "title": self.title, "status": self.status, "detail": self.detail}

@@ -11,9 +11,10 @@ from recorder.exports.left_out import Ground
 from recorder.exports.span_words import position_in, redaction_from
 from recorder.permissions import Person
 from recorder.web.deps import AudioFile
+from recorder.web.forms import FieldErrors
 from storage.encoding import MEDIA_TYPES, SUFFIXES, CopyFormat
 from storage.package import zipped
-from storage.types import RecordingRow
+from storage.types import RecordingRow, Redaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,30 +51,35 @@ class CopyForm:
         """Return the order.
 
         Raises:
-            ProblemError: 422, a value is invalid.
+            ProblemError: 422, values are invalid; it names their fields.
         """
-        try:
-            span_s = None
-            if self.start.strip() or self.end.strip():
-                start_s = position_in(self.start, row.started_at, zone) if self.start.strip() else 0.0
-                span_s = start_s, position_in(self.end, row.started_at, zone) if self.end.strip() else None
-            redactions = tuple(
-                redaction_from(line, row.started_at, zone, reason=self.redact_reason)
-                for line in self.redact.splitlines()
-                if line.strip()
-            )
-        except ValueError as error:
-            raise ProblemError(422, f"{error}.") from error
+        errors = FieldErrors()
+        with errors.of("format"):
+            form = format_of(self.audio_format)
+        start_s, end_s = None, None
+        with errors.of("start"):
+            start_s = position_in(self.start, row.started_at, zone) if self.start.strip() else None
+        with errors.of("end"):
+            end_s = position_in(self.end, row.started_at, zone) if self.end.strip() else None
+        with errors.of("redact"):
+            redactions = tuple(self._redactions(row, zone))
+        with errors.of("ground"):
+            ground = _ground(self.ground)
+        errors.check()
         return CopyOrder(
-            form=format_of(self.audio_format),
+            form=form,
             reason=self.reason,
-            span_s=span_s,
+            span_s=None if start_s is None and end_s is None else (start_s or 0.0, end_s),
             redactions=redactions,
             requester=self.requester.strip(),
-            ground=_ground(self.ground),
+            ground=ground,
             passphrase=(self.passphrase or None) if self.is_package else None,
             case=self.case.strip() if self.is_package else "",
         )
+
+    def _redactions(self, row: RecordingRow, zone: ZoneInfo) -> Iterator[Redaction]:
+        for line in filter(str.strip, self.redact.splitlines()):
+            yield redaction_from(line, row.started_at, zone, reason=self.redact_reason)
 
 
 def format_of(word: str) -> CopyFormat:

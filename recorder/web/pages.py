@@ -15,6 +15,7 @@ from recorder.rules.requesting import AccessKind, Category
 from recorder.web.auth import ConsoleCaller
 from recorder.web.copies import CopyForm
 from recorder.web.filters import FIELDS, PAGE_SIZE, read_form
+from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.holds import holds_on_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.recording_parts import parts_on_page
@@ -104,13 +105,13 @@ def _copy_form(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.post("/recordings/{recording_id}/export")
 def export(
-    console: Console, recording_id: str, caller: PageChanger, form: Annotated[CopyForm, Depends(_copy_form)]
+    console: Console, recording_id: str, caller: PageChanger, form: Annotated[CopyForm, Depends(_copy_form)], sent: Sent
 ) -> Response:
     """Make a copy, for a reason."""
     try:
         return download(console.recording_service.export(caller.actor, recording_id, form), recording_id)
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.EXPORT)
+        return again(console, caller, recording_id, error, Act.EXPORT, form=sent.named("copy"))
 
 
 def _person(caller: ConsoleCaller) -> Person:
@@ -138,7 +139,7 @@ def _listing(console: ConsoleParts, caller: ConsoleCaller, sent: dict[str, str])
 
 def recording_page(
     console: ConsoleParts, caller: ConsoleCaller, recording_id: str, *, status: int = 200, problem: str = "",
-    audio: str = "", said: str = "",
+    audio: str = "", said: str = "", form: TypedForm = EMPTY,
 ) -> HTMLResponse:  # fmt: skip
     """Return a recording's page.
 
@@ -150,6 +151,7 @@ def recording_page(
         problem: Error of the form that was sent.
         audio: URL of the audio, if listening was permitted.
         said: Message about what was done.
+        form: The form that was refused, to show again.
 
     Raises:
         ProblemError: It may not be shown.
@@ -161,7 +163,7 @@ def recording_page(
     withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
     return console.renderer.page(
         "recording.html", caller, status=status, row=row, formats=list(CopyFormat), grounds=GROUND_WORDS,
-        problem=problem,
+        problem=problem, form=form,
         audio=audio, said=said, orders=orders, copies=service.copies(row), is_locked=any(map(is_open, orders)),
         restricted=service.restriction(row),
         leave=leave, may_copy=copying is not None, withheld=withheld, not_copied=not_copied, is_part=is_part(row),
@@ -171,10 +173,13 @@ def recording_page(
 
 
 def again(
-    console: ConsoleParts, caller: ConsoleCaller, recording_id: str, error: ProblemError, act: Act
-) -> HTMLResponse:
-    """Show the recording's page with the error of a form; raise other errors again."""
+    console: ConsoleParts, caller: ConsoleCaller, recording_id: str, error: ProblemError, act: Act,
+    *, form: TypedForm = EMPTY,
+) -> HTMLResponse:  # fmt: skip
+    """Show the recording's page with the error of a form, and what was typed; raise other errors again."""
     is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_grant=True), Refusal)
     if not is_theirs or error.status not in (403, 409, 422):
         raise error
-    return recording_page(console, caller, recording_id, status=error.status, problem=error.detail)
+    return recording_page(
+        console, caller, recording_id, status=error.status, problem=error.detail, form=form.refused(error)
+    )

@@ -108,6 +108,22 @@ def test_refusals_are_on_the_page(
     assert console.deps.copy_repositories.copies.of_recording(ID) == []
 
 
+def test_a_refused_form_keeps_what_was_typed_but_the_passphrase(browser: Browser) -> None:
+    typed = {
+        "format": "flac", "reason": "complaint 17", "start": "soon", "end": "later", "redact": "0-1",
+        "redact_reason": "a name", "requester": "J. Doe", "ground": "disclosure", "case": "c-1",
+    }  # fmt: skip
+    text = browser.submit(f"/recordings/{ID}/export", **typed, passphrase="correct horse battery").text
+    for kept in ("soon", "later", "a name", "J. Doe", "c-1"):
+        assert f'value="{kept}"' in text
+    assert ">complaint 17</textarea>" in text
+    assert ">0-1</textarea>" in text
+    assert "<option selected>flac" in text
+    assert '<option value="disclosure" selected>' in text
+    assert 'name="package" value="yes">' in text  # it was not ticked
+    assert "correct horse" not in text
+
+
 def test_a_copy_that_breaks_off_stays_on_the_list(console: Console, browser: Browser) -> None:
     """Whoever took half of it has that half."""
     repos = console.deps.copy_repositories
