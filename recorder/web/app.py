@@ -134,7 +134,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     app.add_middleware(
         Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits, tallies=deps.tallies
     )
-    _answer_problems(app, renderer, security_headers(is_tls=deps.is_tls))
+    _answer_problems(app, renderer, app.state.parts.gate, security_headers(is_tls=deps.is_tls))
     return app
 
 
@@ -160,8 +160,11 @@ def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Console
     )
 
 
-def _answer_problems(app: FastAPI, renderer: Renderer, headers: Mapping[str, str]) -> None:
-    """Answer every error: by a problem document below /api, by a page elsewhere."""
+def _answer_problems(app: FastAPI, renderer: Renderer, gate: Gatekeeper, headers: Mapping[str, str]) -> None:
+    """Answer every error: by a problem document below /api, by a page elsewhere.
+
+    The page has the navigation of who is signed in; an error of ours or of the database asks nobody who that is.
+    """
 
     def respond(request: Request, problem: ProblemError) -> Response:
         answer: Response
@@ -170,7 +173,8 @@ def _answer_problems(app: FastAPI, renderer: Renderer, headers: Mapping[str, str
             answer = problem_answers.response(problem)
         else:
             title = _TITLES.get(problem.status, problem.title)
-            answer = renderer.page("error.html", None, status=problem.status, title=title, detail=problem.detail)
+            caller = None if problem.status >= 500 else gate.shown_to(request)
+            answer = renderer.page("error.html", caller, status=problem.status, title=title, detail=problem.detail)
             answer.headers.update(problem.headers)
         answer.headers.update(headers)  # the answer to an internal error does not pass the guard
         return answer

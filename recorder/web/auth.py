@@ -25,6 +25,8 @@ from storage.answer_time import answer_within
 _CHECKED_AT_ONCE = 4
 """Passwords checked at the same time: hashing is slow, and pauses need the server's threads too."""
 CSRF_HEADER = "X-CSRF-Token"
+_CALLER = "console_caller"
+"""Name in the state of a request; a refused caller's is there too."""
 SIGN_OUT = "/sign-out"
 SIGN_IN_SENTENCE = "Sign in at /sign-in, or send a token as Authorization: Bearer."
 
@@ -121,8 +123,21 @@ class Gatekeeper:
             raise ProblemError(503, AWAY_SENTENCE) from error
         return caller
 
+    def shown_to(self, request: Request) -> ConsoleCaller | None:
+        """Return who sees the page of an error, or None; keeps no session alive, and permits nothing."""
+        caller = getattr(request.state, _CALLER, None)
+        if isinstance(caller, ConsoleCaller):
+            return caller
+        secret = request.cookies.get(self.cookies.session, "")
+        try:
+            with answer_within(CHECK_S):
+                return self._of_session(secret, is_activity=False)
+        except AccountsAwayError:
+            return self._recent.get(secret)
+
     def _admitted(self, request: Request, caller: ConsoleCaller) -> ConsoleCaller:
         setattr(request.state, IS_KNOWN, True)
+        setattr(request.state, _CALLER, caller)
         kind = kind_of(request.method, request.scope["path"])
         self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request, self.cookies.session))
         self._admission.check(request, caller.actor)
