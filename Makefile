@@ -15,6 +15,8 @@ CORE := $(STAMPS)/core
 PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip chromium-headless-shell \
 	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl prometheus radosgw curl groff-base
+# Any npm will do: it brings two packages for the pages (deploy/web_assets), and is not needed to install a release.
+NPM_PACKAGES = $(if $(shell command -v npm),,npm)
 
 # Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -27,7 +29,7 @@ setup: $(CORE)
 
 # Packages are asked for only when one is missing, so that a machine without root but with everything works.
 $(STAMPS)/packages: Makefile
-	@missing=""; for p in $(PACKAGES) $(PYTHON_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	@missing=""; for p in $(PACKAGES) $(PYTHON_PACKAGES) $(NPM_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	echo "What the set-up does, once:"; \
 	echo "- Python packages go into $(VENV), by pip and with about 0.8 GB. Python: $$($(PYTHON) -c 'import sys; print(sys.executable, sys.version.split()[0])' 2>/dev/null || echo "Debian's")"; \
@@ -57,6 +59,12 @@ $(STAMPS)/environment: pyproject.toml deploy/requirements/build.txt deploy/requi
 	$(BIN)/python $(LOCKED) -e .
 	@mkdir -p $(STAMPS) && touch $@
 
+# Stylesheet and scripts of the console's pages, by the hashes of package-lock.json (docs/adr/0060-govuk-frontend.md).
+ASSETS := $(STAMPS)/web-assets
+$(ASSETS): $(wildcard deploy/web_assets/*) | $(STAMPS)/environment
+	$(BIN)/python deploy/web_assets/fetch.py
+	@touch $@
+
 # Tools that no test needs: their releases are locked too.
 TOOLS := $(VENV)/tools
 $(TOOLS)/.done: deploy/requirements/release.txt
@@ -64,7 +72,7 @@ $(TOOLS)/.done: deploy/requirements/release.txt
 	$(TOOLS)/bin/python $(LOCKED) --require-hashes -r $<
 	@touch $@
 
-$(CORE): audio/_relay.pyx audio/_core.pxd setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*.[ch]) $(STAMPS)/environment
+$(CORE): audio/_relay.pyx audio/_core.pxd setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*.[ch]) $(STAMPS)/environment | $(ASSETS)
 	$(BIN)/python setup.py -q build_ext --inplace
 	@touch $@
 
@@ -107,7 +115,7 @@ audit: $(CORE) $(TOOLS)/.done
 	$(BIN)/python -m deploy.release.audit $(if $(IF_REACHABLE),--if-reachable)
 
 # The Debian package of this release and Python of Debian, into dist/ (docs/operations.md); DEB_VERSION=x.y.z for another version.
-DEB_PACKAGES := build-essential debhelper fakeroot gcc-bpf libbpf-dev nettle-dev python3 python3-dev python3-venv
+DEB_PACKAGES = build-essential debhelper fakeroot gcc-bpf libbpf-dev nettle-dev python3 python3-dev python3-venv $(NPM_PACKAGES)
 deb:
 	@missing=""; for p in $(DEB_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
@@ -150,5 +158,5 @@ fresh-root:
 	  '$(or $(COMMAND),make demo ONCE=1)'
 
 clean:
-	rm -rf build dist *.egg-info audio/_relay.c audio/*.so audio/*.bpf.o benchmarks/_load.c benchmarks/*.so demo-output $(STAMPS)/core
+	rm -rf build dist *.egg-info audio/_relay.c audio/*.so audio/*.bpf.o benchmarks/_load.c benchmarks/*.so demo-output recorder/web/static/vendor $(STAMPS)/core $(ASSETS)
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

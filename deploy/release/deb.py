@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/deb"
 TREE = BUILD / "tree"
 PYTHON = "/usr/bin/python3"
+VENDOR = "recorder/web/static/vendor"
 SHIPPED = ROOT / "deploy/requirements/shipped.txt"
 PIP = ("-m", "pip", "--disable-pip-version-check", "-q")
 LOCKED = ("--require-hashes", "--no-deps", "--no-build-isolation")
@@ -49,6 +50,8 @@ def package_version(version: str) -> str:
 def copy_tree(version: str) -> None:
     """Copy the tracked files as they are here, with the package's own in debian/, under a version."""
     shutil.rmtree(TREE, ignore_errors=True)
+    _run(PYTHON, ROOT / "deploy/web_assets/fetch.py")
+    shutil.copytree(ROOT / VENDOR, TREE / VENDOR)
     for name in _output("git", "ls-files", "-z").split("\0"):
         if name and not name.startswith("tests/"):
             copy = TREE / name

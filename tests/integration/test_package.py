@@ -1,6 +1,7 @@
 """The source distribution holds all that a wheel is built from, and the wheel all that is run."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("recorder", "sip", "audio", "storage")
+VENDOR = "recorder/web/static/vendor"
+"""Comes from npm, so the repository does not have it (docs/adr/0060-govuk-frontend.md)."""
 COMPILED = (".c", ".h", ".pxd", ".pyx")
 """Goes into the compiled module; the kernel's program is compiled too."""
 
@@ -21,6 +24,13 @@ def tracked(*folders: str) -> set[str]:
     """Return the files of folders that the repository has."""
     listed = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, check=True, capture_output=True, text=True)
     return set(listed.stdout.split())
+
+
+def vendored() -> set[str]:
+    """Return the files that the set-up took from npm."""
+    held = {str(path.relative_to(ROOT)) for path in (ROOT / VENDOR).iterdir()}
+    assert len(held) >= 6, "make setup brings them"
+    return held
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +42,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy = tree / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes((ROOT / name).read_bytes())
+    shutil.copytree(ROOT / VENDOR, tree / VENDOR)
     subprocess.run([sys.executable, "setup.py", "-q", "sdist", "-d", str(folder)], cwd=tree, check=True)
     (made,) = folder.glob("*.tar.gz")
     return made
@@ -54,6 +65,7 @@ def test_the_source_distribution_is_whole(sources: Path) -> None:
         "README.md",
         "LICENSE",
         "CHANGELOG.md",
+        *vendored(),
     }
     assert needed - held == set()
 
@@ -71,7 +83,7 @@ def test_a_wheel_is_built_from_the_source_distribution_alone(sources: Path, tmp_
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
-    needed = {name for name in tracked(*PACKAGES) if not name.endswith(COMPILED)}
+    needed = {name for name in tracked(*PACKAGES) if not name.endswith(COMPILED)} | vendored()
     assert needed - held == set()
     assert "audio/relay.bpf.o" in held
     assert any(name.startswith("audio/_relay.") and name.endswith(".so") for name in held)
