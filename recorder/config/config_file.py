@@ -52,6 +52,7 @@ def _head(answers: Answers) -> str:
 
 [site]
 name = {_quote(answers.site)}
+colour = "#0b0c0c"              # header of the console's pages, "#rrggbb", dark enough for white text
 timezone = {_quote(answers.timezone)}   # times are kept in UTC and shown in this zone
 policy_reviewed_on = "off"      # day, 2026-11-25: three years later the recording policy is due for review; set it
 

@@ -9,6 +9,7 @@ from recorder.config.settings import Config
 from recorder.config.sip_transports import WILDCARDS, mistakes, parse_address
 from recorder.config.store_urls import overlap
 from recorder.config.toml_tables import Reader
+from recorder.rules.colours import READABLE, contrast_with_white, is_colour
 from recorder.rules.retention_schedule import SCHEDULE, UNREACHED
 from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip
@@ -44,6 +45,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_backup(config, reader)
     _check_objects(config, reader)
     _check_policy_review(config, reader)
+    _check_colour(config, reader)
     _check_webhooks(config, reader)
     _check_metrics(config, reader)
 
@@ -176,6 +178,17 @@ def _check_names(config: Config, reader: Reader) -> None:
         ZoneInfo(config.site.timezone)
     except (ZoneInfoNotFoundError, ValueError):
         reader.fail(f'timezone {config.site.timezone!r} is not known, try "Europe/London"', "site", "timezone")
+
+
+def _check_colour(config: Config, reader: Reader) -> None:
+    colour = config.site.colour
+    if not is_colour(colour):
+        reader.fail(f'colour must be "#rrggbb", such as "#1d70b8", not {colour!r}', "site", "colour")
+    elif contrast_with_white(colour) < READABLE:
+        reader.fail(
+            f"colour {colour} is too light: white text on it has a contrast of {contrast_with_white(colour):.1f}:1, "
+            f"and {READABLE}:1 is needed; choose a darker one", "site", "colour",
+        )  # fmt: skip
 
 
 def _check_transfers(config: Config, reader: Reader) -> None:

@@ -40,9 +40,14 @@ SIP_LISTEN = Address(host="127.0.0.1", port=5060)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """The site of the recorder."""
+    """The site of the recorder.
+
+    Attributes:
+        colour: Of the pages' header, #rrggbb; white text on it has a contrast of at least 4.5:1.
+    """
 
     name: str = "Recorder"
+    colour: str = "#0b0c0c"
     timezone: str = "Europe/London"
     policy_reviewed_on: str | None = None
 

@@ -24,6 +24,7 @@ from recorder.web import (
     agent_pages,
     api,
     audit_pages,
+    brand_routes,
     case_pages,
     case_routes,
     erasure_pages,
@@ -106,6 +107,7 @@ _ROUTERS = (
     audit_pages.router,
     system_pages.router,
     overview_pages.router,
+    brand_routes.router,
 )
 
 

@@ -152,6 +152,7 @@ class ConsoleDeps:
         notices: Returns all versions of all messages to callers, oldest first.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
         site: Name of the council, shown on every page.
+        colour: The council's colour, #rrggbb.
         timezone: IANA name of the time zone of the pages.
         now: Returns the current time, aware, UTC.
         is_tls: Whether browsers use HTTPS; cookies are then marked secure.
@@ -191,6 +192,7 @@ class ConsoleDeps:
     site: str
     timezone: str
     now: Callable[[], datetime]
+    colour: str = "#0b0c0c"
     is_tls: bool = False
     tallies: ConsoleTallies = field(default_factory=ConsoleTallies)
     alarms: dict[str, int] = field(default_factory=dict)

@@ -28,10 +28,13 @@ A part of up to a million bytes stays in memory (starlette's `spool_max_size`), 
 """
 _UPLOAD = re.compile(r"/cases/[^/]{1,40}/transcript-file\Z")
 
+JAVA_SCRIPT_MARK = "sha256-GUQ5ad8JK5KmEWmROf3LZd9ge94daqNvd8xy9YS1iDw="
+"""The one script in a page: GOV.UK Frontend's, which marks the page as one with JavaScript before it is drawn."""
+
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
-        "script-src 'self'",
+        f"script-src 'self' '{JAVA_SCRIPT_MARK}'",
         "style-src 'self'",
         "img-src 'self'",
         "media-src 'self'",
@@ -52,6 +55,9 @@ _ALWAYS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+_STATIC = "/static/"
+_TO_REVALIDATE = (b"cache-control", b"no-cache")
+"""Of static files: a browser keeps them and asks each time whether they changed. They name no person and no call."""
 _TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
@@ -76,6 +82,8 @@ class Guard:
         headers = security_headers(is_tls=is_tls)
         self._headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         self._names = frozenset(name for name, _ in self._headers)
+        kept = [field for field in self._headers if field[0] != _TO_REVALIDATE[0]]
+        self._headers_of_files = [*kept, _TO_REVALIDATE]
         self._tries = Throttle(time.monotonic)
         self._cookie = session_cookie(is_tls=is_tls)
 
@@ -86,12 +94,14 @@ class Guard:
             return
 
         began_s = time.monotonic()
+        is_file = str(scope["path"]).startswith(_STATIC)
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._tallies.answered(message["status"], time.monotonic() - began_s)
                 others = [field for field in message["headers"] if field[0].lower() not in self._names]
-                message = {**message, "headers": [*others, *self._headers]}
+                is_kept = is_file and message["status"] in (200, 304)
+                message = {**message, "headers": [*others, *(self._headers_of_files if is_kept else self._headers)]}
             await send(message)
 
         credentials, kind = self._credentials_of(scope), kind_of(scope["method"], scope["path"])

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import (
+    ChainableUndefined,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    PrefixLoader,
+    StrictUndefined,
+)
+from jinja2.utils import missing
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
@@ -20,6 +29,7 @@ from recorder.rules.spans import in_seconds
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
 from recorder.web.live_rows import LiveRow
+from recorder.web.navigation import navigation
 from storage.retention_types import HoldKind
 
 HERE = Path(__file__).parent
@@ -51,6 +61,24 @@ _MOST_ROWS = 2000
 """Rendered rows of live calls that are cached; above that number the cache is cleared."""
 
 
+_COMPONENTS = {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}
+_LAYOUT = dict.fromkeys(
+    ("assetUrl", "bodyAttributes", "bodyClasses", "containerAttributes", "containerClasses", "cspNonce",
+     "footerAttributes", "footerClasses", "headerAttributes", "headerClasses", "htmlClasses", "mainAttributes",
+     "mainClasses", "mainLang", "opengraphImageUrl", "pageTitleLang"),
+    "",
+)  # fmt: skip
+"""Variables of GOV.UK's page template that this console does not set."""
+
+
+class _PageUndefined(StrictUndefined):
+    """A misspelt variable or attribute is an error; an absent key of a component's parameters is not."""
+
+    def __new__(cls, hint: str | None = None, obj: Any = missing, *rest: Any, **others: Any) -> Any:  # noqa: ANN401
+        """Return the undefined value of a name or of an attribute of ``obj``."""
+        return ChainableUndefined(hint, obj, *rest, **others) if isinstance(obj, dict) else super().__new__(cls)
+
+
 class Renderer:
     """Renders templates for one console."""
 
@@ -60,9 +88,12 @@ class Renderer:
         self._zone = ZoneInfo(deps.timezone)
         self._token = secrets.token_hex(16)  # placeholder for CSRF values in cached rows; callers cannot guess it
         self._live_rows: dict[tuple[object, ...], list[str]] = {}
+        self._colour = deps.colour
         self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
+            loader=ChoiceLoader((FileSystemLoader(HERE / "templates"), PrefixLoader(_COMPONENTS))),
+            autoescape=True, undefined=_PageUndefined, trim_blocks=True,
+        )  # fmt: skip
+        self._templates.globals.update(_LAYOUT)
         self._templates.filters.update(
             when=self._when,
             clock=self._clock,
@@ -71,7 +102,7 @@ class Renderer:
             day=_day,
             detail=_detail,
             hold_kind=_hold_kind,
-            length=_length,
+            duration=_length,
             state=_state,
             position=_position,
             plain=_plain,
@@ -87,12 +118,14 @@ class Renderer:
     def page(self, template: str, caller: ConsoleCaller | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
         """Return a page; its navigation shows what ``caller`` may use."""
         person = caller.person if caller else None
-        can = {act.name: person is not None and self.can(person, act) for act in Act}
+        may_do = {act for act in Act if person is not None and self.can(person, act)}
         html = self._templates.get_template(template).render(
             live_row=self._rows_of(caller),
             site=self._site,
+            colour=self._colour,
             person=person,
-            can=can,
+            can={act.name: act in may_do for act in Act},
+            headings=navigation(may_do) if person else (),
             csrf=caller.csrf if caller else "",
             unseen=lambda: self._unseen(person),  # lazy: parts of pages do not use it
             **values,

@@ -33,6 +33,7 @@ _CONFIRM = matter(
 PAGES: Mapping[str, Requirement] = MappingProxyType(
     {
         STATIC: unlocked("style sheets and scripts"),
+        "GET /brand.css": unlocked("the council's colour"),
         "GET /sign-in": unlocked(_SIGN_IN),
         "POST /sign-in": unlocked(_SIGN_IN),
         "GET /sign-in/code": unlocked(_SIGN_IN),

@@ -209,6 +209,7 @@ def _console_deps(opened: _Opened, site: OpenSite, *, is_tls: bool) -> ConsoleDe
         hearing=opened.hearing,
         row_json=row_to_json,
         site=config.site.name,
+        colour=config.site.colour,
         timezone=config.site.timezone,
         now=now,
         is_tls=is_tls,

@@ -306,6 +306,12 @@ ALONE = {
         4,
         "peer 'pbx' needs both auth_user and auth_password_file",
     ),
+    "a colour by name": ('[site]\ncolour = "blue"\n', 2, 'colour must be "#rrggbb", such as "#1d70b8", not \'blue\''),
+    "a colour that is too light": (
+        '[site]\ncolour = "#ffdd00"\n',
+        2,
+        "colour #ffdd00 is too light: white text on it has a contrast of 1.3:1, and 4.5:1 is needed",
+    ),
     "a review on no day": (
         '[site]\npolicy_reviewed_on = "2026-02-30"\n',
         2,
