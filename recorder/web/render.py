@@ -64,12 +64,11 @@ class Renderer:
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         self._templates.filters.update(
-            when=self._when,
+            when=self.when,
             clock=self._clock,
             minutes=_minutes,
             category=_category,
             day=_day,
-            detail=_detail,
             hold_kind=_hold_kind,
             length=_length,
             state=_state,
@@ -123,7 +122,8 @@ class Renderer:
             self._live_rows[row.key] = parts
         return Markup(csrf.join(parts))  # noqa: S704 - autoescaped, and the token is ours
 
-    def _when(self, value: datetime | str | None) -> str:
+    def when(self, value: datetime | str | None) -> str:
+        """Return a time in the site's zone, or an empty text."""
         return self._local(value, "%d/%m/%Y %H:%M:%S")
 
     def _clock(self, value: datetime | str | None) -> str:
@@ -143,17 +143,6 @@ def _category(category: Category) -> str:
 
 def _day(value: date) -> str:
     return value.strftime("%d/%m/%Y")
-
-
-def _detail(value: object) -> str:
-    """Return a value of an audit entry's details in words; it came from JSON."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{_plain(name)} {_detail(one)}" for name, one in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(_detail, value)) or "none"
-    return "none" if value in (None, "") else str(value)
 
 
 def _hold_kind(kind: HoldKind) -> str:
