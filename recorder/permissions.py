@@ -159,27 +159,45 @@ class Allowed:
         return self.own_only or self.team_only
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A refused act; the reason is a sentence for the person who tried."""
-
-    reason: str
-
-
 class Fault(enum.Enum):
-    """Why an act was denied. Web, socket and command line turn it into a status."""
+    """Why an act was denied. Web, socket and command line turn it into a status.
+
+    Something incomplete at a field is a mistake of input, not an attempt to do what is not allowed: no log keeps it.
+    """
 
     NOT_ALLOWED = "not allowed"
     INCOMPLETE = "incomplete"
     TOO_LATE = "too late"
 
 
-class DeniedError(Exception):
-    """An act was denied and nothing changed; the message is a sentence for the person who tried."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refused act.
 
-    def __init__(self, fault: Fault, sentence: str) -> None:
+    Attributes:
+        reason: A sentence for the person who tried.
+        fault: Why it was refused.
+        field: The input that is incomplete, such as ``reason``; empty if it is none.
+    """
+
+    reason: str
+    fault: Fault = Fault.NOT_ALLOWED
+    field: str = ""
+
+
+class DeniedError(Exception):
+    """An act was denied and nothing changed; the message is a sentence for the person who tried.
+
+    Args:
+        fault: Why.
+        sentence: The message.
+        field: The input that is incomplete; empty if it is none.
+    """
+
+    def __init__(self, fault: Fault, sentence: str, field: str = "") -> None:
         super().__init__(sentence)
         self.fault = fault
+        self.field = field
 
 
 _YES = Allowed()

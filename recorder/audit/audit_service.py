@@ -7,7 +7,7 @@ from typing import Any
 
 from recorder.audit.late_entries import LateEntries
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Allowed, DeniedError, Person, Refusal
+from recorder.permissions import Act, Actor, Allowed, DeniedError, Fault, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.fault_status import FAULT_STATUS
 from recorder.rules.requesting import Approvers
@@ -22,6 +22,11 @@ DEPUTY_UNPROVEN = (
     "As deputy of the data protection officer you need a second factor: set up an authenticator on "
     "the page of your account, and sign in again."
 )
+
+
+def incomplete(sentence: str, name: str) -> ProblemError:
+    """Return the problem of a field that is incomplete or wrong."""
+    return ProblemError(FAULT_STATUS[Fault.INCOMPLETE], sentence, fields={name: sentence})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,19 +71,22 @@ class AuditService:
         self.note_late(REFUSED, actor, subject, {"act": act}, text=sentence)
         return ProblemError(status, sentence)
 
-    def denied(self, actor: Actor, act: Act, subject: str, error: DeniedError) -> ProblemError:
-        """Write the entry of a denied act, and return it with the status of its fault."""
-        return self.refusal(actor.actor, act, subject, str(error), status=FAULT_STATUS[error.fault])
+    def denied(self, actor: Actor, act: Act, subject: str, error: DeniedError | Refusal) -> ProblemError:
+        """Return a denied act with the status of its fault, after its entry; a field that is incomplete has none."""
+        sentence = error.reason if isinstance(error, Refusal) else str(error)
+        if error.fault is Fault.INCOMPLETE and error.field:
+            return incomplete(sentence, error.field)
+        return self.refusal(actor.actor, act, subject, sentence, status=FAULT_STATUS[error.fault])
 
     def authorise(self, actor: Actor, act: Act, subject: str = "", **about: Any) -> Allowed:  # noqa: ANN401 - of `may`
         """Return what an actor's role allows; ``about`` is as for `recorder.rules.authorisation.may`.
 
         Raises:
-            ProblemError: 403: it does not allow it; the refusal is in the audit log.
+            ProblemError: 403: it does not allow it; the refusal is in the audit log. 422: the reason is missing.
         """
         decision = may(actor, act, **about)
         if isinstance(decision, Refusal):
-            raise self.refusal(actor.actor, act, subject, decision.reason)
+            raise self.denied(actor, act, subject, decision)
         return decision
 
     def require(
@@ -87,7 +95,8 @@ class AuditService:
         """Return the person whose role allows an act.
 
         Raises:
-            ProblemError: 403: it does not, or the actor is not a person; the refusal is in the audit log.
+            ProblemError: 403: it does not, or the actor is not a person; the refusal is in the audit log. 422, as for
+                `authorise`.
         """
         self.authorise(actor, act, subject, reason=reason, has_grant=has_grant)
         if not isinstance(actor, Person):

@@ -30,7 +30,7 @@ from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.control.client import LiveClient
 from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
-from recorder.permissions import Act, LocalUser, Person, Refusal
+from recorder.permissions import Act, Fault, LocalUser, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
 from recorder.rules.live_access import Around, seen
@@ -179,6 +179,8 @@ def sign_in_for(context: CommandContext, act: Act, what: str, *, subject: str, r
     person = context.sign_in(what)
     decision = may(person, act, reason=reason)
     if isinstance(decision, Refusal):
+        if decision.fault is Fault.INCOMPLETE and decision.field:
+            fail(decision.reason)
         refuse(context.home, act, person, decision.reason, subject=subject, text=reason)
     return person
 

@@ -38,7 +38,7 @@ from recorder.common.plain_text import clean, one_line
 from recorder.common.system_user import os_user
 from recorder.config.reading import read_config
 from recorder.config.toml_tables import ConfigError
-from recorder.permissions import Act, Allowed, Person, Refusal
+from recorder.permissions import Act, Allowed, Fault, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.requirement import UnlistedError, missing_act
 from recorder.rules.signing_in import SignInRules
@@ -339,6 +339,8 @@ def permit(
     """
     decision = may(person, act, reason=reason, operator=operator, has_grant=has_grant)
     if isinstance(decision, Refusal):
+        if decision.fault is Fault.INCOMPLETE and decision.field:
+            fail(decision.reason)
         refuse(home, act, person, decision.reason, subject=subject, details=details, text=reason)
     assert isinstance(decision, Allowed)
     note = AuditNote(

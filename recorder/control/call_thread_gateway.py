@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from recorder.audit.audit_service import incomplete
 from recorder.calls.acts import ActEntry, audit_refusal
 from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import UnknownCallError
 from recorder.calls.opt_out_register import UnknownRequestError
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import SocketCaller
-from recorder.permissions import DeniedError
+from recorder.permissions import DeniedError, Fault
 from recorder.rules.fault_status import FAULT_STATUS
 from recorder.rules.live_access import HiddenError
 from recorder.rules.pausing import RefusedError
@@ -80,6 +81,8 @@ class CallThreadGateway:
     async def act(self, fn: Callable[[], _T], signature: ActEntry, *, missing: Exception) -> _T:
         """Do an act on the call thread; a refusal is written to the audit log with the signature's act; see `ended`.
 
+        A field that is incomplete is no refusal.
+
         Raises:
             ProblemError: 404 nothing to act on, 403, 409 or 422 refused, 504 not in time.
         """
@@ -96,9 +99,11 @@ class CallThreadGateway:
             await self._refused(404, str(error), signature)
             raise ProblemError(404, _sentence(missing)) from error
         except DeniedError as error:
+            if error.fault is Fault.INCOMPLETE and error.field:
+                raise incomplete(str(error), error.field) from error
             raise await self._refused(FAULT_STATUS[error.fault], str(error), signature) from error
         except ProblemError as error:
-            if error.status < 500:
+            if error.status < 500 and not error.fields:
                 await self._refused(error.status, error.detail, signature)
             raise
 

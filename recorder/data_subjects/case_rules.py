@@ -42,11 +42,11 @@ def check_opening(person: Person, details: Mapping[str, Any], text: str, on: dat
     _check_worker(person)
     kind = CaseKind(details["kind"])
     if not str(details["requester"]).strip():
-        raise DeniedError(Fault.INCOMPLETE, "Say who asks.")
+        raise DeniedError(Fault.INCOMPLETE, "Say who asks.", "requester")
     if kind is CaseKind.DISCLOSURE and not details.get("ground"):
-        raise DeniedError(Fault.INCOMPLETE, "Give the legal ground of the disclosure.")
+        raise DeniedError(Fault.INCOMPLETE, "Give the legal ground of the disclosure.", "ground")
     if kind is CaseKind.DISCLOSURE and not text.strip():
-        raise DeniedError(Fault.INCOMPLETE, "Say what the disclosure is for: it has to be necessary.")
+        raise DeniedError(Fault.INCOMPLETE, "Say what the disclosure is for: it has to be necessary.", "text")
     _check_words(text, on, today)
 
 
@@ -69,7 +69,7 @@ def check_step(case: Case, person: Person, entry: CaseEntry, today: date) -> Non
         raise DeniedError(Fault.INCOMPLETE, "This is for subject access requests only.")
     _check_words(entry.text, entry.on, today)
     if entry.step in _NEEDS_WORDS and not entry.text.strip():
-        raise DeniedError(Fault.INCOMPLETE, _NEEDS_WORDS[entry.step])
+        raise DeniedError(Fault.INCOMPLETE, _NEEDS_WORDS[entry.step], "text")
     problem = _ORDER.get(entry.step, _anything)(case, entry)
     if problem is not None:
         raise DeniedError(Fault.TOO_LATE, problem)
@@ -175,16 +175,18 @@ def _check_decision(case: Case, person: Person, entry: CaseEntry) -> None:
         raise DeniedError(Fault.TOO_LATE, "Check who the requester is first.")
     if gives and case.is_in_doubt and not str(entry.details.get("balance", "")).strip():
         raise DeniedError(
-            Fault.INCOMPLETE, "Say how the privacy of caller, operator and requester was balanced (--balance)."
+            Fault.INCOMPLETE,
+            "Say how the privacy of caller, operator and requester was balanced (--balance).",
+            "balance",
         )
     if not gives and not entry.text.strip():
-        raise DeniedError(Fault.INCOMPLETE, "Give the reasons of the refusal. The requester is told them.")
+        raise DeniedError(Fault.INCOMPLETE, "Give the reasons of the refusal. The requester is told them.", "text")
     if not case.searches:
         raise DeniedError(Fault.TOO_LATE, "Search in the case first, so that the search is on record.")
 
 
 def _check_words(text: str, on: date, today: date) -> None:
     if len(text) > MAX_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, f"No text may be longer than {MAX_REASON_CHARACTERS} characters.")
+        raise DeniedError(Fault.INCOMPLETE, f"No text may be longer than {MAX_REASON_CHARACTERS} characters.", "text")
     if on > today:
-        raise DeniedError(Fault.INCOMPLETE, "The day that it happened is in the future.")
+        raise DeniedError(Fault.INCOMPLETE, "The day that it happened is in the future.", "on")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from recorder.access.listening.requests import Requests
-from recorder.audit.audit_service import AuditService
+from recorder.audit.audit_service import AuditService, incomplete
 from recorder.common.problems import ProblemError
 from recorder.exports.cover_sheet import length_words, position_words
 from recorder.exports.left_out import Ground
@@ -234,14 +234,16 @@ def prepared(
 
 def _check_words(order: CopyOrder) -> None:
     if order.redactions and not all(one.reason.strip() for one in order.redactions):
-        raise ProblemError(422, "Give a reason for each silenced span. The cover sheet states it.")
-    if max(len(order.requester), *(len(one.reason) for one in order.redactions), 0) > _LONGEST_TEXT:
-        raise ProblemError(422, f"No text may be longer than {_LONGEST_TEXT} characters.")
+        raise incomplete("Give a reason for each silenced span. The cover sheet states it.", "redact_reason")
+    longest = max((len(one.reason) for one in order.redactions), default=0)
+    for name, length in (("requester", len(order.requester)), ("redact_reason", longest)):
+        if length > _LONGEST_TEXT:
+            raise incomplete(f"No text may be longer than {_LONGEST_TEXT} characters.", name)
     if order.passphrase is not None:
         try:
             check_passphrase(order.passphrase)
         except StorageError as error:
-            raise ProblemError(422, f"The package cannot be sealed: {error}.") from error
+            raise incomplete(f"The package cannot be sealed: {error}.", "passphrase") from error
 
 
 def _row_of(repos: CopyRepositories, recording: str) -> RecordingRow:
@@ -276,25 +278,27 @@ def _refuse_locked(repos: CopyRepositories, person: Person, recording: Recording
 def _span(order: CopyOrder, row: RecordingRow) -> tuple[float, float] | None:
     """Return the span of a copy; raises ProblemError if it or a redaction lies outside the call."""
     for one in order.redactions:
-        _check_span(one.start_s, one.end_s, row)
+        _check_span(one.start_s, one.end_s, row, ("redact", "redact"))
     if order.span_s is None:
         return None
     start_s, end_s = order.span_s
     end_s = row.duration_s if end_s is None else end_s
-    _check_span(start_s, end_s, row)
+    _check_span(start_s, end_s, row, ("start", "end"))
     return start_s, min(end_s, row.duration_s)
 
 
-def _check_span(start_s: float, end_s: float, row: RecordingRow) -> None:
+def _check_span(start_s: float, end_s: float, row: RecordingRow, names: tuple[str, str]) -> None:
+    """Raise ProblemError at the fields of start and end, if a span is not in the call."""
+    at_start, at_end = names
     if not (math.isfinite(start_s) and math.isfinite(end_s) and start_s >= 0):
-        raise ProblemError(422, "A span must begin at 0 or later.")
+        raise incomplete("A span must begin at 0 or later.", at_start)
     if start_s >= row.duration_s or end_s > row.duration_s + OVERHANG_S:
-        outside = start_s if start_s >= row.duration_s else end_s
-        raise ProblemError(
-            422, f"{position_words(outside)} is not in {row.id}, which is {length_words(row.duration_s)} long."
+        outside, name = (start_s, at_start) if start_s >= row.duration_s else (end_s, at_end)
+        raise incomplete(
+            f"{position_words(outside)} is not in {row.id}, which is {length_words(row.duration_s)} long.", name
         )
     if not start_s < end_s:
-        raise ProblemError(422, f"The span ends at {position_words(end_s)}, before it begins.")
+        raise incomplete(f"The span ends at {position_words(end_s)}, before it begins.", at_end)
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def check_order(
     operators, team = owners_of(row, start_s, row.duration_s if end_s is None else end_s)
     decision = may_order(person, kind, replace(about, operators=operators, team=team), act=act, reason=reason)
     if isinstance(decision, Refusal):
-        raise repos.audit_service.refusal(person.actor, act, row.id, decision.reason)
+        raise repos.audit_service.denied(person, act, row.id, decision)
     with storage_problems():
         before = repos.erasures.of_recording(row.id)
     span_s = (start_s, row.duration_s if end_s is None else end_s)

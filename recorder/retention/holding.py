@@ -230,4 +230,4 @@ def _changed(repos: HoldRepositories, actor: Actor, hold_id: str, change: _HoldC
 
 def _allow(repos: HoldRepositories, person: Person, act: Act, subject: str, decision: Allowed | Refusal) -> None:
     if isinstance(decision, Refusal):
-        raise repos.audit_service.refusal(person.actor, act, subject, decision.reason)
+        raise repos.audit_service.denied(person, act, subject, decision)

@@ -171,13 +171,15 @@ def check_asking(claim: Claim, today: date) -> None:
         DeniedError: Something is missing or wrong.
     """
     if claim.ground not in GROUNDS[claim.right]:
-        raise DeniedError(Fault.INCOMPLETE, f"Give the ground: {', '.join(GROUNDS[claim.right])}.")
+        raise DeniedError(Fault.INCOMPLETE, f"Give the ground: {', '.join(GROUNDS[claim.right])}.", "ground")
     if not claim.requester or len(claim.requester) > MAX_REQUESTER_CHARACTERS or not claim.requester.isprintable():
-        raise DeniedError(Fault.INCOMPLETE, f"Say who asks, in at most {MAX_REQUESTER_CHARACTERS} characters.")
+        raise DeniedError(
+            Fault.INCOMPLETE, f"Say who asks, in at most {MAX_REQUESTER_CHARACTERS} characters.", "requester"
+        )
     if claim.received_on > today:
-        raise DeniedError(Fault.INCOMPLETE, "The day of receipt is in the future.")
+        raise DeniedError(Fault.INCOMPLETE, "The day of receipt is in the future.", "on")
     _check_reference(claim.case_reference)
-    _check_words(claim.reason, "Say what they ask, in their words or yours.")
+    _check_words(claim.reason, "Say what they ask, in their words or yours.", "reason")
 
 
 def check_event(
@@ -200,14 +202,16 @@ def check_event(
     state_after(claim, event)
     if event in _DECIDED:
         _check_decider(person, claim, event, approvers)
-    _check_words(words, "Say why; the requester is told the reason.")
+    _check_words(words, "Say why; the requester is told the reason.", "words")
     if event is ClaimEvent.DECLINE and ground not in REFUSALS[claim.right]:
-        raise DeniedError(Fault.INCOMPLETE, f"Give the ground for declining: {', '.join(REFUSALS[claim.right])}.")
+        raise DeniedError(
+            Fault.INCOMPLETE, f"Give the ground for declining: {', '.join(REFUSALS[claim.right])}.", "ground"
+        )
     if event is ClaimEvent.ALLOW_USE:
         if ground not in USES:
-            raise DeniedError(Fault.INCOMPLETE, f"Give the ground for using it: {', '.join(USES)}.")
+            raise DeniedError(Fault.INCOMPLETE, f"Give the ground for using it: {', '.join(USES)}.", "use_ground")
         if days is None or not 1 <= days <= MOST_USE_DAYS:
-            raise DeniedError(Fault.INCOMPLETE, f"Use can be allowed for 1 to {MOST_USE_DAYS} days.")
+            raise DeniedError(Fault.INCOMPLETE, f"Use can be allowed for 1 to {MOST_USE_DAYS} days.", "days")
 
 
 def use_until(now: datetime, days: int | None) -> datetime:
@@ -233,14 +237,16 @@ def _check_decider(person: Person, claim: Claim, event: ClaimEvent, approvers: A
         )
 
 
-def _check_words(words: str, sentence: str) -> None:
+def _check_words(words: str, sentence: str, field: str) -> None:
     if len(words.strip()) < MIN_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, sentence)
+        raise DeniedError(Fault.INCOMPLETE, sentence, field)
     if len(words) > MAX_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, f"No text may be longer than {MAX_REASON_CHARACTERS} characters.")
+        raise DeniedError(Fault.INCOMPLETE, f"No text may be longer than {MAX_REASON_CHARACTERS} characters.", field)
 
 
 def _check_reference(reference: str) -> None:
     is_fine = len(reference) <= MAX_REFERENCE_CHARACTERS and all(c.isalnum() or c in " ./#:_-" for c in reference)
     if not (is_fine and reference.isascii()):
-        raise DeniedError(Fault.INCOMPLETE, "A case reference has at most 40 letters, digits, spaces and ./#:_-.")
+        raise DeniedError(
+            Fault.INCOMPLETE, "A case reference has at most 40 letters, digits, spaces and ./#:_-.", "case_reference"
+        )

@@ -18,6 +18,7 @@ from recorder.permissions import (
     Actor,
     Allowed,
     Application,
+    Fault,
     LocalUser,
     Person,
     Refusal,
@@ -145,10 +146,14 @@ def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has
     is_glass = any(grant.break_glass for grant in grants)
     if act in NEEDS_REASON or is_glass:
         if len(reason.strip()) < MIN_REASON_CHARACTERS:
-            return Refusal(f"To {VERBS[act]} takes a reason: say why, in words that can be checked later.")
+            return _of_reason(f"To {VERBS[act]} takes a reason: say why, in words that can be checked later.")
         if len(reason) > MAX_REASON_CHARACTERS:
-            return Refusal(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
+            return _of_reason(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
     return replace(part, break_glass=is_glass)
+
+
+def _of_reason(sentence: str) -> Refusal:
+    return Refusal(sentence, Fault.INCOMPLETE, "reason")
 
 
 def _part(grants: Collection[Allowed]) -> Allowed:

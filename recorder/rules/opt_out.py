@@ -161,7 +161,7 @@ def _check_decision(person: Person, act: Act, facts: CallFacts, reason: str, aro
     require(person, act, facts, around)
     decision = may(person, act, reason=reason)
     if isinstance(decision, Refusal):
-        raise DeniedError(Fault.INCOMPLETE, decision.reason)
+        raise DeniedError(Fault.INCOMPLETE, decision.reason, decision.field)
 
 
 def _check_role(person: Person, act: Act) -> None:

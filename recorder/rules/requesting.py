@@ -236,19 +236,24 @@ def check_wish(
 
 def _check_words(wish: RequestWish) -> None:
     if not wish.recordings:
-        raise DeniedError(Fault.INCOMPLETE, "Name the recordings that you ask for.")
+        raise DeniedError(Fault.INCOMPLETE, "Name the recordings that you ask for.", "recordings")
     if len(wish.recordings) > MOST_RECORDINGS:
         raise DeniedError(
-            Fault.INCOMPLETE, f"{len(wish.recordings)} recordings: ask for {MOST_RECORDINGS} at most at a time."
+            Fault.INCOMPLETE,
+            f"{len(wish.recordings)} recordings: ask for {MOST_RECORDINGS} at most at a time.",
+            "recordings",
         )
     if not MIN_REASON_CHARACTERS <= len(wish.reason.strip()) <= MAX_REASON_CHARACTERS:
         raise DeniedError(
             Fault.INCOMPLETE,
             f"An access request takes a reason of {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters: "
             "say why, in words that can be checked later.",
+            "reason",
         )
     if len(wish.reference) > MAX_REFERENCE_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, f"A reference has at most {MAX_REFERENCE_CHARACTERS} characters.")
+        raise DeniedError(
+            Fault.INCOMPLETE, f"A reference has at most {MAX_REFERENCE_CHARACTERS} characters.", "reference"
+        )
 
 
 def _check_grounds(requester: Person, wish: RequestWish) -> None:
@@ -266,7 +271,9 @@ def _check_grounds(requester: Person, wish: RequestWish) -> None:
         raise DeniedError(Fault.NOT_ALLOWED, "Only elected members ask on this ground: choose another.")
     if not wish.reference.strip():
         raise DeniedError(
-            Fault.INCOMPLETE, "Give the reference of the authorisation, or of the case that the call is about."
+            Fault.INCOMPLETE,
+            "Give the reference of the authorisation, or of the case that the call is about.",
+            "reference",
         )
 
 
@@ -317,11 +324,11 @@ def check_decision(
     if granted and requester is None:
         raise DeniedError(Fault.TOO_LATE, "The person who asked has no account any more: decline the request.")
     if not granted and len(words.strip()) < MIN_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, "Declining a request takes a reason: say why.")
+        raise DeniedError(Fault.INCOMPLETE, "Declining a request takes a reason: say why.", "words")
     if granted and is_whole:
         _check_whole(request, words)
     if len(words) > MAX_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
+        raise DeniedError(Fault.INCOMPLETE, f"The reason is longer than {MAX_REASON_CHARACTERS} characters.", "words")
 
 
 def _check_whole(request: AccessRequest, words: str) -> None:
@@ -331,7 +338,9 @@ def _check_whole(request: AccessRequest, words: str) -> None:
             "The whole call can be granted only for a complaint: ask for a new request of that category.",
         )
     if len(words.strip()) < MIN_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, "Granting the whole call takes a reason: say why their part is not enough.")
+        raise DeniedError(
+            Fault.INCOMPLETE, "Granting the whole call takes a reason: say why their part is not enough.", "words"
+        )
 
 
 def granted_spans(requester: Person, request: AccessRequest, rows: Iterable[RecordingRow]) -> dict[RecordingId, Spans]:
@@ -372,5 +381,5 @@ def grant_until(now: datetime, days: int | None) -> datetime:
         DeniedError: A grant may not last that number of days.
     """
     if days is not None and not 1 <= days <= MOST_GRANT_DAYS:
-        raise DeniedError(Fault.INCOMPLETE, f"An access grant lasts 1 to {MOST_GRANT_DAYS} days.")
+        raise DeniedError(Fault.INCOMPLETE, f"An access grant lasts 1 to {MOST_GRANT_DAYS} days.", "days")
     return now + timedelta(days=GRANT_DAYS if days is None else days)

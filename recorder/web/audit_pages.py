@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from recorder.audit.anchoring import NODE_CHARACTERS
 from recorder.audit.copies import SiteLog
+from recorder.audit.details import details_in_words
 from recorder.audit.reading import AuditQuery, entries_found, entry_to_json, last_verified
 from recorder.permissions import Act
 from recorder.web.auth import ConsoleCaller
@@ -34,7 +35,7 @@ class _Found:
     """Entries of a page.
 
     Attributes:
-        entries: The entries, with ``free_text`` if it was asked for.
+        entries: The entries, with ``free_text`` if it was asked for; ``shown`` has their details in words.
         older: What the next older page begins before: a number, or a place among the logs of all machines; None if
             there is none.
         is_of_all: Whether the entries are of the logs of all machines.
@@ -81,6 +82,8 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, sent: Mapping[str, str])
     form = read_form(sent, console.deps.timezone)
     log = console.deps.repos.audit
     found = None if form.errors else _found(console, caller, log, form, sent)
+    for entry in [] if found is None else found.entries:
+        entry["shown"] = details_in_words(entry["details"], console.renderer.when)
     return console.renderer.page(
         "audit.html",
         caller,

@@ -95,12 +95,11 @@ class Renderer:
         )  # fmt: skip
         self._templates.globals.update(_LAYOUT)
         self._templates.filters.update(
-            when=self._when,
+            when=self.when,
             clock=self._clock,
             minutes=_minutes,
             category=_category,
             day=_day,
-            detail=_detail,
             hold_kind=_hold_kind,
             duration=_length,
             state=_state,
@@ -156,7 +155,8 @@ class Renderer:
             self._live_rows[row.key] = parts
         return Markup(csrf.join(parts))  # noqa: S704 - autoescaped, and the token is ours
 
-    def _when(self, value: datetime | str | None) -> str:
+    def when(self, value: datetime | str | None) -> str:
+        """Return a time in the site's zone, or an empty text."""
         return self._local(value, "%d/%m/%Y %H:%M:%S")
 
     def _clock(self, value: datetime | str | None) -> str:
@@ -176,17 +176,6 @@ def _category(category: Category) -> str:
 
 def _day(value: date) -> str:
     return value.strftime("%d/%m/%Y")
-
-
-def _detail(value: object) -> str:
-    """Return a value of an audit entry's details in words; it came from JSON."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{_plain(name)} {_detail(one)}" for name, one in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(_detail, value)) or "none"
-    return "none" if value in (None, "") else str(value)
 
 
 def _hold_kind(kind: HoldKind) -> str:

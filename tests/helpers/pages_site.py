@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from recorder.rules.limits import Rates
 from recorder.web.app import create_app
 from recorder.web.deps import ConsoleDeps
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from tests.helpers.accounts import MAKER
 from tests.helpers.asked_app import Answer, ask
 from tests.helpers.console_site import console_deps

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from recorder.audit.audit_service import REFUSED
 from recorder.audit.late_entries import SHELL_FOLDER, LateEntries
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Person, Role
+from recorder.permissions import Act, DeniedError, Fault, Person, Role
 from storage.audit import AuditLog
 from tests.helpers.audit_services import audit_service
 
@@ -69,6 +70,22 @@ def test_what_root_queues_is_the_recorders(log: AuditLog, tmp_path: Path) -> Non
     audit_service(log, state).refusal("olive", "people.add", "bob", "no")
     folder = state / SHELL_FOLDER
     assert [path.stat().st_uid for path in (folder, *folder.iterdir())] == [65534, 65534]
+
+
+def test_a_reason_that_is_missing_is_an_error_of_input_and_no_refusal(log: AuditLog, tmp_path: Path) -> None:
+    service, dora = audit_service(log, tmp_path / "state"), replace(OLIVE, roles=frozenset({Role.DPO}), is_proven=True)
+    for reason in ("", "  ", "x" * 1001):
+        with pytest.raises(ProblemError) as refused:
+            service.require(dora, Act.EXPORT, "a recording", reason=reason, has_grant=True)
+        assert (refused.value.status, list(refused.value.fields)) == (422, ["reason"])
+    with pytest.raises(ProblemError) as denied:
+        raise service.denied(dora, Act.DECIDE, "a request", DeniedError(Fault.INCOMPLETE, "Say why.", "words"))
+    assert (denied.value.status, denied.value.fields) == (422, {"words": "Say why."})
+    assert list(log.entries()) == []
+    with pytest.raises(ProblemError) as refused:
+        service.require(OLIVE, Act.MANAGE_PEOPLE, "bob", reason="")
+    assert refused.value.status == 403, "who may not do it at all is refused first"
+    assert [entry.act for entry in log.entries()] == [REFUSED]
 
 
 def test_an_act_is_not_done_without_the_log(log: AuditLog, tmp_path: Path) -> None:

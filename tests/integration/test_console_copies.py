@@ -93,7 +93,7 @@ def test_the_api_takes_the_same_order(browser: Browser) -> None:
         ({"redact": "1-2"}, 422, "Give a reason"),
         ({"redact": "somewhere", "redact_reason": "x"}, 422, "is not a span to silence"),
         ({"ground": "spite"}, 422, "The ground must be one of"),
-        ({"reason": ""}, 403, "takes a reason"),
+        ({"reason": ""}, 422, "takes a reason"),
     ],
 )
 def test_refusals_are_on_the_page(
@@ -105,6 +105,7 @@ def test_refusals_are_on_the_page(
     assert words in answer.text
     assert 'role="alert"' in answer.text
     assert console.entries("recording.export") == []
+    assert console.entries("access.refused") == []
     assert console.deps.copy_repositories.copies.of_recording(ID) == []
 
 

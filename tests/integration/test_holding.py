@@ -160,7 +160,7 @@ def test_refusals_change_nothing(site: ErasureSite) -> None:
             place_hold(site.hold_repositories, who, ID, wish(kind))
     assert [e.details["act"] for e in site.entries("access.refused")] == [str(Act.PLACE_HOLD)] * 7
     for status, match, changes in (
-        (403, "reason", {"reason": "x"}),
+        (422, "reason", {"reason": "x"}),
         (422, "reference", {"case_reference": ""}),
         (422, "future", {"review_on": site.now.date()}),
         (422, "year", {"review_on": date(2028, 1, 1)}),
