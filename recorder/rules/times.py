@@ -84,14 +84,14 @@ def days(count: int) -> str:
 
 
 def position(seconds: float, *, exact: bool = False) -> str:
-    """Return a position in a recording: ``1:05``, ``1:02:03``; with ``exact``, tenths of a second: ``1:05.3``.
+    """Return a position in a recording: ``1:05``, ``1:02:03``; with ``exact``, tenths where there are: ``1:05.3``.
 
     Without ``exact`` it is the second that the position is in, as a player shows it.
     """
     tenths = round(max(seconds, 0.0) * 10) if exact else int(max(seconds, 0.0)) * 10
     minutes, rest = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
-    shown = f"{rest // 10:02}.{rest % 10}" if exact else f"{rest // 10:02}"
+    shown = f"{rest // 10:02}.{rest % 10}" if rest % 10 else f"{rest // 10:02}"
     return f"{hours}:{minutes:02}:{shown}" if hours else f"{minutes}:{shown}"
 
 

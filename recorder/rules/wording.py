@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
 
-from recorder.rules.words.audit import EVENT
+from recorder.rules.words.audit import DETAIL, EVENT
 from recorder.rules.words.calls import CALLS, LIVE_STATE, REASON
 from recorder.rules.words.people import PEOPLE
 from recorder.rules.words.records import HELD_FOR, RECORDS
@@ -18,6 +18,9 @@ from recorder.rules.words.system import ALARM, SYSTEM
 ENUMERATIONS: Mapping[str, Mapping[str, str]] = MappingProxyType({**CALLS, **PEOPLE, **RECORDS, **SYSTEM})
 """Words by the name of an enumeration, then by the value of its member."""
 
+_CODES: Mapping[str, str] = MappingProxyType(
+    {code: told for table in (*ENUMERATIONS.values(), ALARM, REASON) for code, told in table.items() if "_" in code}
+)
 _BY_STATUS = re.compile(r"refused_(\d{3})")
 _REFUSED, _NOT_STORED = ".refused", ".not_stored"
 
@@ -70,6 +73,19 @@ def audit_event(act: str) -> str:
 def alarm_name(alarm: str) -> str:
     """Return the name of an alarm: ``disk full``."""
     return ALARM.get(alarm) or _unknown(alarm)
+
+
+def detail_name(name: str) -> str:
+    """Return the words for the name of a fact in an audit entry's details."""
+    return DETAIL.get(name) or _unknown(name)
+
+
+def known_code(text: str) -> str:
+    """Return the words for a text that is a code with an underscore, in any table; any other text as it is.
+
+    For facts of audit entries, of which only the text is known; names of accounts and files stay as they are.
+    """
+    return _CODES.get(text, text)
 
 
 def capital(text: str) -> str:

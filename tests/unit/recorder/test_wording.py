@@ -11,7 +11,7 @@ from recorder.permissions import Role
 from recorder.recordings.replay import NOT_STATE, REPLAYED
 from recorder.rules import wording
 from recorder.rules.alarms import ALARMS
-from recorder.rules.words.audit import EVENT
+from recorder.rules.words.audit import DETAIL, EVENT
 from recorder.rules.words.calls import LIVE_STATE, REASON
 from recorder.rules.words.records import HELD_FOR
 from recorder.rules.words.system import ALARM
@@ -116,7 +116,7 @@ def test_every_hold_says_what_it_is_for() -> None:
 
 
 def test_no_words_are_a_code() -> None:
-    tables = [*wording.ENUMERATIONS.values(), REASON, LIVE_STATE, HELD_FOR, EVENT, ALARM]
+    tables = [*wording.ENUMERATIONS.values(), REASON, LIVE_STATE, HELD_FOR, EVENT, DETAIL, ALARM]
     told = [words for table in tables for words in table.values()]
     assert [words for words in told if "_" in words or not words or words != words.strip()] == []
     assert [words for words in told if words.endswith(".")] == []
@@ -135,6 +135,8 @@ def test_words_are_read_from_the_table() -> None:
     assert wording.audit_event("request.granted.not_stored") == "granted a request to listen (could not be stored)"
     assert wording.alarm_name("disk_full") == "disk full"
     assert wording.live_state("not_begun") == "not recorded yet"
+    assert (wording.detail_name("use_until"), wording.detail_name("of_node")) == ("use until", "of node")
+    assert (wording.known_code("card_data"), wording.known_code("anna_k")) == ("card details", "anna_k")
     assert wording.listed(["a", "b", "c"]) == "a, b and c"
 
 
