@@ -1,8 +1,7 @@
 """Renders pages from templates: autoescaped, times in the site's time zone."""
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,38 +23,13 @@ from starlette.responses import HTMLResponse
 from recorder.access.reachability import AccountsAwayError
 from recorder.permissions import Act, Person, Refusal
 from recorder.rules.authorisation import may
-from recorder.rules.requesting import CATEGORY_WORDS, Category
-from recorder.rules.spans import in_seconds
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
 from recorder.web.live_rows import LiveRow
 from recorder.web.navigation import navigation
-from storage.retention_types import HoldKind
+from recorder.web.word_filters import filters_for
 
 HERE = Path(__file__).parent
-
-_STATES = {
-    "recording": "Recording",
-    "paused": "Paused",
-    "opted_out": "Opted out",
-    "discarded": "Discarded",
-    "out_of_scope": "Not recorded",
-    "voicemail": "Not recorded",
-    "fax_suspected": "Not recorded: a fax is suspected",
-    "not_begun": "Not recorded yet",
-    "blocked": "Not recorded",
-    "not_confirmed": "Not confirmed",
-}
-
-_HOLD_KINDS = {
-    HoldKind.COMPLAINT: "Complaint",
-    HoldKind.TRAINING: "Training",
-    HoldKind.EVIDENCE: "Evidence of unacceptable behaviour",
-    HoldKind.SAR: "Subject access request",
-    HoldKind.DISCLOSURE: "Disclosure to police, court or insurer",
-    HoldKind.RESTRICTION: "Restriction or objection",
-}
-
 
 _MOST_ROWS = 2000
 """Rendered rows of live calls that are cached; above that number the cache is cleared."""
@@ -85,7 +59,6 @@ class Renderer:
     def __init__(self, deps: ConsoleDeps) -> None:
         self._site = deps.site
         self._box = deps.watch.box
-        self._zone = ZoneInfo(deps.timezone)
         self._token = secrets.token_hex(16)  # placeholder for CSRF values in cached rows; callers cannot guess it
         self._live_rows: dict[tuple[object, ...], list[str]] = {}
         self._colour = deps.colour
@@ -94,20 +67,9 @@ class Renderer:
             autoescape=True, undefined=_PageUndefined, trim_blocks=True,
         )  # fmt: skip
         self._templates.globals.update(_LAYOUT)
-        self._templates.filters.update(
-            when=self.when,
-            clock=self._clock,
-            minutes=_minutes,
-            category=_category,
-            day=_day,
-            hold_kind=_hold_kind,
-            duration=_length,
-            state=_state,
-            position=_position,
-            plain=_plain,
-            parts=_parts,
-            in_seconds=in_seconds,
-        )
+        filters = filters_for(ZoneInfo(deps.timezone))
+        self._templates.filters.update(filters)
+        self.when = filters["when"]
 
     @staticmethod
     def can(person: Person, act: Act) -> bool:
@@ -154,57 +116,3 @@ class Renderer:
                 self._live_rows.clear()
             self._live_rows[row.key] = parts
         return Markup(csrf.join(parts))  # noqa: S704 - autoescaped, and the token is ours
-
-    def when(self, value: datetime | str | None) -> str:
-        """Return a time in the site's zone, or an empty text."""
-        return self._local(value, "%d/%m/%Y %H:%M:%S")
-
-    def _clock(self, value: datetime | str | None) -> str:
-        return self._local(value, "%H:%M:%S")
-
-    def _local(self, value: datetime | str | None, form: str) -> str:
-        if not value:
-            return ""
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        return value.astimezone(self._zone).strftime(form)
-
-
-def _category(category: Category) -> str:
-    return CATEGORY_WORDS[category]
-
-
-def _day(value: date) -> str:
-    return value.strftime("%d/%m/%Y")
-
-
-def _hold_kind(kind: HoldKind) -> str:
-    return _HOLD_KINDS[kind]
-
-
-def _length(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _minutes(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}"
-
-
-def _parts(spans: Iterable[tuple[float, float]]) -> str:
-    """Return spans in words, ``0:12 to 1:05``, separated by commas."""
-    return ", ".join(f"{_position(start_s)} to {_position(end_s)}" for start_s, end_s in spans)
-
-
-def _position(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes)}:{rest:04.1f}"
-
-
-def _plain(words: str) -> str:
-    return words.replace("_", " ").replace(",", ", ")
-
-
-def _state(state: object) -> str:
-    return _STATES.get(str(state), str(state).replace("_", " ").capitalize())
