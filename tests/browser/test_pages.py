@@ -347,7 +347,7 @@ def test_the_first_key_offers_to_skip_to_the_main_part(pages: dict[str, Page]) -
     page.goto("/recordings")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
-    assert page.locator(".skip").bounding_box()["x"] >= 0  # type: ignore[index]
+    assert page.locator(".govuk-skip-link").bounding_box()["x"] >= 0  # type: ignore[index]
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.getElementById('main').contains(document.activeElement)")
@@ -359,8 +359,8 @@ def test_a_click_is_not_lost_when_the_skip_link_has_the_focus(pages: dict[str, P
     before = page.locator("main h1").bounding_box()
     page.keyboard.press("Tab")
     assert page.locator("main h1").bounding_box() == before, "nothing moves between mouse down and mouse up"
-    page.get_by_role("link", name="Cases").click()
-    page.wait_for_url("**/cases")
+    page.get_by_role("link", name="Requests and cases").click()
+    page.wait_for_url("**/requests")
 
 
 @pytest.mark.long  # `make test` has the day of every role, whose browser profile is searched in the same way

@@ -28,7 +28,7 @@ AT = datetime(2026, 7, 1, 4, 46, 9, tzinfo=UTC)
         ("clock", "", ""),
         ("clock_exact", AT, "5:46:09am"),
         ("day", date(2026, 7, 1), "1 July 2026"),
-        ("length", 200.4, "3 minutes 20 seconds"),
+        ("duration", 200.4, "3 minutes 20 seconds"),
         ("position", 65.34, "1:05.3"),
         ("minutes", 65.34, "1:05"),
         ("parts", [(0, 12), (65.3, 70)], "0:00 to 0:12, 1:05.3 to 1:10"),
