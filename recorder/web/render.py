@@ -46,11 +46,16 @@ _LAYOUT = dict.fromkeys(
 
 
 class _PageUndefined(StrictUndefined):
-    """A misspelt variable or attribute is an error; an absent key of a component's parameters is not."""
+    """A misspelt variable or attribute is an error; what a component may be called without is not.
+
+    That is an absent key of its parameters, and ``caller``.
+    """
 
     def __new__(cls, hint: str | None = None, obj: Any = missing, *rest: Any, **others: Any) -> Any:  # noqa: ANN401
         """Return the undefined value of a name or of an attribute of ``obj``."""
-        return ChainableUndefined(hint, obj, *rest, **others) if isinstance(obj, dict) else super().__new__(cls)
+        if isinstance(obj, dict) or others.get("name") == "caller":
+            return ChainableUndefined(hint, obj, *rest, **others)
+        return super().__new__(cls)
 
 
 class Renderer:
@@ -66,7 +71,7 @@ class Renderer:
             loader=ChoiceLoader((FileSystemLoader(HERE / "templates"), PrefixLoader(_COMPONENTS))),
             autoescape=True, undefined=_PageUndefined, trim_blocks=True,
         )  # fmt: skip
-        self._templates.globals.update(_LAYOUT)
+        self._templates.globals.update({**_LAYOUT, "undefined": ChainableUndefined(), "null": None})
         filters = filters_for(ZoneInfo(deps.timezone))
         self._templates.filters.update(filters)
         self.when = filters["when"]

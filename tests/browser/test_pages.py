@@ -177,7 +177,7 @@ def wrong_code(page: Page) -> None:
 
 
 STATES: list[tuple[str, str, Visit, str]] = [
-    ("sign_in", "ann", at("/sign-in"), "Name of your account"),
+    ("sign_in", "ann", at("/sign-in"), "Account name"),
     ("sign_in_wrong", "ann", sign_in_again, "There is a problem"),
     ("accessibility", "ann", at("/accessibility"), "What is not accessible"),
     ("agent", "ann", at("/agent"), "Pause recording"),
