@@ -19,6 +19,7 @@ from recorder.rules.requesting import CATEGORY_WORDS, Category
 from recorder.rules.spans import in_seconds
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
+from recorder.web.forms import EMPTY
 from recorder.web.live_rows import LiveRow
 from storage.retention_types import HoldKind
 
@@ -94,7 +95,7 @@ class Renderer:
             can=can,
             csrf=caller.csrf if caller else "",
             unseen=lambda: self._unseen(person),  # lazy: parts of pages do not use it
-            **values,
+            **{"form": EMPTY, **values},
         )
         return HTMLResponse(html, status_code=status)
 
