@@ -1,5 +1,6 @@
 """The steps of a call, and what people may know of what was done with its recording."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +12,8 @@ from recorder.permissions import Person, Role
 from recorder.recordings.call_timeline import timeline_of
 from recorder.web.waveform import WIDTH, waveform_of
 from storage.audit_entry import AuditEntry
-from storage.rows import row_from_json
-from storage.types import NoticeProof, RecordingRow
+from storage.rows import row_from_json, row_to_json
+from storage.types import NoticeProof, PlayedMessage, RecordingRow
 from tests.helpers.storage_home import row
 
 BEGAN = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -33,7 +34,7 @@ def call(*spans: Any, **changes: Any) -> RecordingRow:
 def test_who_had_the_call_and_what_became_of_the_recording() -> None:
     notice = NoticeProof(
         id="first.en", sha256="ab", started_at=BEGAN - timedelta(seconds=9), ended_at=BEGAN - timedelta(seconds=1),
-        complete=True, proof="heard", second_message=True,
+        complete=True, proof="heard",
     )  # fmt: skip
     of = call(
         span(0, 10, "recording"), span(10, 20, "paused", reason="agent,card_digits", by="Ann"),
@@ -56,7 +57,7 @@ def test_who_had_the_call_and_what_became_of_the_recording() -> None:
     ]
     assert [step.what for step in steps] == [
         "The notice began",
-        "The notice ended, heard in full; the second message was played",
+        "The notice ended, heard in full",
         "Joined to Ann (2001)",
         "Recorded",
         "Paused (by the officer, card details keyed), by Ann",
@@ -96,6 +97,41 @@ def test_nobody_is_transferred_to_where_it_is_not_known_who_had_the_call(
 ) -> None:
     words = ("Joined", "Transferred", "With", "Back")
     assert [step.what for step in timeline_of(call(*spans)) if step.what.startswith(words)] == told
+
+
+def test_each_second_message_is_a_step_of_its_own_with_its_own_time() -> None:
+    notice = NoticeProof(
+        id="first.en", sha256="ab", started_at=BEGAN - timedelta(seconds=20), ended_at=BEGAN - timedelta(seconds=12),
+        complete=True, proof="heard", second_message=True,
+    )  # fmt: skip
+    by_key = PlayedMessage(
+        started_at=BEGAN - timedelta(seconds=12), ended_at=BEGAN - timedelta(seconds=4), complete=True
+    )
+    asked = PlayedMessage(started_at=BEGAN + timedelta(seconds=5), by="ann")
+    of = replace(call(span(0, 9, "recording")), notice=notice, second_messages=(by_key, asked))
+    of = row_from_json(json.loads(json.dumps(row_to_json(of))))
+    assert [(step.what, step.at_s) for step in timeline_of(of)] == [
+        ("The notice began", None),
+        ("The notice ended, heard in full", None),
+        ("The second message began, as the caller asked by a key", None),
+        ("The second message ended, heard in full", None),
+        ("Joined to Ann (2001)", 0.0),
+        ("Recorded", 0.0),
+        ("The second message began, as ann asked; it was not heard in full", 5.0),
+        ("The call ended: recorded, hung up", None),
+    ]
+
+
+def test_of_an_older_call_it_is_not_known_when_the_second_message_was_played() -> None:
+    notice = NoticeProof(
+        id="first.en", sha256="ab", started_at=BEGAN - timedelta(seconds=9), ended_at=BEGAN - timedelta(seconds=1),
+        complete=True, proof="heard", second_message=True,
+    )  # fmt: skip
+    steps = timeline_of(replace(call(span(0, 9, "recording")), notice=notice))
+    assert [(step.what, step.at) for step in steps][1:3] == [
+        ("The notice ended, heard in full", notice.ended_at),
+        ("The second message was played", None),
+    ]
 
 
 def test_a_notice_that_was_not_heard_and_a_call_of_which_nothing_was_kept() -> None:
