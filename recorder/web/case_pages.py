@@ -14,6 +14,7 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
 from recorder.data_subjects.case_rules import STEPS
 from recorder.data_subjects.custody import custody_of
+from recorder.notifications.kinds import NotificationKind
 from recorder.permissions import Role
 from recorder.rules import wording
 from recorder.rules.cases import Case, CaseEvent, CaseKind, CaseState, Decision, LegalGround
@@ -24,6 +25,7 @@ from recorder.web.filters import read_form
 from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.pages import search_form
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.settling import settle
 from storage.types import RecordingRow, Search
 
 _GROUNDS = {ground: wording.title(ground) for ground in LegalGround}
@@ -129,6 +131,7 @@ def confirm_scope(console: Console, case_id: str, caller: PageChanger, sent: Sen
 
     def act() -> None:
         scoping.confirm_scope(console.deps.cases, caller.actor, case_id, text)
+        settle(console, case_id, NotificationKind.SCOPE_WAITS)
 
     return _done(console, caller, case_id, act, sent.named("confirm-scope"))
 
@@ -141,6 +144,7 @@ def narrow(  # noqa: PLR0917 - FastAPI passes them by name
 
     def act() -> None:
         scoping.narrow_scope(console.deps.cases, caller.actor, case_id, _search_in(console, search), text)
+        settle(console, case_id, NotificationKind.SCOPE_WAITS)
 
     return _done(console, caller, case_id, act, sent.named("narrow"))
 

@@ -12,12 +12,14 @@ from recorder.access.listening import asking
 from recorder.access.listening.appointing import acknowledge, mark_absent
 from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
+from recorder.notifications.kinds import NotificationKind
 from recorder.permissions import Act, Person
 from recorder.rules.requesting import GRANT_DAYS, MOST_GRANT_DAYS, AccessKind, Category, RequestState, RequestWish
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
 from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.settling import settle
 from storage.types import RecordingId
 
 router = APIRouter(include_in_schema=False)
@@ -77,13 +79,23 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
     }
     if decision not in acts:
         raise ProblemError(404, "There is no such page.")
-    return _done(console, caller, acts[decision], sent.named(f"decide-{request_id}"))
+
+    def act() -> None:
+        acts[decision]()
+        settle(console, request_id, NotificationKind.REQUEST_WAITS)
+
+    return _done(console, caller, act, sent.named(f"decide-{request_id}"))
 
 
 @router.post("/emergencies/{emergency_id}/acknowledge")
 def take_note(console: Console, emergency_id: str, caller: PageChanger) -> Response:
     """Acknowledge a break-glass access."""
-    return _done(console, caller, lambda: acknowledge(console.deps.hearing, caller.actor, emergency_id))
+
+    def act() -> None:
+        acknowledge(console.deps.hearing, caller.actor, emergency_id)
+        settle(console, emergency_id, NotificationKind.EMERGENCY)
+
+    return _done(console, caller, act)
 
 
 @router.post("/team-leaders/{account}/absent")

@@ -12,6 +12,7 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
 from recorder.data_subjects.letters import NotYetError
+from recorder.notifications.kinds import NotificationKind
 from recorder.permissions import Act
 from recorder.retention import rights
 from recorder.retention.restricting import ClaimChange, ClaimWish, change_claim, claim_of, read_claims, write_claim
@@ -20,6 +21,7 @@ from recorder.web.auth import ConsoleCaller
 from recorder.web.case_pages import day_typed
 from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.settling import settle
 from storage.retention_types import Claim, Right
 
 router = APIRouter(include_in_schema=False)
@@ -66,6 +68,7 @@ def change(  # noqa: PLR0917 - FastAPI passes them by name
             days=int(days) if days.isascii() and days.isdigit() else None,
         )  # fmt: skip
         change_claim(casework.claim_repositories(console.deps.cases), caller.actor, claim_id, step)
+        settle(console, claim_id, NotificationKind.CLAIM_WAITS, NotificationKind.CLAIM_OVERDUE)
 
     return _done(console, caller, act, sent.named(f"claim-{claim_id}"))
 

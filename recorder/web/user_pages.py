@@ -13,12 +13,14 @@ from recorder.access.granting import POWERFUL, Proposal, confirmers, who_confirm
 from recorder.access.proposals import Enter
 from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
+from recorder.notifications.kinds import NotificationKind
 from recorder.permissions import Act, DeniedError, Person, Refusal, Role
 from recorder.rules.authorisation import may
 from recorder.rules.fault_status import FAULT_STATUS
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.settling import settle
 
 router = APIRouter(include_in_schema=False)
 
@@ -70,6 +72,7 @@ def decide(console: Console, proposal: str, decision: str, caller: PageChanger) 
             _person(caller), proposal, is_confirmed=decision == "confirm", enter=_enter(console, caller)
         )
         console.gate.all_ended(decided.account)
+        settle(console, proposal, NotificationKind.GRANT_WAITS)
     except DeniedError as error:
         console.audit_service.refusal(caller.actor.actor, Act.CONFIRM_GRANT, proposal, str(error))
         return _page(console, caller, problem=str(error), status=FAULT_STATUS[error.fault])
