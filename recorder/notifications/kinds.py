@@ -46,6 +46,24 @@ class NotificationKind(enum.StrEnum):
     POLICY_UNDATED = "policy_undated"
 
 
+TASKS_OF_CHANGES = frozenset(
+    {
+        NotificationKind.REQUEST_WAITS, NotificationKind.OPT_OUT_WAITS, NotificationKind.EMERGENCY,
+        NotificationKind.GRANT_WAITS, NotificationKind.CLAIM_WAITS, NotificationKind.CLAIM_OVERDUE,
+        NotificationKind.SCOPE_WAITS, NotificationKind.ACCOUNTS_CHANGED,
+    }
+)  # fmt: skip
+"""Kinds that ask for something; such a notification is over when that is done, by whomever, or cannot be done."""
+TASKS_OF_DATES = frozenset(
+    {
+        NotificationKind.CASE_PRESSING, NotificationKind.CASE_DUE, NotificationKind.CASE_OVERDUE,
+        NotificationKind.HOLD_DUE, NotificationKind.HOLD_RELEASED, NotificationKind.DEPUTY_BY_ONE,
+        NotificationKind.POLICY_REVIEW, NotificationKind.POLICY_UNDATED,
+    }
+)  # fmt: skip
+"""The same for kinds that the calendar brings."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
     """Texts of a kind of notification.

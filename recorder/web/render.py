@@ -22,9 +22,11 @@ from starlette.responses import HTMLResponse
 
 from recorder.access.reachability import AccountsAwayError
 from recorder.permissions import Act, Person, Refusal
+from recorder.recordings.lengths import lengths_of
 from recorder.rules.authorisation import may
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
+from recorder.web.forms import EMPTY
 from recorder.web.live_rows import LiveRow
 from recorder.web.navigation import navigation
 from recorder.web.word_filters import filters_for
@@ -73,7 +75,7 @@ class Renderer:
         )  # fmt: skip
         self._templates.globals.update({**_LAYOUT, "undefined": ChainableUndefined(), "null": None})
         filters = filters_for(ZoneInfo(deps.timezone))
-        self._templates.filters.update(filters)
+        self._templates.filters.update(filters, lengths=lengths_of)
         self.when = filters["when"]
 
     @staticmethod
@@ -94,7 +96,7 @@ class Renderer:
             headings=navigation(may_do) if person else (),
             csrf=caller.csrf if caller else "",
             unseen=lambda: self._unseen(person),  # lazy: parts of pages do not use it
-            **values,
+            **{"form": EMPTY, **values},
         )
         return HTMLResponse(html, status_code=status)
 

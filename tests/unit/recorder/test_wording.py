@@ -125,7 +125,7 @@ def test_no_words_are_a_code() -> None:
 def test_words_are_read_from_the_table() -> None:
     assert wording.outcome_words(Outcome.RECORDED, "caller_hung_up") == "Recorded: caller hung up"
     assert wording.outcome_words(Outcome.FAILED, "") == "Recording failed"
-    both = "paused by the officer, paused by the payment system till-3"
+    both = "by the officer, by the payment system till-3"
     assert wording.outcome_reason("agent,payment_app:till-3") == both
     assert wording.outcome_reason("refused_503") == "refused by the telephone system (SIP 503)"
     assert wording.held_for(HoldKind.SAR) == "held for a subject access request"
