@@ -73,6 +73,13 @@ class CommandContext:
         """The site's time zone."""
         return ZoneInfo(self.config.site.timezone)
 
+    def _known_zone(self) -> ZoneInfo | None:
+        """Return the site's time zone, or None if the configuration cannot be read."""
+        try:
+            return ZoneInfo(read_config(self.home.config).site.timezone)
+        except ConfigError:
+            return None
+
     @property
     def is_by_token(self) -> bool:
         """Whether RECORDER_TOKEN names the person."""
@@ -119,7 +126,7 @@ class CommandContext:
         if self.json:
             print_json(rows)
         else:
-            print_table(rows if lines is None else lines, columns, empty=empty)
+            print_table(rows if lines is None else lines, columns, empty=empty, zone=self._known_zone())
 
 
 @dataclass(frozen=True, slots=True)

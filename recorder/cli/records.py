@@ -130,7 +130,7 @@ def find(
             return
         page, counted = index.page(search)
     rows = [shown(person, row) for row in page if knows(person, row)]
-    print_table([_line(row, zone) for row in rows], FOUND_COLUMNS, empty="no call matches")
+    print_table([_line(row, zone) for row in rows], FOUND_COLUMNS, empty="no call matches", zone=zone)
     if counted > len(rows):
         total = f"more than {COUNTED}" if counted > COUNTED else counted
         say(f"{len(rows)} of {total} calls; give --limit to see more")
