@@ -75,6 +75,13 @@ def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) 
         browser.sign_in("lead")
         copy = browser.submit(f"/recordings/{ID}/export", format="flac", reason=case.id, ground="sar", package="yes")
         assert copy.content[:2] == b"PK"
+        letter = browser.get(f"/cases/{case.id}/letters/disclosure")
+        assert letter.content[:5] == b"%PDF-"
+        assert letter.headers["content-disposition"] == (
+            'attachment; filename="SAR-2026-0001 Letter with the copies.pdf"'
+        )
+        assert browser.get(f"/cases/{case.id}/letters/refusal").status_code == 409
+        assert browser.get(f"/cases/{case.id}/letters/gossip").status_code == 404
     step(console, case, CaseEvent.HANDED_OVER, text="by recorded post")
     case = step(console, case, CaseEvent.CLOSED, text="")
     console_hold = console.deps.hold_repositories.holds.get(hold.id)

@@ -22,16 +22,18 @@ ROOT = Path(__file__).parents[3]
 _SETTING = "a value of a setting, typed and shown as it is"
 _INSIDE = "never leaves the program"
 _SENTENCE = "its values are the words"
+_OWN = "named by the subject of its notification, in notifications/kinds.py"
 NOT_SHOWN = {
     "AccessLevel": _INSIDE, "After": _SENTENCE, "AnsweredBy": _SETTING, "CallState": _SENTENCE, "CardPayment": _SETTING,
     "Channel": _INSIDE, "Clears": _INSIDE, "Codec": _INSIDE, "ControlAction": _INSIDE, "ControlInput": _INSIDE,
     "ControlState": _INSIDE, "DatePart": _INSIDE, "DiskRule": _SETTING, "DrainAction": _SENTENCE,
     "DrainEvent": _SENTENCE, "DtmfPolicy": _INSIDE, "Due": _INSIDE, "FrameType": _INSIDE, "Handling": _INSIDE,
     "HoldEvent": _SENTENCE, "KindOption": _SETTING, "LogFormat": _SETTING, "Match": _SENTENCE, "MetricKind": _INSIDE,
-    "NoticeWhen": _SETTING, "NumberKind": _SENTENCE, "Occupancy": _INSIDE, "OptOutEvent": _INSIDE,
-    "OrderVerdict": _INSIDE, "PartyStatus": _SENTENCE, "PeerNotice": _SETTING, "PhoneKind": _SETTING, "Play": _INSIDE,
-    "RequestKind": _INSIDE, "SessionAction": _SENTENCE, "Side": _INSIDE, "SmtpSecurity": _SETTING,
-    "SrtpSuite": _SENTENCE, "Stage": _SENTENCE, "Status": _INSIDE, "Subject": _INSIDE, "Use": _SENTENCE,
+    "NoticeWhen": _SETTING, "NotificationKind": _OWN, "NumberKind": _SENTENCE, "Occupancy": _INSIDE,
+    "OptOutEvent": _INSIDE, "OrderVerdict": _INSIDE, "PartyStatus": _SENTENCE, "PeerNotice": _SETTING,
+    "PhoneKind": _SETTING, "Play": _INSIDE, "RequestKind": _INSIDE, "SessionAction": _SENTENCE, "Side": _INSIDE,
+    "SmtpSecurity": _SETTING, "SrtpSuite": _SENTENCE, "Stage": _SENTENCE, "Status": _INSIDE, "Subject": _INSIDE,
+    "Use": _SENTENCE,
 }  # fmt: skip
 """Enumerations that people do not see, and why."""
 ENDS_CALLS = frozenset({"stop", "fail", "refuse", "refuse_offer", "finish", "Stopped", "_end", "_finish", "Blocked"})
