@@ -76,7 +76,6 @@ class Renderer:
         self._templates.globals.update({**_LAYOUT, "undefined": ChainableUndefined(), "null": None})
         filters = filters_for(ZoneInfo(deps.timezone))
         self._templates.filters.update(filters, lengths=lengths_of)
-        self.when = filters["when"]
 
     @staticmethod
     def can(person: Person, act: Act) -> bool:
