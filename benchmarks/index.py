@@ -127,7 +127,8 @@ def searches(kind: str, rows: int, dice: random.Random) -> Search:
             "numbers": tuple(_numbers(rows, dice)), "started_from": start, "started_to": end,
         },
         "end_of_a_number_and_part_of_a_name": {
-            "numbers": tuple(_numbers(rows, dice)), "operators": tuple(operator(number) for number in range(1990, 2000)),
+            "numbers": tuple(_numbers(rows, dice)),
+            "operators": tuple(operator(number) for number in range(1990, 2000)),
         },
         "recordings_in_range": {
             "outcomes": (Outcome.RECORDED, Outcome.PARTIAL), "started_from": start, "started_to": end,

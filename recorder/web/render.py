@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse
 
 from recorder.access.reachability import AccountsAwayError
 from recorder.permissions import Act, Person, Refusal
-from recorder.recordings.lengths import lengths_of
+from recorder.recordings.lengths import flags_of, lengths_of
 from recorder.rules.authorisation import may
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
@@ -38,7 +38,7 @@ class Renderer:
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self._templates.filters.update(filters_for(ZoneInfo(deps.timezone)), lengths=lengths_of)
+        self._templates.filters.update(filters_for(ZoneInfo(deps.timezone)), lengths=lengths_of, flags=flags_of)
 
     @staticmethod
     def can(person: Person, act: Act) -> bool:
