@@ -54,17 +54,17 @@ class PartialSearches:
         Raises:
             ProblemError: 422, at its field: too many officers or numbers fit, or too few digits were given.
         """
-        found = self._by_name(search)
-        return None if found is None else self._by_number(found)
+        return self._by_number(self._by_name(search))
 
-    def _by_name(self, search: Search) -> Search | None:
+    def _by_name(self, search: Search) -> Search:
         names, part = self._officers(), search.operator
         if part is None or part in names:
             return search
         fitting = tuple(name for name in names if part.casefold() in name.casefold())
-        if len(fitting) > MOST_VALUES:
+        if len(fitting) >= MOST_VALUES:
             raise incomplete(f"{len(fitting)} officers have {part!r} in their name. Give more of it.", "operator")
-        return replace(search, operator=None, operators=fitting) if fitting else None
+        # What was typed may be the name of somebody whose first call has just been filed.
+        return replace(search, operator=None, operators=(part, *fitting)) if fitting else search
 
     def _by_number(self, search: Search) -> Search | None:
         digits = "" if search.number is None else _NO_DIGIT.sub("", search.number)
