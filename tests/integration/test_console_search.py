@@ -152,3 +152,13 @@ def test_pickers_offer_what_somebody_may_find(site: PagesSite) -> None:
     officer = person(site, "officer")
     assert officer.roles == {Role.OFFICER}
     assert partial.pickers(officer).officers == ["Olive Officer"]
+
+
+def test_the_overview_has_the_figures_of_both_weeks_without_being_asked(site: PagesSite) -> None:
+    page = Visitor(site, "dpo").get("/overview").text
+    cells = page.partition("This week against last</caption>")[2].partition("</table>")[0]
+    counts = [line.split("<td>")[1:] for line in cells.splitlines() if line.startswith('<tr><th scope="row">')]
+    # This week: the site's own call and the first of CALLS; last week the two others, both after a Tuesday noon.
+    assert [[one.partition("<")[0] for one in line] for line in counts] == [
+        ["2", "0", "2"], ["2", "0", "0"], ["1", "0", "0"], ["0", "0", "1"], ["0", "0", "1"],
+    ]  # fmt: skip
