@@ -42,6 +42,12 @@ class RecordingIndex(Protocol):
     def get(self, id_or_prefix: str, /) -> RecordingRow:
         """Return one row; raises storage.errors.NotFoundError."""
 
+    def each(self, search: Search, /) -> Iterator[RecordingRow]:
+        """Yield every row that matches, newest first."""
+
+    def count(self, search: Search, /, *, at_most: int | None = None) -> int:
+        """Return how many rows match, counted no further than ``at_most``."""
+
 
 class Audit(Protocol):
     """The audit log; ``append`` returns once the entry is durable, and raises if it cannot be."""
@@ -150,7 +156,7 @@ class ConsoleDeps:
         transcripts: Transcripts of recordings in cases.
         watch: Stored state that notifications are derived from.
         notices: Returns all versions of all messages to callers, oldest first.
-        row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
+        row_json: Turns a row into JSON-able values: `recorder.recordings.lengths.row_with_lengths`.
         site: Name of the council, shown on every page.
         colour: The council's colour, #rrggbb.
         timezone: IANA name of the time zone of the pages.

@@ -2,16 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from recorder.rules.typed_dates import TypedDateError, date_typed, time_typed
 from storage.types import Outcome, Search
 
 PAGE_SIZE = 50
 MAX_PAGE = 1000
 """Last page that can be opened: it costs as much as 50,000 index entries; filter by date instead."""
 _LONGEST_TEXT = 100
-FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension", "number", "outcome", "page")
+FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension", "number", "outcome", "page",
+          "service", "team", "preset")  # fmt: skip
+
+
+_DATES = ("from_date", "from_time", "to_date", "to_time")
+
+
+class Preset(StrEnum):
+    """A period that is chosen instead of typed."""
+
+    TODAY = "today"
+    LAST_7_DAYS = "last_7_days"
+
+
+def preset_range(preset: Preset, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return a period, UTC: whole days of the site, the present one included."""
+    today = now.astimezone(zone).date()
+    first = today if preset is Preset.TODAY else today - timedelta(days=6)
+    start, end = (datetime.combine(day, time(0), zone).astimezone(UTC) for day in (first, today + timedelta(days=1)))
+    return start, end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +52,15 @@ class Form:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_form(sent: Mapping[str, str], timezone: str) -> Form:
+def read_form(sent: Mapping[str, str], timezone: str, *, now: datetime | None = None) -> Form:
     """Parse the search form; dates and times are in the site's time zone.
 
-    "To" includes the day, or the minute, that it names.
+    "To" includes the day, or the minute, that it names. Typed dates go before a preset.
+
+    Args:
+        sent: The values by field.
+        timezone: IANA name of the zone.
+        now: The current time, for presets; None where a form has none.
     """
     values = {name: sent.get(name, "").strip()[:_LONGEST_TEXT] for name in FIELDS}
     errors: dict[str, str] = {}
@@ -43,6 +69,8 @@ def read_form(sent: Mapping[str, str], timezone: str) -> Form:
     end = _moment(values, "to", zone, errors)
     if end is not None:
         end += timedelta(minutes=1) if values["to_time"] else timedelta(0)
+    if now is not None and values["preset"] in {*Preset} and not any(values[one] for one in _DATES):
+        start, end = preset_range(Preset(values["preset"]), now, zone)
     if start is not None and end is not None and end <= start:
         errors["to_date"] = "The end must be after the beginning."
     outcome = _outcome(values["outcome"], errors)
@@ -54,6 +82,8 @@ def read_form(sent: Mapping[str, str], timezone: str) -> Form:
         extension=values["extension"] or None,
         number=values["number"] or None,
         outcome=outcome,
+        service=values["service"] or None,
+        team=values["team"] or None,
         limit=PAGE_SIZE,
         offset=(page - 1) * PAGE_SIZE,
     )
@@ -66,28 +96,19 @@ def _moment(values: Mapping[str, str], which: str, zone: ZoneInfo, errors: dict[
         if time_text:
             errors[f"{which}_date"] = "Give the date as well as the time."
         return None
-    day = _date(day_text)
-    if day is None:
-        errors[f"{which}_date"] = "Write the date like 25/11/2026."
+    try:
+        day = date_typed(day_text)
+    except TypedDateError as error:
+        errors[f"{which}_date"] = f"{error}."
         return None
     try:
-        clock = time.fromisoformat(time_text) if time_text else time(0)
-    except ValueError:
-        errors[f"{which}_time"] = "Write the time like 09:30."
+        clock = time_typed(time_text) if time_text else time(0)
+    except TypedDateError as error:
+        errors[f"{which}_time"] = f"{error}."
         return None
     if which == "to" and not time_text:
         day += timedelta(days=1)
-    return datetime.combine(day, clock.replace(tzinfo=None), zone).astimezone(UTC)
-
-
-def _date(text: str) -> date | None:
-    for pattern in ("%Y-%m-%d", "%d/%m/%Y"):
-        try:
-            day = datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a date has no zone
-        except ValueError:
-            continue
-        return day if 1970 <= day.year < 9000 else None
-    return None
+    return datetime.combine(day, clock, zone).astimezone(UTC)
 
 
 def _outcome(text: str, errors: dict[str, str]) -> Outcome | None:

@@ -7,10 +7,12 @@ from fastapi.responses import HTMLResponse
 
 from recorder.common.problems import ProblemError
 from recorder.control.client import OptOutGrant
+from recorder.notifications.kinds import NotificationKind
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
 from recorder.web.live_pages import call_of, live_page, requests_of
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.settling import settle
 
 router = APIRouter(include_in_schema=False)
 
@@ -84,9 +86,12 @@ def _decided(  # noqa: PLR0917
     try:
         if decision == "decline":
             console.opt_outs.decline(caller.actor, request_id, grant.reason)
+            settle(console, request_id, NotificationKind.OPT_OUT_WAITS)
             return live_page(console, caller, said=_DECLINED)
         if decision == "grant":
-            return live_page(console, caller, said=_ended(console.opt_outs.grant(caller.actor, request_id, grant)))
+            answer = console.opt_outs.grant(caller.actor, request_id, grant)
+            settle(console, request_id, NotificationKind.OPT_OUT_WAITS)
+            return live_page(console, caller, said=_ended(answer))
         undecided = "Select whether you end the recording."
         raise ProblemError(422, undecided, fields={"decision": undecided})
     except ProblemError as error:

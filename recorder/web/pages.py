@@ -1,5 +1,6 @@
 """The console's pages for recordings."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -7,14 +8,15 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
-from recorder.exports.left_out import GROUND_WORDS
+from recorder.exports.left_out import Ground
 from recorder.permissions import Act, Person, Refusal
+from recorder.rules import wording
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_part, withheld_of
 from recorder.rules.requesting import AccessKind, Category
 from recorder.web.auth import ConsoleCaller
 from recorder.web.copies import CopyForm
-from recorder.web.filters import FIELDS, PAGE_SIZE, read_form
+from recorder.web.filters import FIELDS, PAGE_SIZE, Preset, read_form
 from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.holds import holds_on_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
@@ -24,6 +26,7 @@ from storage.encoding import CopyFormat
 from storage.erasures import is_open
 from storage.types import Outcome
 
+_GROUNDS = {ground: wording.title(ground) for ground in Ground}
 router = APIRouter(include_in_schema=False)
 
 
@@ -40,9 +43,12 @@ def search_form(  # noqa: PLR0917 - FastAPI passes them by name
     number: Text = "",
     outcome: Text = "",
     page: Text = "",
+    service: Text = "",
+    team: Text = "",
+    preset: Text = "",
 ) -> dict[str, str]:
     """Return the values of a search form, for `recorder.web.filters.read_form`."""
-    sent = (from_date, from_time, to_date, to_time, operator, extension, number, outcome, page)
+    sent = (from_date, from_time, to_date, to_time, operator, extension, number, outcome, page, service, team, preset)
     return dict(zip(FIELDS, sent, strict=True))
 
 
@@ -58,6 +64,25 @@ def search(
 ) -> HTMLResponse:
     """Find recordings. A POST, so that no number is in a URL or a log."""
     return _listing(console, caller, sent)
+
+
+@router.post("/recordings/csv")
+def search_csv(
+    console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
+) -> Response:
+    """Find recordings and return them as CSV, newest first."""
+    form = read_form(sent, console.deps.timezone, now=console.deps.now())
+    if form.errors:
+        return _listing(console, caller, sent)
+    try:
+        lines = console.recording_service.list_as_csv(caller.actor, form.search)
+    except ProblemError as error:
+        if not error.fields:
+            raise
+        return _listing(console, caller, sent)
+    name = f"calls-{console.deps.now():%Y%m%d-%H%M%S}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/recordings/{recording_id}")
@@ -120,8 +145,13 @@ def _person(caller: ConsoleCaller) -> Person:
 
 
 def _listing(console: ConsoleParts, caller: ConsoleCaller, sent: dict[str, str]) -> HTMLResponse:
-    form = read_form(sent, console.deps.timezone)
-    found = None if form.errors else console.recording_service.search(caller.actor, form.search)
+    form, found = read_form(sent, console.deps.timezone, now=console.deps.now()), None
+    try:
+        found = None if form.errors else console.recording_service.search(caller.actor, form.search)
+    except ProblemError as error:
+        if not error.fields:
+            raise
+        form = replace(form, errors=error.fields)
     pages = max(1, -(-found.total // PAGE_SIZE)) if found and not found.is_more else None
     has_next = found is not None and (len(found.rows) == PAGE_SIZE if pages is None else form.page < pages)
     status = 422 if form.errors else 200
@@ -134,6 +164,8 @@ def _listing(console: ConsoleParts, caller: ConsoleCaller, sent: dict[str, str])
         pages=pages,
         has_next=has_next,
         outcomes=list(Outcome),
+        pickers=console.recording_service.partial.pickers(_person(caller)),
+        presets=list(Preset),
     )
 
 
@@ -162,7 +194,7 @@ def recording_page(
     leave, copying = (service.leave(caller.actor, row.id, wanted) for wanted in (AccessKind.LISTEN, AccessKind.COPY))
     withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
     return console.renderer.page(
-        "recording.html", caller, status=status, row=row, formats=list(CopyFormat), grounds=GROUND_WORDS,
+        "recording.html", caller, status=status, row=row, formats=list(CopyFormat), grounds=_GROUNDS,
         problem=problem, form=form,
         audio=audio, said=said, orders=orders, copies=service.copies(row), is_locked=any(map(is_open, orders)),
         restricted=service.restriction(row),
