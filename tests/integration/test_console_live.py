@@ -70,6 +70,30 @@ def test_each_sees_what_they_may_do(
         assert (SECOND in page) == may_play_second
 
 
+def test_the_board_is_limited_to_a_team_without_a_script(
+    console: Console, monkeypatch: pytest.MonkeyPatch, ann: Browser
+) -> None:
+    first = console.daemon._call()
+    other = {**first, "call": f"{CALL}b", "operator": "Bea", "team": "Benefits", "teams_now": ["Benefits"]}
+    monkeypatch.setattr(console.daemon, "calls_rows", lambda: [first, other])
+    console.daemon.agents_rows.append({**console.daemon.agents_rows[0], "extension": "2", "team": "Benefits & Co"})
+    with console.browser() as dpo:
+        dpo.sign_in("dpo")
+        page = dpo.get("/live").text
+        assert "<option>Benefits &amp; Co</option>" in page
+        assert (">Bea<" in page, "&lt;b&gt;Ann" in page) == (True, True)
+        page = dpo.get("/live", params={"team": "Benefits"}).text
+        assert (">Bea<" in page, "&lt;b&gt;Ann" in page) == (True, False)
+        assert "<option selected>Benefits</option>" in page
+        assert 'content="10;url=/live?team=Benefits"' in page
+        assert 'name="team" value="Benefits"' in page, "an act comes back to the same board"
+        rows = dpo.get("/live/rows", params={"team": "Revenues"}).text
+        assert (">Bea<" in rows, "&lt;b&gt;Ann" in rows) == (False, True)
+        acted = dpo.submit(f"/live/{CALL}/pause", team="Benefits").text
+        assert (">Bea<" in acted, "&lt;b&gt;Ann" in acted) == (True, False)
+    assert 'name="team"' not in ann.get("/live").text, "she sees one team"
+
+
 def test_the_board_says_that_the_recorder_drains(console: Console, ann: Browser) -> None:
     daemon = console.daemon
     assert "new calls are refused" not in ann.get("/live").text
