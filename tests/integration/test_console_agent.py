@@ -163,9 +163,9 @@ def test_what_a_pause_erases_stays_on_the_page_as_the_daemon_said_it(
     call = {**console.daemon._call(), "pause_erases_s": 3.0}
     listed = [call]
     monkeypatch.setattr(console.daemon, "calls_rows", lambda: listed)
-    assert f"When you pause, {erases} you press are erased too." in ann.get("/agent").text
+    assert f"When you pause, {erases} you press will be erased too." in ann.get("/agent").text
     listed[:] = [{**call, "state": "paused", "reasons": ["agent"]}]
-    assert f"{erases} the pause are erased too." in ann.get("/agent/state").text.lower()
+    assert f"{erases} the pause will not be in the recording." in ann.get("/agent/state").text.lower()
     listed[:] = [{**call, "state": "paused", "reasons": ["hold"]}]
     assert erases not in ann.get("/agent").text.lower(), "a hold erases nothing"
     listed[:] = [{**call, "pause_discards": True}]
