@@ -260,7 +260,7 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
         page.select_option("#decision", "partly")
         page.fill("#decision-text", "a neighbour's name is left out")
         page.get_by_role("button", name="Decide").click()
-        expect(page.locator("main dl").first).to_contain_text("Partly")
+        expect(page.locator("main dl").first).to_contain_text("Disclose in part")
     with desk.at("dora") as page:
         page.goto(f"{desk.url}/cases/{case}")
         page.get_by_role("link", name=recording).first.click()
