@@ -1,15 +1,14 @@
 """`recorder keys rotate-accounts` and `recorder users enrol-again`: the key that seals authenticators."""
 
-from typing import Annotated
-
-import typer
-
 from recorder.access.database import AuditNote
 from recorder.access.sealed_secrets import LOST, SealedSecrets
 from recorder.cli.accounts import accounts_of
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
-from recorder.cli.shared import audit, fail, people_of, permit, say
+from recorder.cli.entries import audit, permit
+from recorder.cli.identity import people_of
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, say
 from recorder.common.system_user import os_user
 from recorder.permissions import Act
 
@@ -36,9 +35,7 @@ def rotate_accounts(context: PersonContext) -> None:
 
 def enrol_again(
     context: HomeContext,
-    is_dry: Annotated[
-        bool, typer.Option("--dry-run", help="Show whose authenticators are lost; change nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Remove the authenticators that no key opens, after private/accounts.key was lost.
 
@@ -49,13 +46,13 @@ def enrol_again(
     lost = sorted(secrets.unopened())
     if not lost:
         fail("nothing to do: the key opens every authenticator")
-    if not is_dry:
+    if not dry_run:
         note = AuditNote(act=LOST, subject="", details={"accounts": lost, **WITHOUT_ACCOUNT})
         audit(context.home, note, actor=f"os:{os_user()}")
         lost = sorted(secrets.forget_unopened(lost))
     for name in lost:
         say(name)
-    if is_dry:
+    if dry_run:
         say(f"these {len(lost)} would set up a new authenticator; nothing was changed")
         return
     say(f"these {len(lost)} set up a new authenticator at their next sign-in, by password alone")

@@ -7,21 +7,15 @@ import typer
 from recorder.access.accounts import is_anothers_extension
 from recorder.access.database import AuditNote
 from recorder.cli.context import LazyPersonJsonContext
+from recorder.cli.entries import audit
+from recorder.cli.identity import people_of
 from recorder.cli.live import ask, sign_in_for
-from recorder.cli.shared import (
-    audit,
-    fail,
-    people_of,
-    print_json,
-    say,
-)
+from recorder.cli.output import fail, print_json, say
 from recorder.permissions import Act
 
-agents = typer.Typer(no_args_is_help=True, help="Who is signed on at which extension.")
 SeatOption = Annotated[str, typer.Option("--extension", metavar="N")]
 
 
-@agents.command("list")
 def list_agents(context: LazyPersonJsonContext) -> None:
     """List the nominated extensions, and who is signed on at each."""
     person = sign_in_for(context, Act.SEE_LIVE, "a list of agents", subject="")
@@ -40,7 +34,6 @@ def list_agents(context: LazyPersonJsonContext) -> None:
     context.print_rows(rows, columns, empty="no extension is nominated")
 
 
-@agents.command("sign-on")
 def sign_on(
     context: LazyPersonJsonContext,
     extension: SeatOption,
@@ -67,7 +60,6 @@ def sign_on(
         say(f"{answer['operator']} is signed on at {extension} until {answer['until']}")
 
 
-@agents.command("sign-off")
 def sign_off(context: LazyPersonJsonContext, extension: SeatOption) -> None:
     """Sign off from an extension."""
     person = context.sign_in("to sign off from a phone")

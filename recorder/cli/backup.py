@@ -16,21 +16,21 @@ from recorder.backups.restore import Restore, Restored
 from recorder.backups.restore_plan import public_key_of
 from recorder.backups.snapshots import Repository
 from recorder.cli.context import CommandContext, HomeJsonContext
+from recorder.cli.entries import note_unnamed
+from recorder.cli.options import DryRunOption, JsonOption
+from recorder.cli.output import fail, messages, print_json, print_table, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import JsonOption, fail, messages, note_unnamed, print_json, print_table, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
 from recorder.common.system_user import os_user
 from recorder.config.store_urls import is_object_store, overlap
 from storage.audit import AuditLog
-from storage.errors import StorageError
 from storage.keys import NodeKeys
 
 CHECKED = "backup.checked"
 """Act of the audit log."""
 
-backups = typer.Typer(no_args_is_help=True, help="Snapshots at a destination: list them, check them.")
 
 Report = Callable[[str, int, int], None]
 DestinationArgument = Annotated[
@@ -59,7 +59,7 @@ def backup(
     keys: KeysOption = None,
     s3_file: S3Option = None,
     init: Annotated[bool, typer.Option("--init", help="Begin a new destination in an empty folder.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be copied; change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Back up the recorder, while daemon and console run, and verify the copy.
 
@@ -68,28 +68,25 @@ def backup(
     """
     home = context.home
     _check_user(home)
-    try:
-        with opened_index(context) as index:
-            node = NodeKeys.load(home.root)
-            where, keys = _destination(context, destination), keys or context.config.backup.keys_destination
-            data = _repository(context, where, s3_file, node)
-            of_keys = None if keys is None else _repository(context, _apart(where, keys), s3_file, node)
-            made = Backup(
-                home=home, config=context.config, repository=data, keys=of_keys, node=node, database=index.database,
-                audit=AuditLog(home.audit), now=utc_now, by=f"os:{os_user()}",
-            )  # fmt: skip
-            for one in (data, of_keys):
-                if one is not None and init and not dry_run:
-                    one.create(node, utc_now())
-                elif one is not None and not init:
-                    one.check_owner()
-            if dry_run:
-                _show_plan(context, made)
-                return
-            with reporting(is_quiet=context.json) as report:
-                done = made.run(report)
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    with opened_index(context) as index:
+        node = NodeKeys.load(home.root)
+        where, keys = _destination(context, destination), keys or context.config.backup.keys_destination
+        data = _repository(context, where, s3_file, node)
+        of_keys = None if keys is None else _repository(context, _apart(where, keys), s3_file, node)
+        made = Backup(
+            home=home, config=context.config, repository=data, keys=of_keys, node=node, database=index.database,
+            audit=AuditLog(home.audit), now=utc_now, by=f"os:{os_user()}",
+        )  # fmt: skip
+        for one in (data, of_keys):
+            if one is not None and init and not dry_run:
+                one.create(node, utc_now())
+            elif one is not None and not init:
+                one.check_owner()
+        if dry_run:
+            _show_plan(context, made)
+            return
+        with reporting(is_quiet=context.json) as report:
+            done = made.run(report)
     _tell_made(context, data, done)
 
 
@@ -120,16 +117,12 @@ def _show_plan(context: CommandContext, made: Backup) -> None:
     )
 
 
-@backups.command("list")
 def list_(context: HomeJsonContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
     """List the complete snapshots at a destination, oldest first."""
-    try:
-        node = NodeKeys.load(context.home.root)
-        repository = _repository(context, _destination(context, destination), s3_file, node)
-        repository.check_owner()
-        found = list_snapshots(repository)
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    node = NodeKeys.load(context.home.root)
+    repository = _repository(context, _destination(context, destination), s3_file, node)
+    repository.check_owner()
+    found = list_snapshots(repository)
     lines = [
         {
             "id": one.id, "at": one.at and one.at.astimezone(context.zone).strftime("%d/%m/%Y %H:%M"), "by": one.by,
@@ -144,24 +137,20 @@ def list_(context: HomeJsonContext, destination: DestinationArgument = None, s3_
     context.print_rows([one.as_json() for one in found], columns, empty="there is no snapshot", lines=lines)
 
 
-@backups.command("check")
 def check(context: HomeJsonContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
     """Read every snapshot at a destination, and verify signatures and digests. Exit 1 if anything is wrong."""
     note_unnamed(context.home, CHECKED, {"destination": _destination(context, destination)})
-    try:
-        node = NodeKeys.load(context.home.root)
-        repository = _repository(context, _destination(context, destination), s3_file, node)
-        checker, done = BackupChecker(repository), 0
-        with reporting(is_quiet=context.json) as report:
+    node = NodeKeys.load(context.home.root)
+    repository = _repository(context, _destination(context, destination), s3_file, node)
+    checker, done = BackupChecker(repository), 0
+    with reporting(is_quiet=context.json) as report:
 
-            def read(size: int) -> None:
-                nonlocal done
-                done += size
-                report("reading", done, 0)
+        def read(size: int) -> None:
+            nonlocal done
+            done += size
+            report("reading", done, 0)
 
-            problems = list(checker.problems(read))
-    except (StorageError, OSError) as error:
-        fail(str(error))
+        problems = list(checker.problems(read))
     if context.json:
         print_json({"pieces": checker.checked, "problems": problems})
     else:
@@ -186,7 +175,7 @@ def restore(
         str | None,
         typer.Option("--index-url", metavar="URL", help='Another database for the index; "off": a file in NEW.'),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be restored; change nothing.")] = False,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Restore a recorder into a new folder, replay what happened since, and verify every recording.
@@ -195,21 +184,18 @@ def restore(
     not come back. Afterwards nothing is deleted before `recorder reconcile`. Exit 1 if a recording does not verify.
     """
     made: Restored | None = None
-    try:
-        of_keys = open_store(_absolute(keys), s3_file)
-        public = public_key_of(of_keys)
-        new = Restore(
-            data=Repository(open_store(_absolute(source), s3_file), public), keys=Repository(of_keys, public),
-            home=Home(home.resolve()), snapshot=snapshot, index_url=index_url, now=utc_now, by=f"os:{os_user()}",
-        )  # fmt: skip
-        if dry_run:
-            plan = new.plan().as_json()
-        else:
-            with reporting(is_quiet=json) as report:
-                made = new.run(report)
-            plan = made.as_json()
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    of_keys = open_store(_absolute(keys), s3_file)
+    public = public_key_of(of_keys)
+    new = Restore(
+        data=Repository(open_store(_absolute(source), s3_file), public), keys=Repository(of_keys, public),
+        home=Home(home.resolve()), snapshot=snapshot, index_url=index_url, now=utc_now, by=f"os:{os_user()}",
+    )  # fmt: skip
+    if dry_run:
+        plan = new.plan().as_json()
+    else:
+        with reporting(is_quiet=json) as report:
+            made = new.run(report)
+        plan = made.as_json()
     if json:
         print_json(plan | {"dry_run": dry_run})
     else:

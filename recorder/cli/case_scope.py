@@ -6,6 +6,7 @@ import typer
 
 from recorder.cli.case_repositories import CaseArgument, act_on_cases
 from recorder.cli.context import CommandContext, PersonJsonContext
+from recorder.cli.options import ReasonOption
 from recorder.cli.records import (
     ExtensionOption,
     FromOption,
@@ -13,9 +14,6 @@ from recorder.cli.records import (
     OperatorOption,
     ToOption,
     search_from,
-)
-from recorder.cli.shared import (
-    ReasonOption,
 )
 from recorder.data_subjects import casework, scoping
 from recorder.data_subjects.case_entries import CaseRepositories

@@ -7,9 +7,11 @@ import typer
 
 from recorder.cli.accounts import accounts_of
 from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
-from recorder.cli.case_scope import confirm_scope, dismiss, match, narrow, search, searched
+from recorder.cli.case_scope import searched
 from recorder.cli.context import KeysContext, PersonContext, PersonJsonContext
 from recorder.cli.hold import day_from
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import (
     ExtensionOption,
     FromOption,
@@ -18,7 +20,7 @@ from recorder.cli.records import (
     ToOption,
     act_signed_in,
 )
-from recorder.cli.shared import ReasonOption, fail, print_json, print_table, say
+from recorder.cli.tree import RecordedEvent
 from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.custody import custody_of, custody_to_json
@@ -29,9 +31,6 @@ from recorder.rules.cases import CaseEvent, CaseKind, Decision, LegalGround
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from storage.index import Index
 
-sar = typer.Typer(
-    no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, courts or insurers."
-)
 DayOption = Annotated[
     str | None, typer.Option("--on", metavar="DATE", help="The day it happened, 2026-11-25.", show_default="today")
 ]
@@ -45,26 +44,8 @@ _COLUMNS = [
     ("recordings", "Recordings"),
     ("decision", "Decision"),
 ]
-_NOTABLE = {
-    "identity-asked": CaseEvent.IDENTITY_ASKED,
-    "identity-checked": CaseEvent.IDENTITY_CHECKED,
-    "identity-doubted": CaseEvent.IDENTITY_DOUBTED,
-    "fee-asked": CaseEvent.FEE_ASKED,
-    "fee-paid": CaseEvent.FEE_PAID,
-    "clarification-asked": CaseEvent.CLARIFICATION_ASKED,
-    "clarified": CaseEvent.CLARIFIED,
-    "extended": CaseEvent.EXTENDED,
-    "handed-over": CaseEvent.HANDED_OVER,
-    "passphrase-told": CaseEvent.PASSPHRASE_TOLD,
-    "received": CaseEvent.RECEIVED,
-    "returned": CaseEvent.RETURNED,
-    "destroyed": CaseEvent.DESTROYED,
-    "noted": CaseEvent.NOTED,
-    "closed": CaseEvent.CLOSED,
-}
 
 
-@sar.command("open")
 def open_case(
     context: PersonJsonContext,
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")],
@@ -113,34 +94,26 @@ def _held_in_words(details: dict[str, Any]) -> str:
     return f"; {details['found']} recordings that fit are held{gone}"
 
 
-def _note_command(word: str, step: CaseEvent) -> None:
-    def command(
-        context: PersonJsonContext, case: CaseArgument, reason: ReasonOption = "", on: DayOption = None
-    ) -> None:
-        day = day_from(on)
+def record(
+    context: PersonJsonContext,
+    event: Annotated[RecordedEvent, typer.Argument(metavar="EVENT", help="What happened.")],
+    case: CaseArgument,
+    reason: ReasonOption = "",
+    on: DayOption = None,
+) -> None:
+    """Record an event in a case: a fee paid, an identity checked, a copy handed over, the case closed."""
+    day = day_from(on)
 
-        def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
-            return casework.case_to_json(repos, casework.add_event(repos, person, case, step, text=reason, on=day))
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(
+            repos, casework.add_event(repos, person, case, CaseEvent[event.name], text=reason, on=day)
+        )
 
-        done = act_on_cases(context, act)
-        due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
-        context.tell(done, f"case {case}: {word.replace('-', ' ')}{due}")
-
-    sar.command(word, help=f"Record in the case: {word.replace('-', ' ')}.")(command)
-
-
-for _word, _step in _NOTABLE.items():
-    _note_command(_word, _step)
-
-
-sar.command("search")(search)
-sar.command("narrow")(narrow)
-sar.command("confirm-scope")(confirm_scope)
-sar.command("dismiss")(dismiss)
-sar.command("match")(match)
+    done = act_on_cases(context, act)
+    due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
+    context.tell(done, f"case {case}: {event.replace('-', ' ')}{due}")
 
 
-@sar.command("decide")
 def decide(
     context: PersonJsonContext,
     case: CaseArgument,
@@ -161,7 +134,6 @@ def decide(
     context.tell(done, f"case {case} is decided: {decision}")
 
 
-@sar.command("transcript")
 def transcript(
     context: KeysContext,
     case: CaseArgument,
@@ -202,7 +174,6 @@ def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
         fail(f"{file}: {error.strerror}", 2)
 
 
-@sar.command("letter")
 def write_letter(
     context: PersonContext,
     case: CaseArgument,
@@ -222,7 +193,6 @@ def write_letter(
         fail(str(error))
 
 
-@sar.command("custody")
 def custody(
     context: PersonJsonContext,
     case: CaseArgument,
@@ -256,7 +226,6 @@ def custody(
         fail("the chain of custody is not proven; see the faults above")
 
 
-@sar.command("list")
 def list_cases(context: PersonJsonContext) -> None:
     """List cases, those due first at the top."""
 
@@ -271,7 +240,6 @@ def list_cases(context: PersonJsonContext) -> None:
     context.print_rows(found, _COLUMNS, empty="there are no cases", lines=lines)
 
 
-@sar.command("show")
 def show(context: PersonJsonContext, case: CaseArgument) -> None:
     """Show a case and its entries."""
 

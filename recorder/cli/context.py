@@ -13,20 +13,10 @@ from types import MappingProxyType
 from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
 
-from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PassphraseOption,
-    PasswordOption,
-    fail,
-    is_by_token,
-    permit,
-    print_json,
-    print_table,
-    say,
-    sign_in,
-)
+from recorder.cli.entries import permit
+from recorder.cli.identity import is_by_token, sign_in
+from recorder.cli.options import AsOption, HomeOption, JsonOption, PassphraseOption, PasswordOption
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
@@ -120,6 +110,19 @@ class CommandContext:
             print_json(rows)
         else:
             print_table(rows if lines is None else lines, columns, empty=empty)
+
+    def print_fields(self, document: Mapping[str, Any], lines: Mapping[str, Any] | None = None) -> None:
+        """Print one thing: as JSON for programs, as a table of its fields for people.
+
+        Args:
+            document: Its fields.
+            lines: Fields of the table, if some are written otherwise for people.
+        """
+        if self.json:
+            print_json(document)
+        else:
+            rows = [{"key": key, "value": value} for key, value in (document if lines is None else lines).items()]
+            print_table(rows, [("key", ""), ("value", "")], empty="")
 
 
 @dataclass(frozen=True, slots=True)

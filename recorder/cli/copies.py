@@ -9,16 +9,11 @@ from recorder.access.database import AuditNote
 from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
 from recorder.cli.context import CommandContext, KeysContext
+from recorder.cli.entries import audit, permit
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail, progress_bar, say
 from recorder.cli.records import IdArgument, opened_index, row_known
 from recorder.cli.requests import access_repositories
-from recorder.cli.shared import (
-    ReasonOption,
-    audit,
-    fail,
-    permit,
-    progress_bar,
-    say,
-)
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.exports.cover_sheet import position_words
@@ -33,7 +28,6 @@ from recorder.rules.spans import Spans, in_seconds
 from storage.claims import Claims
 from storage.encoding import CopyFormat
 from storage.erasures import Erasures
-from storage.errors import StorageError
 from storage.export import prepare
 from storage.types import RecordingRow
 
@@ -55,13 +49,10 @@ def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "")
     if withheld:
         listed = ", ".join(f"{position_words(start_s)} to {position_words(end_s)}" for start_s, end_s in withheld)
         say(f"silent, because your grant does not cover it: {listed}")
-    try:
-        reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)
-        copy = prepare(reader, CopyFormat.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
-        with progress_bar("playing", copy.duration_s) as progress:
-            is_played = _played(player, copy.chunks(progress))
-    except StorageError as error:
-        fail(str(error))
+    reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)
+    copy = prepare(reader, CopyFormat.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
+    with progress_bar("playing", copy.duration_s) as progress:
+        is_played = _played(player, copy.chunks(progress))
     if not is_played:
         fail(f"{player} could not play; check the sound device, or make a file with `recorder export`")
 
@@ -92,10 +83,7 @@ def _permit(
         enter()
         return heard
     with opened_index(context) as index:
-        try:
-            break_glass(access_repositories(context.home, index), person, row.id, reason, enter=enter)
-        except ProblemError as error:
-            fail(error.detail)
+        break_glass(access_repositories(context.home, index), person, row.id, reason, enter=enter)
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.cli.context import LazyHomeJsonContext
-from recorder.cli.shared import fail, print_json, say
+from recorder.cli.output import fail, print_json, say
 from recorder.cli.site import open_members
 from recorder.common.home import Home
 from recorder.control.client import DrainClient

@@ -4,7 +4,7 @@ import typer
 
 from recorder.cli.context import LazyHomeJsonContext
 from recorder.cli.live import ask
-from recorder.cli.shared import print_json, say
+from recorder.cli.output import print_json, say
 from recorder.rules.alarms import advice_on
 
 

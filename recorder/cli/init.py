@@ -11,8 +11,11 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
+from recorder.cli.entries import audit
+from recorder.cli.identity import read_password
+from recorder.cli.options import PasswordOption
+from recorder.cli.output import fail, say
 from recorder.cli.share import SHARED, group_number
-from recorder.cli.shared import PasswordOption, audit, fail, read_password, say
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.config import config_file

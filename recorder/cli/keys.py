@@ -8,17 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.account_key import rotate_accounts
 from recorder.cli.context import CommandContext, HomeJsonContext, KeysContext, KeysJsonContext, PersonContext
+from recorder.cli.entries import permit
+from recorder.cli.options import YesOption
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import (
-    fail,
-    permit,
-    print_json,
-    print_table,
-    say,
-)
-from recorder.cli.signing_key import rotate_signing
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
@@ -30,9 +24,7 @@ from recorder.site_keys.epoch_needs import OtherNodes
 from recorder.site_keys.publishing import has_nodes, publish
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, current_public, epoch_order, is_epoch, names_in, read_public
-from storage.errors import KeyProblemError, StorageError
-
-keys = typer.Typer(no_args_is_help=True, help="The monthly keys, where the private keys are.")
+from storage.errors import KeyProblemError
 
 _COLUMNS = (
     ("epoch", "Epoch"),
@@ -44,7 +36,6 @@ _COLUMNS = (
 _TIDIED = "{resealed} recordings were re-sealed to a later epoch, private keys of {destroyed} epochs were destroyed"
 
 
-@keys.command("list")
 def list_keys(context: HomeJsonContext) -> None:
     """List the epochs: fingerprint, number of recordings sealed to each, and whether its private key is here."""
     with _holding(context) as holder:
@@ -60,7 +51,6 @@ def list_keys(context: HomeJsonContext) -> None:
         say("this month has no key: start the console, or run `recorder keys rotate`, where the private keys are")
 
 
-@keys.command("rotate")
 def rotate(context: KeysJsonContext) -> None:
     """Make new keys for this month and the months prepared, because the private keys may be compromised."""
     with _holding(context) as holder:
@@ -81,24 +71,20 @@ def rotate(context: KeysJsonContext) -> None:
     say("in an hour run `recorder keys tidy` to re-seal existing recordings to the new keys, or let the console do it")
 
 
-keys.command("rotate-accounts")(rotate_accounts)
-keys.command("rotate-signing")(rotate_signing)
-
 _WHAT = "managing keys"
 
 
-@keys.command("destroy")
 def destroy(
     context: PersonContext,
     epoch: Annotated[str, typer.Argument(metavar="MONTH", help="YYYY-MM, or YYYY-MM.2 after a rotation.")],
-    is_sure: Annotated[bool, typer.Option("--yes", help="Destroy it. This cannot be undone.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Destroy the private key of an epoch that nothing needs any longer. The console also does this automatically."""
     if not is_epoch(epoch):
         fail(f"{epoch!r} is not an epoch of the form YYYY-MM or YYYY-MM.2", 2)
     with _holding(context) as holder:
         person = context.sign_in(_WHAT)  # only the key holder may learn what needs the key
-        if not is_sure:
+        if not yes:
             sentences = holder.use_of(epoch).sentences
             if sentences:
                 fail(_refusal(epoch, sentences))
@@ -110,7 +96,6 @@ def destroy(
     say(f"the private key of {epoch} is destroyed")
 
 
-@keys.command("tidy")
 def tidy(context: KeysJsonContext) -> None:
     """Run the console's daily key maintenance now: re-seal held recordings, destroy keys of empty epochs."""
     with _holding(context) as holder:
@@ -128,7 +113,6 @@ def tidy(context: KeysJsonContext) -> None:
         raise typer.Exit(1)
 
 
-@keys.command("passphrase")
 def passphrase(
     context: KeysContext,
     new_file: Annotated[
@@ -155,21 +139,16 @@ def passphrase(
 @contextmanager
 def _holding(context: CommandContext) -> Iterator[KeyHolder]:
     home = context.home
-    try:
-        with opened_index(context) as index:
-            yield KeyHolder(
-                vault=open_vault(home, context.config, index),
-                keys=epoch_keys(home, context.config, context.passphrase_file),
-                index=index,
-                audit=AuditLog(home.audit),
-                lock=home.erasing_lock,
-                now=utc_now,
-                elsewhere=OtherNodes(home, index.database, now=utc_now).needs,
-            )
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or home.root}: {error.strerror}")
+    with opened_index(context) as index:
+        yield KeyHolder(
+            vault=open_vault(home, context.config, index),
+            keys=epoch_keys(home, context.config, context.passphrase_file),
+            index=index,
+            audit=AuditLog(home.audit),
+            lock=home.erasing_lock,
+            now=utc_now,
+            elsewhere=OtherNodes(home, index.database, now=utc_now).needs,
+        )
 
 
 def _permit(context: CommandContext, what: str) -> Person:

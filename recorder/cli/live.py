@@ -13,17 +13,10 @@ from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, LazyHomeJsonContext, LazyPersonJsonContext
-from recorder.cli.shared import (
-    ReasonOption,
-    audit,
-    fail,
-    note_unnamed,
-    people_of,
-    print_json,
-    refuse,
-    say,
-    sign_in_rules,
-)
+from recorder.cli.entries import audit, note_unnamed, refuse
+from recorder.cli.identity import people_of, sign_in_rules
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail, print_json, say
 from recorder.cli.site import Calls, open_calls
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -40,6 +33,7 @@ CallOption = Annotated[
     str | None, typer.Option("--call", metavar="ID", help="A call, by its id or the beginning of it.")
 ]
 ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="All calls of an extension.")]
+CallArgument = Annotated[str, typer.Argument(metavar="CALL", help="A live call, by its id or the beginning of it.")]
 
 
 def list_calls(home: Home, actor: str = "") -> list[dict[str, Any]]:
@@ -86,6 +80,15 @@ def calls(context: LazyPersonJsonContext) -> None:
         columns.append(("node", "Node"))
     shown = [{**row, "opt_out": (row.get("opt_out") or {}).get("state")} for row in rows]
     context.print_rows(rows, columns, empty="no nominated extension has a call in progress", lines=shown)
+
+
+def show_call(context: LazyPersonJsonContext, call: CallArgument) -> None:
+    """Show one live call, as far as you may see it."""
+    person = context.sign_in("to see live calls", goes_on=True)
+    fits = [row for row in seen_by(context.home, person) if row["id"].startswith(call)]
+    if len(fits) != 1:
+        fail("there is no such live call, or more than one begins so; `recorder calls list` lists them")
+    context.print_fields(fits[0])
 
 
 def pause(

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import SignedIn
 from recorder.access.attempts import REFUSED_SENTENCE, SignInRefused
 from recorder.access.database import AuditNote
@@ -18,7 +17,10 @@ from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.totp import address_of, new_secret, spaced
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, HomeContext
-from recorder.cli.shared import TOKEN_VARIABLE, PasswordOption, audit, fail, people_of, read_password, say
+from recorder.cli.entries import audit
+from recorder.cli.identity import TOKEN_VARIABLE, people_of, read_password
+from recorder.cli.options import PasswordOption
+from recorder.cli.output import fail, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Person
@@ -83,10 +85,7 @@ def _enrol(context: CommandContext, engine: Engine, person: Person, code_file: P
     say(f"{name} needs an authenticator: add this secret to an app on your phone that makes time-based codes (TOTP).")
     say(f"secret: {spaced(secret)}")
     say(f"or this address: {address_of(secret, name, f'{context.config.site.name} call recorder')}")
-    try:
-        enrolled = SecondFactors(engine, now=utc_now).enrol(name, secret, _read_code(name, code_file))
-    except PeopleError as error:
-        fail(str(error))
+    enrolled = SecondFactors(engine, now=utc_now).enrol(name, secret, _read_code(name, code_file))
     audit(context.home, enrolled.note, actor=name)
     if isinstance(enrolled, SignInRefused):
         fail(WRONG_CODE_SENTENCE)

@@ -6,9 +6,10 @@ import typer
 
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import HomeContext, PersonContext, PersonJsonContext
-from recorder.cli.shared import fail, people_of, permit, print_json, print_table, say, shell_audit
+from recorder.cli.entries import permit, shell_audit
+from recorder.cli.identity import people_of
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.common.clock import utc_now
-from recorder.common.problems import ProblemError
 from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import is_mail_address
 from recorder.notifications.addresses import Addresses, change_address
@@ -18,11 +19,9 @@ from recorder.notifications.mails import trial
 from recorder.permissions import Act
 from storage.rows import time_to_json
 
-mail = typer.Typer(no_args_is_help=True, help="Notification mails: addresses, test mails and the queue.")
 TIMEOUT_S = 10.0
 
 
-@mail.command("test")
 def test(context: HomeContext, address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Recipient.")]) -> None:
     """Send a test mail now and report the server's answer."""
     server = context.config.mail.server
@@ -38,7 +37,6 @@ def test(context: HomeContext, address: Annotated[str, typer.Argument(metavar="A
     say(f"{server.host}:{server.port} accepted the mail")
 
 
-@mail.command("address")
 def address(
     context: PersonContext,
     account: Annotated[str, typer.Argument(metavar="NAME", help="An account.")],
@@ -48,21 +46,17 @@ def address(
 ) -> None:
     """Set or remove the mail address of an account. Needs an administrator."""
     person = context.sign_in("an address")
-    try:
-        change_address(
-            Addresses(accounts_of(context.home)),
-            people_of(context.home),
-            shell_audit(context.home),
-            person,
-            account=account,
-            address=to,
-        )
-    except ProblemError as error:
-        fail(error.detail)
+    change_address(
+        Addresses(accounts_of(context.home)),
+        people_of(context.home),
+        shell_audit(context.home),
+        person,
+        account=account,
+        address=to,
+    )
     say(f"{account} gets mail at {to}" if to else f"{account} gets no mail")
 
 
-@mail.command("status")
 def status(context: PersonJsonContext) -> None:
     """Show addresses and the mail queue. Exit 1 if a mail has waited for a day."""
     person = context.sign_in("the state of mail")

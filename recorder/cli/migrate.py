@@ -9,7 +9,8 @@ import typer
 from recorder.cli.backup import reporting
 from recorder.cli.context import CommandContext, HomeJsonContext
 from recorder.cli.database import PassfileOption, UserOption
-from recorder.cli.shared import fail, print_json, print_table, say
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.common.clock import utc_now
 from recorder.common.system_user import os_user
 from recorder.config.changing import change_setting
@@ -32,7 +33,7 @@ def migrate(
     user: UserOption = None,
     passfile: PassfileOption = None,
     index_only: Annotated[bool, typer.Option("--index-only", help="Leave the accounts where they are.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look at both databases; change nothing.")] = False,
+    dry_run: DryRunOption = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Write the new URLs into recorder.toml; the old file is kept beside it.")
     ] = False,

@@ -15,8 +15,10 @@ import typer
 from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
+from recorder.cli.entries import audit, permit
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, print_json, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import audit, fail, permit, print_json, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
@@ -33,7 +35,7 @@ from recorder.site_keys.signed_json import MAX_BYTES, is_same_fingerprint
 from recorder.site_keys.welcome import make_welcome, read_welcome
 from storage.database import Database
 from storage.durable import save_atomically
-from storage.errors import DatabaseError, StorageError
+from storage.errors import DatabaseError
 from storage.key_list_rows import reports
 from storage.node_holdings import holdings
 from storage.nodes import Nodes
@@ -81,7 +83,7 @@ def add(
     file: FileArgument,
     output: OutputOption = None,
     fingerprint: FingerprintOption = None,
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Check and show the request; change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Add a node to the site, or renew its certificate; on the console host. Writes the welcome for the node."""
     person = context.sign_in(_WHAT)
@@ -92,7 +94,7 @@ def add(
         made = read_request(content)
         planned = plan_admission(home, made, Nodes(index.database).registered())
         _show(planned)
-        if is_dry:
+        if dry_run:
             shown = {"name": made.name, "address": made.address, "fingerprint": made.fingerprint}
             context.tell(shown, "the request is good; nothing was done")
             return
@@ -146,7 +148,7 @@ def join(context: LazyHomeJsonContext, file: FileArgument, fingerprint: Fingerpr
 def remove(
     context: PersonJsonContext,
     removed: Annotated[str, typer.Argument(metavar="NODE", help="The node.")],
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Show what is still on the node; change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Remove a node from the site: its certificates are refused from then on. On the console host.
 
@@ -164,7 +166,7 @@ def remove(
             say(f"{record.name} was removed on {record.removed_at:%Y-%m-%d}")
             context.tell(told, "all machines are told again")
             return
-        if is_dry:
+        if dry_run:
             context.tell(told, "nothing was done")
             return
         details = {"fingerprint": record.fingerprint, "serials": [f"{one:x}" for one in record.serials]}
@@ -284,9 +286,4 @@ def _write(context: CommandContext, output: Path | None, content: bytes, told: d
 @contextmanager
 def _sentences(home: Home) -> Iterator[None]:
     """Turn errors into messages."""
-    try:
-        yield
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or home.root}: {error.strerror}")
+    yield

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recorder.cli.context import HomeJsonContext
-from recorder.cli.shared import fail
+from recorder.cli.output import fail
 from storage.database import Database
 from storage.nodes import NodeRow, Nodes
 

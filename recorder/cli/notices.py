@@ -9,18 +9,12 @@ from audio.prompts import PromptError, speak
 from recorder.access.database import AuditNote
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli.context import HomeJsonContext, PersonContext
+from recorder.cli.entries import audit
 from recorder.cli.live import sign_in_for
-from recorder.cli.shared import (
-    audit,
-    fail,
-    say,
-)
+from recorder.cli.output import fail, say
 from recorder.permissions import Act
 
-notice = typer.Typer(no_args_is_help=True, help="The messages that callers hear.")
 
-
-@notice.command("list")
 def list_notices(context: HomeJsonContext) -> None:
     """List all versions of all messages; the highest version of each is in use."""
     rows = NoticeStore(context.home.notices).versions()
@@ -34,7 +28,6 @@ def list_notices(context: HomeJsonContext) -> None:
     context.print_rows(rows, columns, empty="there are no messages")
 
 
-@notice.command("set")
 def set_notice(
     context: PersonContext,
     message: Annotated[str, typer.Argument(metavar="first|second")],
@@ -51,7 +44,6 @@ def set_notice(
     say(f"message {message}, version {stored.version}: {stored.prompt.duration_s:.1f} s; `recorder reload` applies it")
 
 
-@notice.command("generate")
 def generate_notice(
     text: Annotated[Path, typer.Argument(metavar="TEXTFILE")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.flac")],

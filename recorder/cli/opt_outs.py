@@ -6,21 +6,15 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.cli.context import LazyPersonJsonContext
+from recorder.cli.entries import audit
 from recorder.cli.live import CallOption, ExtensionOption, around_of, ask, one_of, sign_in_for, target_of, tell, whole
-from recorder.cli.shared import (
-    ReasonOption,
-    audit,
-)
+from recorder.cli.options import ReasonOption
 from recorder.cli.site import Calls
 from recorder.control.client import OptOutGrant
 from recorder.permissions import Act
 from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_see
 
-opt_outs = typer.Typer(
-    no_args_is_help=True,
-    help="Opt-out requests: an officer raises one for the caller, a manager of the call's team decides.",
-)
 _WHAT = "an opt-out"
 RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder opt-outs list`.")]
 EraseOption = Annotated[
@@ -58,7 +52,6 @@ def opt_out(
     tell(ask(context.home, end), json=context.json)
 
 
-@opt_outs.command("list")
 def list_requests(context: LazyPersonJsonContext) -> None:
     """List opt-out requests of live calls that you are on or may see, including decided ones."""
     person = context.sign_in("a list of requests")
@@ -81,7 +74,6 @@ def list_requests(context: LazyPersonJsonContext) -> None:
     context.print_rows(rows, columns, empty="no live call has an opt-out request")
 
 
-@opt_outs.command("raise")
 def raise_request(
     context: LazyPersonJsonContext,
     call: Annotated[str, typer.Option("--call", metavar="ID", help="The call, or the beginning of its id.")],
@@ -93,7 +85,6 @@ def raise_request(
     context.tell(request, f"{request['id']}: waits for a manager's decision; the call is still recorded")
 
 
-@opt_outs.command("grant")
 def grant_request(
     context: LazyPersonJsonContext,
     request: RequestArgument,
@@ -116,7 +107,6 @@ def grant_request(
     tell(done, json=context.json)
 
 
-@opt_outs.command("decline")
 def decline_request(context: LazyPersonJsonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
     """Decline a request, with a reason. The call is still recorded."""
     person = sign_in_for(context, Act.DECLINE_OPT_OUT, _WHAT, subject=request, reason=reason)

@@ -11,7 +11,8 @@ from recorder.access.granting import LatelySet, Proposal, who_confirms
 from recorder.access.proposals import Enter, Proposals
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
-from recorder.cli.shared import audit, fail, permit, refuse, say
+from recorder.cli.entries import audit, permit, refuse
+from recorder.cli.output import fail, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Allowed, DeniedError
@@ -90,8 +91,6 @@ def _decided(context: CommandContext, proposal: str, *, is_confirmed: bool) -> N
         )
     except DeniedError as error:
         refuse(context.home, Act.CONFIRM_GRANT, person, str(error), subject=proposal)
-    except PeopleError as error:
-        fail(str(error))
     done = "confirmed and done" if is_confirmed else "declined; nothing was changed"
     say(f"proposal {decided.id} about {decided.account}: {done}")
 

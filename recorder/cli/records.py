@@ -14,18 +14,10 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.cli.context import CommandContext, PersonJsonContext
-from recorder.cli.shared import (
-    audit,
-    fail,
-    print_json,
-    print_json_list,
-    print_table,
-    refuse,
-    requests_of,
-    say,
-)
+from recorder.cli.entries import audit, refuse
+from recorder.cli.identity import requests_of
+from recorder.cli.output import fail, print_json, print_json_list, print_table, say
 from recorder.common.home import Home
-from recorder.common.problems import ProblemError
 from recorder.permissions import Act, DeniedError, Person, Refusal
 from recorder.recordings.home_stores import open_index
 from recorder.recordings.searching import describe, findable, knows, shown, typed
@@ -35,7 +27,7 @@ from recorder.rules.call_parts import is_withheld, relation
 from recorder.rules.requesting import AccessKind, AccessRequest
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
-from storage.errors import DatabaseError, NotFoundError
+from storage.errors import NotFoundError
 from storage.format import is_recording_id
 from storage.index import COUNTED, Index
 from storage.rows import row_to_json
@@ -74,14 +66,11 @@ _T = TypeVar("_T")
 @contextmanager
 def opened_index(context: CommandContext) -> Iterator[Index]:
     """Open the index for a command; exit with a message if it cannot be opened."""
+    index = open_index(context.home, context.config)
     try:
-        index = open_index(context.home, context.config)
-        try:
-            yield index
-        finally:
-            index.close()
-    except DatabaseError as error:
-        fail(str(error))
+        yield index
+    finally:
+        index.close()
 
 
 def act_signed_in(context: CommandContext, what: str, act: Callable[[Index, Person], _T]) -> _T:
@@ -94,10 +83,7 @@ def act_signed_in(context: CommandContext, what: str, act: Callable[[Index, Pers
     """
     person = context.sign_in(what)
     with opened_index(context) as index:
-        try:
-            return act(index, person)
-        except ProblemError as error:
-            fail(error.detail)
+        return act(index, person)
 
 
 def find(

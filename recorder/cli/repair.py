@@ -12,8 +12,10 @@ import typer
 
 from recorder.cli.accounts import accounts_exist
 from recorder.cli.context import CommandContext, PersonJsonContext
+from recorder.cli.entries import note_unnamed, permit
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, messages, print_json, print_table, progress_bar, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import fail, messages, note_unnamed, permit, print_json, print_table, progress_bar, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
@@ -29,8 +31,6 @@ from storage.fsck import Finding
 from storage.index import Index
 from storage.keys import NodeKeys
 from storage.vault import Vault
-
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 
 
 def reindex(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
@@ -76,24 +76,21 @@ def _print_reindexed(done: Reindexed, *, is_dry: bool) -> None:
 def reconcile(
     context: PersonJsonContext,
     confirm: Annotated[
-        bool, typer.Option("--confirm", help="Confirm the result, so that the sweep continues. DPO only.")
+        bool, typer.Option("--yes", help="Confirm the result, so that the sweep continues. DPO only.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you compared with what.")] = "",
 ) -> None:
-    """Compare recordings, index and audit log after a repair or a restored backup; --confirm continues the sweep."""
+    """Compare recordings, index and audit log after a repair or a restored backup; --yes continues the sweep."""
     home = context.home
     person = _dpo(context, reason) if confirm else None
-    try:
-        with opened_index(context) as index, _bar("comparing", _vault(home)) as (progress, total):
-            made = Reconciler(
-                home=home, vault=_vault(home), database=index.database, audit=AuditLog(home.audit), now=utc_now,
-                is_live=is_daemon_there(home),
-            )  # fmt: skip
-            report = made.report(progress, total)
-            if person is not None:
-                made.confirm(person.actor, reason, report)
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    with opened_index(context) as index, _bar("comparing", _vault(home)) as (progress, total):
+        made = Reconciler(
+            home=home, vault=_vault(home), database=index.database, audit=AuditLog(home.audit), now=utc_now,
+            is_live=is_daemon_there(home),
+        )  # fmt: skip
+        report = made.report(progress, total)
+        if person is not None:
+            made.confirm(person.actor, reason, report)
     if context.json:
         print_json(report.as_json() | {"confirmed": confirm})
         return
@@ -101,7 +98,7 @@ def reconcile(
     if confirm:
         say("the sweep continues")
     elif report.mark is not None:
-        say("nothing is deleted until the DPO confirms: recorder reconcile --confirm --reason TEXT --as NAME")
+        say("nothing is deleted until the DPO confirms: recorder index reconcile --yes --reason TEXT --as NAME")
 
 
 def _print_report(report: Report) -> None:
@@ -130,12 +127,9 @@ def fsck(
     if write_off and not repair:
         fail("--write-off-missing needs --repair", 2)
     by = _repairer(context, "fsck", is_dry=not repair)
-    try:
-        with opened_index(context) as index:
-            looked = _Look(context, index, is_quick=quick, is_writing_off=write_off)
-            left = looked.run(by if repair else None)
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    with opened_index(context) as index:
+        looked = _Look(context, index, is_quick=quick, is_writing_off=write_off)
+        left = looked.run(by if repair else None)
     if left:
         raise typer.Exit(1)
 

@@ -11,14 +11,9 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.cli.context import PersonJsonContext
+from recorder.cli.entries import audit
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import FromOption, ToOption, moment, opened_index
-from recorder.cli.shared import (
-    audit,
-    fail,
-    print_json,
-    print_table,
-    say,
-)
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import safe_cell
@@ -27,9 +22,6 @@ from recorder.reports.bypassed_calls import BypassedCall, BypassReport, Unreadab
 from recorder.reports.pause_report import OfficerPauses
 from recorder.reports.reports import ReportQuery, ReportRefusedError, pause_report, period, teams_of
 from storage.erasures import Erasures
-from storage.errors import StorageError
-
-report = typer.Typer(help="Reports on calls, by officer.", no_args_is_help=True)
 
 COLUMNS = [
     ("operator", "Officer"),
@@ -57,12 +49,6 @@ BYPASSED_COLUMNS = [
 TeamOption = Annotated[str | None, typer.Option("--team", metavar="T", help="Only calls at the team's extensions.")]
 
 
-@report.callback()
-def _report() -> None:
-    """Reports on calls, by officer."""
-
-
-@report.command("pauses")
 def pauses(
     context: PersonJsonContext,
     from_: FromOption = None,
@@ -82,11 +68,8 @@ def pauses(
     asked = ReportQuery(start=start, end=end, operator=operator, team=team)
     person = context.sign_in("a report")
     teams = _permitted(context.home, person, asked, report="pauses")
-    try:
-        with opened_index(context) as index:
-            found = pause_report(index, Erasures(index.database), asked, teams=teams)
-    except StorageError as error:
-        fail(str(error))
+    with opened_index(context) as index:
+        found = pause_report(index, Erasures(index.database), asked, teams=teams)
     if context.json:
         print_json(found.as_json())
     elif csv:
@@ -96,7 +79,6 @@ def pauses(
         print_table([_line(officer) for officer in found.officers], COLUMNS, empty="no calls in this period")
 
 
-@report.command("bypassed")
 def bypassed(
     context: PersonJsonContext,
     lists: Annotated[

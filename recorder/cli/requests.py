@@ -10,10 +10,13 @@ from recorder.access.listening.appointing import acknowledge, end_deputy, mark_a
 from recorder.access.listening.repositories import AccessRepositories
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
+from recorder.cli.entries import shell_audit
 from recorder.cli.erase import whole_id
+from recorder.cli.identity import people_of
+from recorder.cli.options import AccountArgument, ReasonOption
+from recorder.cli.output import say
 from recorder.cli.proposals import proposed
 from recorder.cli.records import act_signed_in
-from recorder.cli.shared import ReasonOption, people_of, say, shell_audit
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Person
@@ -22,9 +25,8 @@ from storage.index import Index
 from storage.rows import time_to_json
 from storage.types import RecordingId
 
-requests = typer.Typer(no_args_is_help=True, help="Requests to hear or export recordings, and decisions on them.")
 RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder requests list`.")]
-AccountArgument = Annotated[str, typer.Argument(metavar="NAME", help="An account.")]
+
 _COLUMNS = [
     ("id", "Request"),
     ("account", "By"),
@@ -41,7 +43,6 @@ DEPUTY_ASKED = "people.deputy.asked"
 """Act of the audit log: a deputy is about to be proposed. `people.deputy` says that one was named."""
 
 
-@requests.command("ask")
 def ask(
     context: PersonJsonContext,
     recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of recordings.")],
@@ -66,7 +67,6 @@ def ask(
     context.tell(asking.request_to_json(asked), f"request {asked.id} waits for a decision")
 
 
-@requests.command("grant")
 def grant(
     context: PersonJsonContext,
     request: RequestArgument,
@@ -89,7 +89,6 @@ def grant(
     context.tell(asking.request_to_json(done), f"{done.account} has access until {done.until:%Y-%m-%d %H:%M} UTC")
 
 
-@requests.command("decline")
 def decline(context: PersonJsonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
     """Decline a request, with a reason that the requester can read."""
 
@@ -100,14 +99,12 @@ def decline(context: PersonJsonContext, request: RequestArgument, reason: Reason
     context.tell(asking.request_to_json(done), f"request {request} is declined")
 
 
-@requests.command("withdraw")
 def withdraw(context: PersonContext, request: RequestArgument) -> None:
     """Withdraw your own request."""
     _act(context, lambda repos, person: asking.withdraw(repos, person, request))
     say(f"request {request} is withdrawn")
 
 
-@requests.command("list")
 def list_requests(
     context: PersonJsonContext,
     waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for your decision.")] = False,
@@ -120,21 +117,18 @@ def list_requests(
     context.print_rows(rows, _COLUMNS, empty=empty, lines=lines)
 
 
-@requests.command("absent")
 def absent(context: PersonContext, account: AccountArgument) -> None:
     """Mark a team leader absent. While all are absent, the data protection officer decides on requests."""
     _act(context, lambda repos, person: mark_absent(repos, person, account, is_absent=True))
     say(f"{account} is absent")
 
 
-@requests.command("back")
 def back(context: PersonContext, account: AccountArgument) -> None:
     """Mark a team leader present again."""
     _act(context, lambda repos, person: mark_absent(repos, person, account, is_absent=False))
     say(f"{account} is present")
 
 
-@requests.command("deputy")
 def deputy(
     context: PersonContext,
     account: Annotated[
@@ -155,7 +149,6 @@ def deputy(
     proposed(context, by, reason, lambda known, enter: known.name_deputy(by, account, reason=reason, enter=enter))
 
 
-@requests.command("emergencies")
 def emergencies(context: PersonJsonContext) -> None:
     """List break-glass access that is not acknowledged. Needs the data protection officer or deputy."""
     found = _act(context, to_acknowledge)
@@ -168,7 +161,6 @@ def emergencies(context: PersonJsonContext) -> None:
     context.print_rows(rows, columns, empty="no break-glass access waits to be acknowledged")
 
 
-@requests.command("acknowledge")
 def acknowledge_one(
     context: PersonContext,
     emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder requests emergencies`.")],

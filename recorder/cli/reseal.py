@@ -7,7 +7,9 @@ from recorder.access.seals import RESEALED
 from recorder.cli.accounts import accounts_of
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import HomeContext
-from recorder.cli.shared import audit, fail, people_of, say
+from recorder.cli.entries import audit
+from recorder.cli.identity import people_of
+from recorder.cli.output import fail, say
 from recorder.common.clock import utc_now
 from recorder.common.system_user import os_user
 from recorder.permissions import Role

@@ -12,7 +12,10 @@ from recorder.access.listening.appointments import Appointments
 from recorder.cli.accounts import accounts_of
 from recorder.cli.backup_carry import carry_deletions
 from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
-from recorder.cli.shared import audit, fail, people_of, permit, print_json, print_table, progress_bar, say
+from recorder.cli.entries import audit, permit
+from recorder.cli.identity import people_of
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, print_json, print_table, progress_bar, say
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
 from recorder.permissions import Act, DeniedError, Person
@@ -26,14 +29,7 @@ from recorder.retention.sweep_safeguards import Stop
 from recorder.retention.sweep_state import SweepState, state_to_json
 from recorder.rules.retention_periods import larger_share, put_into_force
 from recorder.rules.retention_schedule import FIXED, SCHEDULE, DataClass
-from storage.errors import StorageError
 from storage.file_removals import FileRemovals
-
-retention = typer.Typer(
-    invoke_without_command=True,
-    help="Retention: the schedule, and the sweep that deletes what is due. The daemon runs it each day.",
-)
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; change nothing.")]
 
 _SCHEDULE_COLUMNS = [
     ("what", "What"),
@@ -57,14 +53,8 @@ _PLAN_COLUMNS = [
 ]
 
 
-@retention.callback()
-def look(context: LazyHomeJsonContext, invoked: typer.Context, dry_run: DryRunOption = False) -> None:
+def look(context: LazyHomeJsonContext, dry_run: DryRunOption = False) -> None:
     """Show the periods in force and the last sweep; with --dry-run, what a sweep would delete now."""
-    if invoked.invoked_subcommand is not None:
-        sources = [invoked.get_parameter_source(name) for name in invoked.params]
-        if any(source is not None and source.name == "COMMANDLINE" for source in sources):
-            fail(f"write the options after `{invoked.invoked_subcommand}`", 2)
-        return
     with _sweeping(context) as sweeper:
         if dry_run:
             _show_plan(sweeper, sweeper.plan(), json=context.json)
@@ -72,35 +62,38 @@ def look(context: LazyHomeJsonContext, invoked: typer.Context, dry_run: DryRunOp
             _show_state(sweeper, sweeper.file.load(), json=context.json)
 
 
-@retention.command("run")
-def run(
-    context: PersonJsonContext,
-    confirm_share: Annotated[
-        bool,
-        typer.Option(
-            "--confirm-share", help="Confirm, as one of two people, that more is deleted than usual in a day."
-        ),
-    ] = False,
-) -> None:
-    """Sweep now: delete what is due, as the daemon does each day.
+def run(context: PersonJsonContext) -> None:
+    """Sweep now: delete what is due, as the daemon does each day."""
+    with _sweeping(context) as sweeper:
+        _permit(context, Act.RUN_RETENTION, {"share_confirmed": False})
+        state = _swept(sweeper)
+    _tell_swept(context, state)
 
-    If the sweep stopped because too much is due, two people let it continue with --confirm-share. One of them must be
-    the data protection officer or the deputy; neither may be ICT.
+
+def confirm_larger_share(context: PersonJsonContext) -> None:
+    """Let a sweep continue that stopped because too much is due, as one of two people; the second one's runs it.
+
+    One of them must be the data protection officer or the deputy; neither may be ICT.
     """
     with _sweeping(context) as sweeper:
-        if confirm_share:
-            person = context.sign_in("this")
-            stopped = sweeper.plan().stopped
-            if stopped is None or stopped.why is not Stop.SHARE:
-                fail(stopped.sentence if stopped else "nothing has to be confirmed: leave out --confirm-share")
-            consent = _confirmed(context.home, sweeper, Stop.SHARE, person, due=sweeper.plan().due_recordings)
-            if consent.second_by is None:
-                _say_waits(context, consent, f"that {consent.due:,} recordings are deleted")
-                return
-        else:
-            _permit(context, Act.RUN_RETENTION, {"share_confirmed": False})
-        with progress_bar("deleting", 1.0) as progress:
-            state = sweeper.run(progress=progress, is_by_hand=True)
+        person = context.sign_in("this")
+        stopped = sweeper.plan().stopped
+        if stopped is None or stopped.why is not Stop.SHARE:
+            fail(stopped.sentence if stopped else "nothing has to be confirmed: `recorder retention run` sweeps")
+        consent = _confirmed(context.home, sweeper, Stop.SHARE, person, due=sweeper.plan().due_recordings)
+        if consent.second_by is None:
+            _say_waits(context, consent, f"that {consent.due:,} recordings are deleted")
+            return
+        state = _swept(sweeper)
+    _tell_swept(context, state)
+
+
+def _swept(sweeper: Sweeper) -> SweepState:
+    with progress_bar("deleting", 1.0) as progress:
+        return sweeper.run(progress=progress, is_by_hand=True)
+
+
+def _tell_swept(context: CommandContext, state: SweepState) -> None:
     carry_deletions(context)
     if context.json:
         print_json(state_to_json(state))
@@ -110,7 +103,6 @@ def run(
         fail(f"{state.problem}; see the messages above")
 
 
-@retention.command("confirm-shorter")
 def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
     """Apply periods that the configuration made shorter, and a larger daily share. DPO only.
 
@@ -136,7 +128,6 @@ def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -
         say("the next sweep deletes what is due by that; see `recorder retention --dry-run`")
 
 
-@retention.command("confirm-clock")
 def confirm_clock(context: PersonJsonContext) -> None:
     """Confirm, as one of two people, that the clock is right, and that later times seen before were wrong.
 
@@ -160,7 +151,6 @@ def confirm_clock(context: PersonJsonContext) -> None:
         say(f"the clock is right: {now:%Y-%m-%d %H:%M} UTC; later times up to {until:%Y-%m-%d %H:%M} were wrong")
 
 
-@retention.command("write-off")
 def write_off(
     context: PersonJsonContext,
     node: Annotated[str, typer.Argument(metavar="NODE", help='The node; "" for recordings of before nodes had names.')],
@@ -175,7 +165,10 @@ def write_off(
         removals = FileRemovals(sweeper.holds.database)
         document = {"node": node, "recordings": sum(one.count for one in removals.waiting() if one.node == node)}
         if dry_run:
-            context.tell({**document, "is_dry": True}, f"{document['recordings']:,} recordings would be written off")
+            context.tell(
+                {**document, "dry_run": True, "is_dry": True},
+                f"{document['recordings']:,} recordings would be written off",
+            )
             return
         person = context.sign_in("this")
         details = {"write_off": document}
@@ -188,13 +181,8 @@ def write_off(
 
 @contextmanager
 def _sweeping(context: CommandContext) -> Iterator[Sweeper]:
-    try:
-        with opened_sweeper(context.home, context.config) as sweeper:
-            yield sweeper
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or context.home.root}: {error.strerror}")
+    with opened_sweeper(context.home, context.config) as sweeper:
+        yield sweeper
 
 
 def _permit(context: CommandContext, act: Act, details: dict[str, Any]) -> Person:

@@ -8,10 +8,8 @@ from recorder.cli.case_repositories import act_on_cases
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.hold import day_from
-from recorder.cli.shared import (
-    ReasonOption,
-    fail,
-)
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail
 from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
@@ -29,10 +27,6 @@ from recorder.retention.restricting import (
 from recorder.retention.rights import MOST_USE_DAYS, ClaimEvent
 from storage.retention_types import Claim, Right
 
-rights = typer.Typer(
-    no_args_is_help=True,
-    help="Data subjects' requests for restriction, objection or erasure, and decisions on them.",
-)
 ClaimArgument = Annotated[str, typer.Argument(metavar="CLAIM", help="From `recorder rights list`.")]
 GroundOption = Annotated[
     str, typer.Option("--ground", metavar="WORD", help="Legal ground; an invalid one lists the valid ones.")
@@ -51,7 +45,6 @@ _COLUMNS = [
 ]
 
 
-@rights.command("ask")
 def ask(
     context: PersonJsonContext,
     recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id.")],
@@ -79,24 +72,39 @@ def ask(
     context.tell(done, f"claim {done['id']} on {done['recording']}{restricted}; due on {done['due_on']}")
 
 
-def _step_command(word: str, event: ClaimEvent, words: str) -> None:
-    def command(
-        context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
-    ) -> None:
-        step = ClaimChange(event=event, words=reason, ground=ground)
-        done = _changed(context, claim, step)
-        context.tell(done, f"claim {claim} is {done['state']}")
-
-    rights.command(word, help=words)(command)
+def uphold(
+    context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
+) -> None:
+    """Uphold a request. Needs the data protection officer or deputy."""
+    _step(context, claim, ClaimChange(event=ClaimEvent.UPHOLD, words=reason, ground=ground))
 
 
-_step_command("uphold", ClaimEvent.UPHOLD, "Uphold a request. Needs the data protection officer or deputy.")
-_step_command("decline", ClaimEvent.DECLINE, "Decline a request, with a --ground and the reasons.")
-_step_command("lift", ClaimEvent.LIFT, "Lift an upheld request. Tell the requester first (`letter ... lifting`).")
-_step_command("withdraw", ClaimEvent.WITHDRAW, "Record that the requester withdrew the request.")
+def decline(
+    context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
+) -> None:
+    """Decline a request, with a --ground and the reasons."""
+    _step(context, claim, ClaimChange(event=ClaimEvent.DECLINE, words=reason, ground=ground))
 
 
-@rights.command("allow-use")
+def lift(
+    context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
+) -> None:
+    """Lift an upheld request. Tell the requester first (`letter ... lifting`)."""
+    _step(context, claim, ClaimChange(event=ClaimEvent.LIFT, words=reason, ground=ground))
+
+
+def withdraw(
+    context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
+) -> None:
+    """Record that the requester withdrew the request."""
+    _step(context, claim, ClaimChange(event=ClaimEvent.WITHDRAW, words=reason, ground=ground))
+
+
+def _step(context: CommandContext, claim: str, step: ClaimChange) -> None:
+    done = _changed(context, claim, step)
+    context.tell(done, f"claim {claim} is {done['state']}")
+
+
 def allow_use(
     context: PersonJsonContext,
     claim: ClaimArgument,
@@ -110,7 +118,6 @@ def allow_use(
     context.tell(done, f"{done['recording']} may be used until {done['use_until']}")
 
 
-@rights.command("list")
 def list_claims(
     context: PersonJsonContext,
     all_: Annotated[bool, typer.Option("--all", help="Include those that are over.")] = False,
@@ -125,7 +132,6 @@ def list_claims(
     context.print_rows(found, _COLUMNS, empty="there are no claims" if all_ else "no claim is open", lines=lines)
 
 
-@rights.command("letter")
 def letter(
     context: PersonContext,
     claim: ClaimArgument,

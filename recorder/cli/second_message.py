@@ -4,7 +4,7 @@ from typing import Any
 
 from recorder.cli.context import LazyPersonJsonContext
 from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, target_of
-from recorder.cli.shared import print_json, say
+from recorder.cli.output import print_json, say
 from recorder.cli.site import Calls
 
 

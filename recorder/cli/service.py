@@ -14,7 +14,7 @@ import typer
 from recorder.access.signing import ensure_key
 from recorder.calls.notices import NoticeError
 from recorder.cli.context import HomeContext, LazyHomeContext
-from recorder.cli.shared import fail, say
+from recorder.cli.output import fail, say
 from recorder.common.logs import LogFormat, is_json, log_to_stderr
 from recorder.common.process_hardening import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.config.toml_tables import ConfigError

@@ -8,7 +8,9 @@ import typer
 from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import HomeContext
-from recorder.cli.shared import audit, fail, say
+from recorder.cli.entries import audit
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, say
 from recorder.common.home import Home
 from recorder.common.system_user import group_name, os_user
 from recorder.recordings.home_lock import AlreadyRunningError, held
@@ -34,7 +36,7 @@ def share(
         str | None,
         typer.Option("--owner", metavar="USER", help="The console's user, who owns everything from now on. As root."),
     ] = None,
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Give daemon and console their rights on the files of a home, so that they can run as two users.
 
@@ -45,7 +47,7 @@ def share(
     number = group_number(group)
     try:
         to = None if owner is None else owner_named(owner)
-        if is_dry:
+        if dry_run:
             _show(home, number, to)
             return
         with held(home):

@@ -4,8 +4,9 @@ import time
 
 from recorder.access.database import AuditNote
 from recorder.cli.context import PersonContext
+from recorder.cli.entries import append, permit
+from recorder.cli.output import fail, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import append, fail, permit, say
 from recorder.permissions import Act
 from recorder.site_keys.rotation import begin, finish, waits_for
 from storage import crypto

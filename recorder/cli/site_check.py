@@ -13,7 +13,8 @@ from recorder.access.sealed_secrets import SealedSecrets
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli.accounts import accounts_exist, accounts_of
 from recorder.cli.context import HomeJsonContext
-from recorder.cli.shared import people_of, print_json, print_table, say
+from recorder.cli.identity import people_of
+from recorder.cli.output import print_json, print_table, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config

@@ -8,24 +8,25 @@ import typer
 from recorder.access.tokens import TokenError, Tokens
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import PersonContext, PersonJsonContext
+from recorder.cli.entries import audit
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail, print_json, say
 from recorder.cli.proposals import proposed
-from recorder.cli.shared import NameArgument, ReasonOption, audit, fail, print_json, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Scope
 from recorder.rules.policy import extension_of
 
-tokens = typer.Typer(no_args_is_help=True, help="Tokens for other systems.")
+TokenArgument = Annotated[str, typer.Argument(metavar="NAME", help="A token, by its name.")]
 
 
 def _tokens(home: Home) -> Tokens:
     return Tokens(accounts_of(home), now=utc_now)
 
 
-@tokens.command("add")
 def add_token(
     context: PersonJsonContext,
-    token: NameArgument,
+    token: TokenArgument,
     scope: Annotated[list[Scope], typer.Option("--scope", help="Repeat for several.")],
     extension: Annotated[
         list[str] | None, typer.Option("--extension", help="Only these extensions; repeat for several.")
@@ -57,8 +58,7 @@ def add_token(
         typer.echo(made.secret)
 
 
-@tokens.command("revoke")
-def revoke_token(context: PersonContext, token: NameArgument) -> None:
+def revoke_token(context: PersonContext, token: TokenArgument) -> None:
     """Revoke a token. This cannot be undone."""
     actor = context.admin(Act.MANAGE_TOKENS, token)
     try:
@@ -69,7 +69,6 @@ def revoke_token(context: PersonContext, token: NameArgument) -> None:
     say(f"token {token} is revoked")
 
 
-@tokens.command("list")
 def list_tokens(context: PersonJsonContext) -> None:
     """List tokens, without their secrets."""
     context.admin(Act.MANAGE_TOKENS, "")

@@ -7,22 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from recorder.cli.context import HomeJsonContext
+from recorder.cli.entries import note_unnamed
+from recorder.cli.output import fail, messages, print_json_list, print_table, progress_bar, say
 from recorder.cli.records import opened_index, row_of
-from recorder.cli.shared import (
-    fail,
-    messages,
-    note_unnamed,
-    print_json_list,
-    print_table,
-    progress_bar,
-    say,
-)
 from recorder.common.clock import utc_now
 from recorder.recordings.home_lock import AlreadyRunningError, held
 from recorder.recordings.home_stores import open_vault
 from recorder.recordings.inspection import Inspector
 from recorder.recordings.recovery import recover_all
-from storage.errors import StorageError
 from storage.rows import time_to_json
 from storage.types import RecordingRow, Verification
 from storage.unfinished import UnfinishedRecordings
@@ -40,19 +32,14 @@ def verify(
     if (recording is None) != all_:
         fail("give either an ID or --all", 2)
     note_unnamed(context.home, VERIFIED, {"all": all_})
-    try:
-        with opened_index(context) as index:
-            inspector = Inspector(vault=open_vault(context.home, context.config, index), index=index)
-            tally = _Tally()
-            found = tally.counted(_inspected(inspector, None if recording is None else row_of(context, recording)))
-            if context.json:
-                print_json_list(found)
-            else:
-                _print_findings(found, is_all=all_)
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or context.home.root}: {error.strerror}")
+    with opened_index(context) as index:
+        inspector = Inspector(vault=open_vault(context.home, context.config, index), index=index)
+        tally = _Tally()
+        found = tally.counted(_inspected(inspector, None if recording is None else row_of(context, recording)))
+        if context.json:
+            print_json_list(found)
+        else:
+            _print_findings(found, is_all=all_)
     if not context.json:
         sentence = f"{tally.count - tally.wrong} of {tally.count} recordings are unchanged"
         say(sentence if tally.count else "there are no finished recordings")
@@ -123,8 +110,6 @@ def recover(
             recovered = recover_all(context.home, context.config, utc_now(), progress=progress)
     except AlreadyRunningError as error:
         fail(f"{error}; it recovered open recordings when it started")
-    except (StorageError, OSError) as error:
-        fail(str(error))
     note_unnamed(context.home, RECOVERED, {"closed": len(recovered)})
     rows = [{"id": r.id, "cut_bytes": r.cut_bytes, "problem": r.problem, "ok": r.problem is None} for r in recovered]
     columns = [("id", "Recording"), ("ok", "Recovered"), ("cut_bytes", "Torn bytes cut"), ("problem", "Problem")]

@@ -22,7 +22,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recorder.cli.cli import app
-from recorder.cli.shared import TOKEN_VARIABLE
+from recorder.cli.identity import TOKEN_VARIABLE
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.reading import read_config

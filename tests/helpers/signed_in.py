@@ -11,7 +11,7 @@ import httpx2
 from recorder.access.database import open_people
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.signing import Said, Signer
-from recorder.cli.shared import TOKEN_VARIABLE
+from recorder.cli.identity import TOKEN_VARIABLE
 from recorder.common.clock import utc_now
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 

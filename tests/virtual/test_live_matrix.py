@@ -171,15 +171,18 @@ def test_every_command(
 
     for name, act in COMMANDS.items():
         where = [request_id] if name.split()[-1] in ("grant", "decline") else ["--call", call]
-        options = {"forgot": ["--seconds", "0.1"], "opt-outs grant": ["--reason", "it is not stated that they asked"]}
+        options = {
+            "calls forgot": ["--seconds", "0.1"],
+            "opt-outs grant": ["--reason", "it is not stated that they asked"],
+        }
         done = run(*name.split(), *where, *options.get(name, ()))
         said = " ".join((done.stderr or done.output).split())
         unfinished = ("takes a reason", "state both", "not paused", "already")
         is_done = done.exit_code == 0 or any(words in said for words in unfinished)
         # Without a reason it comes to nothing, and whose role might is told so before it is known whose call it is.
-        is_early = name in ("opt-out", "opt-outs decline") and any(may(role, act, one) for one in Relation)
+        is_early = name in ("calls opt-out", "opt-outs decline") and any(may(role, act, one) for one in Relation)
         assert is_done is (is_early or may(role, act, relation)), (name, said)
-    listed = run("calls", "--json")
+    listed = run("calls", "list", "--json")
     if not may(role, Act.SEE_LIVE, relation):
         assert listed.exit_code != 0 or json.loads(listed.stdout) == []
         return

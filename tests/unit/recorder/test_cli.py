@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.cli.cli import app
-from recorder.cli.shared import print_table
+from recorder.cli.output import print_table
 from recorder.common.clock import utc_now
 from recorder.common.plain_text import clean
 from recorder.config.reading import read_config
