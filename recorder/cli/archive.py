@@ -1,4 +1,4 @@
-"""`recorder archive`: compress old recordings now, or show which are due, by the rule of ``[archive]``."""
+"""`recorder recordings archive`: compress old recordings now, or show which are due, by the rule of ``[archive]``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""`recorder backup`, `recorder backups` and `recorder restore`."""
+"""`recorder backups add`, `recorder backups` and `recorder backups restore`."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -162,7 +162,7 @@ def check(context: HomeJsonContext, destination: DestinationArgument = None, s3_
 
 
 def restore(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="The destination that `recorder backup` wrote to.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The destination that `recorder backups add` wrote to.")],
     home: Annotated[
         Path, typer.Option("-C", "--home", metavar="NEW", help="The new home: a folder that is missing or empty.")
     ],
@@ -180,8 +180,9 @@ def restore(
 ) -> None:
     """Restore a recorder into a new folder, replay what happened since, and verify every recording.
 
-    Nothing is ever overwritten. If it is interrupted, run it again. Recordings that were deleted after the snapshot do
-    not come back. Afterwards nothing is deleted before `recorder reconcile`. Exit 1 if a recording does not verify.
+    Nothing is ever overwritten. If it is interrupted, run it again. Recordings that were deleted after the snapshot
+    do not come back. Afterwards nothing is deleted before `recorder index reconcile`. Exit 1 if a recording does not
+    verify.
     """
     made: Restored | None = None
     of_keys = open_store(_absolute(keys), s3_file)
@@ -214,7 +215,7 @@ def _tell_restored(made: Restored, home: Path) -> None:
         say(f"recordings are sealed to {month}, whose private key was not in the backup of the keys: they do not open")
     for recording, problem in made.settled.problems.items():
         say(f"{recording}: {problem}")
-    say(f"restored into {home}; next: recorder site-check, start it, then the DPO's recorder reconcile")
+    say(f"restored into {home}; next: recorder site-check, start it, then the DPO's recorder index reconcile")
     if made.settled.problems:
         raise typer.Exit(1)
 
@@ -229,7 +230,7 @@ def _absolute(destination: str) -> str:
 def _destination(context: CommandContext, given: str | None) -> str:
     found = given or context.config.backup.destination
     if found is None:
-        fail("name the destination: recorder backup DEST, or set destination in [backup]", 2)
+        fail("name the destination: recorder backups add DEST, or set destination in [backup]", 2)
     return _absolute(found)
 
 

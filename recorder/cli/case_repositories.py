@@ -18,7 +18,7 @@ from recorder.data_subjects.case_repository import CaseRepository
 from recorder.permissions import Person
 from storage.index import Index
 
-CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="From `recorder sar list`: SAR-2026-0001.")]
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="From `recorder cases list`: SAR-2026-0001.")]
 _T = TypeVar("_T")
 
 

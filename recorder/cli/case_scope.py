@@ -1,4 +1,4 @@
-"""`recorder sar search`, `narrow`, `confirm-scope`, `dismiss` and `match`: the recordings of a case."""
+"""`recorder cases search`, `narrow`, `confirm-scope`, `dismiss` and `match`: the recordings of a case."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""`recorder sar`: cases of subject access and disclosure, from opening to closing."""
+"""`recorder cases`: cases of subject access and disclosure, from opening to closing."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,7 +89,7 @@ def open_case(
 
 def _held_in_words(details: dict[str, Any]) -> str:
     if "found" not in details:
-        return "; nothing is held yet: search for recordings with `recorder sar search`"
+        return "; nothing is held yet: search for recordings with `recorder cases search`"
     gone = f"; {details['deleted']} recordings of that time are already deleted" if details["deleted"] else ""
     return f"; {details['found']} recordings that fit are held{gone}"
 

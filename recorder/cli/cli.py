@@ -104,7 +104,7 @@ def first_line(words: str) -> str:
     Args:
         words: Of the command, such as ``holds add``.
     """
-    module, _, name = COMMANDS[words].partition(".")
+    module, _, name = COMMANDS[words].partition(":")
     for node in _parsed(module).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return (ast.get_docstring(node) or "").partition("\n")[0]
@@ -126,7 +126,7 @@ def _noun(name: str) -> TyperGroup:
 def _load(words: str) -> TyperCommand:
     from recorder.cli.context import with_options  # noqa: PLC0415 - the names of the commands need none
 
-    module, _, attribute = COMMANDS[words].partition(".")
+    module, _, attribute = COMMANDS[words].partition(":")
     alone = typer.Typer(add_completion=False, context_settings=_HELP_OPTIONS)
     function = getattr(import_module(f"recorder.cli.{module}"), attribute)
     alone.command(words.rpartition(" ")[2])(with_options(function))

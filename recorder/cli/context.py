@@ -74,7 +74,7 @@ class CommandContext:
         return self.name is not None or self.is_by_token
 
     def sign_in(self, what: str, *, goes_on: bool = False) -> Person:
-        """Sign a person in and check their role for the command; exit if refused. See `recorder.cli.shared`."""
+        """Sign a person in and check their role for the command; exit if refused. See `recorder.cli.identity`."""
         return sign_in(self.home, self.name, self.password_file, what, goes_on=goes_on)
 
     def admin(self, act: Act, subject: str, *, noted_as: str = "") -> str:

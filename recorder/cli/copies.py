@@ -1,4 +1,4 @@
-"""`recorder play`: plays a recording on this machine's loudspeaker."""
+"""`recorder recordings play`: plays a recording on this machine's loudspeaker."""
 
 import shutil
 import subprocess
@@ -35,7 +35,7 @@ from storage.types import RecordingRow
 def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "") -> None:
     """Play a recording on this machine's loudspeaker.
 
-    Needs an access grant (`recorder requests ask`). ICT may listen without one, with a reason; the data protection
+    Needs an access grant (`recorder requests add`). ICT may listen without one, with a reason; the data protection
     officer is then notified.
     """
     person = context.sign_in("listening")
@@ -43,7 +43,7 @@ def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "")
     _refuse_locked(context, row, person)
     player = shutil.which("play") or shutil.which("aplay")
     if player is None:
-        fail("no audio player found: install sox or alsa-utils, or use `recorder export`")
+        fail("no audio player found: install sox or alsa-utils, or use `recorder recordings export`")
     heard = _permit(context, row, person, leave, reason)
     withheld = withheld_of(row, heard)
     if withheld:
@@ -54,7 +54,7 @@ def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "")
     with progress_bar("playing", copy.duration_s) as progress:
         is_played = _played(player, copy.chunks(progress))
     if not is_played:
-        fail(f"{player} could not play; check the sound device, or make a file with `recorder export`")
+        fail(f"{player} could not play; check the sound device, or make a file with `recorder recordings export`")
 
 
 def _permit(

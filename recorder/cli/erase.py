@@ -117,7 +117,7 @@ def whole_id(index: Index, recording: str) -> str:
     except NotFoundError as error:
         if is_recording_id(recording):
             return recording
-        fail(f"{error}; `recorder find` lists them")
+        fail(f"{error}; `recorder recordings list` lists them")
 
 
 def _seconds(text: str) -> float:

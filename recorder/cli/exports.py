@@ -1,4 +1,4 @@
-"""`recorder export`: copies of one recording or of many, as a file, a folder or a ZIP archive."""
+"""`recorder recordings export`: copies of one recording or of many, as a file, a folder or a ZIP archive."""
 
 import sys
 from collections.abc import Sequence
@@ -103,7 +103,7 @@ def export(
 ) -> None:
     """Write copies of recordings, with the caller in the left channel.
 
-    Needs an access grant (`recorder requests ask --leave listen_and_export`) and a reason. Select recordings by ids,
+    Needs an access grant (`recorder requests add --leave listen_and_export`) and a reason. Select recordings by ids,
     --from-file, or --started-from, --started-to, --operator, --extension, --outcome.
     """
     if output is None:
@@ -182,7 +182,7 @@ def _rows(
 ) -> list[RecordingRow | str]:
     """Return the row of each recording once, or its id if it has no row and the rules must say why.
 
-    A search finds what `recorder find` finds, and is logged in the same way.
+    A search finds what `recorder recordings list` finds, and is logged in the same way.
     """
     if given:
         found: dict[str, RecordingRow | str] = {}

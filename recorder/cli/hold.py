@@ -1,4 +1,4 @@
-"""`recorder hold`: legal holds, which keep recordings beyond their retention period."""
+"""`recorder holds`: legal holds, which keep recordings beyond their retention period."""
 
 from collections.abc import Callable
 from datetime import date
@@ -30,7 +30,7 @@ from storage.holds import Holds
 from storage.index import Index
 from storage.retention_types import Hold, HoldKind
 
-HoldArgument = Annotated[str, typer.Argument(metavar="HOLD", help="From `recorder hold list`.")]
+HoldArgument = Annotated[str, typer.Argument(metavar="HOLD", help="From `recorder holds list`.")]
 ReviewOption = Annotated[
     str | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""`recorder migrate`: moves a site between files and a PostgreSQL server, and back."""
+"""`recorder database move`: moves a site between files and a PostgreSQL server, and back."""
 
 import json
 from functools import partial
@@ -65,7 +65,7 @@ def migrate(
     _tell(context, done, kept)
     if not context.json:
         say("write the same on every other machine of the site, then start the daemons and consoles")
-        say(f"the way back: recorder migrate --to {'URL' if to == HOME else HOME}")
+        say(f"the way back: recorder database move --to {'URL' if to == HOME else HOME}")
 
 
 def _show(context: CommandContext, plan: SitePlan) -> None:

@@ -1,4 +1,4 @@
-"""`recorder node request`, `add`, `join`, `remove`: which machines belong to the site, by files that people carry.
+"""`recorder nodes request`, `add`, `join`, `remove`: which machines belong to the site, by files that people carry.
 
 No secret is in these files. People compare a fingerprint at each step, so that a file may go by mail or USB stick.
 """
@@ -75,7 +75,7 @@ def request(
         audit(context.home, note, actor=f"os:{os_user()}")
         _write(context, output, content, {"name": name, "address": address, "fingerprint": made.fingerprint})
     say(f"fingerprint of the request: {made.fingerprint}")
-    say("on the console host run `recorder node add FILE --as NAME`, and compare the fingerprint by phone")
+    say("on the console host run `recorder nodes add FILE --as NAME`, and compare the fingerprint by phone")
 
 
 def add(
@@ -98,7 +98,7 @@ def add(
             shown = {"name": made.name, "address": made.address, "fingerprint": made.fingerprint}
             context.tell(shown, "the request is good; nothing was done")
             return
-        _compare(made.fingerprint, fingerprint, "`recorder node request`")
+        _compare(made.fingerprint, fingerprint, "`recorder nodes request`")
         details = {
             "address": made.address, "fingerprint": made.fingerprint, "is_renewed": planned.before is not None,
         }  # fmt: skip
@@ -114,7 +114,7 @@ def add(
         _write(context, output, welcome, told)
         say(f"fingerprint of the welcome: {mark}")
         say(f"the certificate of {made.name} is valid until {ends:%Y-%m-%d}")
-        say(f"on {made.name} run `recorder node join FILE`, and compare the fingerprint by phone")
+        say(f"on {made.name} run `recorder nodes join FILE`, and compare the fingerprint by phone")
         _say_settings(context)
         _publish(home, index.database)
         Nodes(index.database).take_back(made.name)
@@ -130,7 +130,7 @@ def join(context: LazyHomeJsonContext, file: FileArgument, fingerprint: Fingerpr
         welcome = read_welcome(home, _read(file))
         check_can_join(home, welcome)
         say(f"node {welcome.name}; fingerprint of the welcome: {welcome.fingerprint}")
-        _compare(welcome.fingerprint, fingerprint, "`recorder node add`")
+        _compare(welcome.fingerprint, fingerprint, "`recorder nodes add`")
         details = {"fingerprint": welcome.fingerprint, "list": welcome.key_list.content.number, **WITHOUT_ACCOUNT}
         note = AuditNote(act="node.joined", subject=welcome.name, details=details)
         audit(home, note, actor=f"os:{os_user()}")

@@ -1,4 +1,4 @@
-"""`recorder node list`: the nodes of a site, as the database lists them."""
+"""`recorder nodes list`: the nodes of a site, as the database lists them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

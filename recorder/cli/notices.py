@@ -1,4 +1,4 @@
-"""`recorder notice`: the messages that callers hear."""
+"""`recorder notices`: the messages that callers hear."""
 
 from pathlib import Path
 from typing import Annotated
@@ -54,4 +54,4 @@ def generate_notice(
         speak(text.read_text(), voice, output)
     except (PromptError, OSError) as error:
         fail(str(error))
-    say(f"{output} is ready; store it with `recorder notice set first {output}`")
+    say(f"{output} is ready; store it with `recorder notices add first {output}`")

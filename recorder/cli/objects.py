@@ -91,7 +91,7 @@ def push(
             return
         with locked(context.home.state / LOCK, wait=False) as is_alone:
             if not is_alone:
-                fail("the daemon stores recordings already: `recorder objects status` shows how far it is")
+                fail("the daemon stores recordings already: `recorder objects show` shows how far it is")
             done = _push(context, index)
     context.tell(
         {"uploaded": done.uploaded, "removed": done.removed, "released": done.released, "problems": done.problems},
@@ -161,8 +161,8 @@ def restore(
 ) -> None:
     """Put recordings of calls together again that were in progress when this node's disk was lost, from their parts.
 
-    In a home with the node's own keys, before the daemon is started; then run `recorder recover`, which closes and
-    files them. Exit 1 if one cannot be restored.
+    In a home with the node's own keys, before the daemon is started; then run `recorder recordings recover`, which
+    closes and files them. Exit 1 if one cannot be restored.
     """
     with _opened(context) as index, held(context.home):
         restorer = PartRestorer(
@@ -184,7 +184,7 @@ def restore(
     context.tell(
         {"restored": done, "problems": problems},
         f"{len(done)} recordings {'would be' if dry_run else 'were'} restored, {len(problems)} could not be"
-        + ("; run `recorder recover` now" if done and not dry_run else ""),
+        + ("; run `recorder recordings recover` now" if done and not dry_run else ""),
     )
     if not context.json:
         for recording, problem in problems.items():

@@ -1,4 +1,4 @@
-"""`recorder opt-out` and `recorder opt-outs`. The daemon, which knows the call, decides who may do what."""
+"""`recorder calls opt-out` and `recorder opt-outs`. The daemon, which knows the call, decides who may do what."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""`recorder users proposals`, `confirm` and `decline`: changes to accounts that need a second person."""
+"""`recorder proposals list`, `confirm` and `decline`: changes to accounts that need a second person."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -119,4 +119,4 @@ def proposed(
     else:
         what = note.details.get("token", note.subject)
         say(f"{what}: proposed; {who_confirms(proposal.change)} confirms it until "
-            f"{proposal.until:%d/%m/%Y}: `recorder users confirm {proposal.id}`")  # fmt: skip
+            f"{proposal.until:%d/%m/%Y}: `recorder proposals confirm {proposal.id}`")  # fmt: skip

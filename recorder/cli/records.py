@@ -1,4 +1,4 @@
-"""`recorder find` and `recorder show`."""
+"""`recorder recordings list` and `recorder recordings show`."""
 
 import itertools
 import sys
@@ -209,7 +209,7 @@ COPY_COLUMNS = [
 ]
 """Columns of a table of copies; a copy without a hash was not completed."""
 
-_NONE = "there is no such recording, or more than one begins so; `recorder find` lists them"
+_NONE = "there is no such recording, or more than one begins so; `recorder recordings list` lists them"
 """Said of recordings that do not exist and of those a person may not see, so that ids cannot be guessed."""
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.")]
@@ -303,4 +303,4 @@ def row_of(context: CommandContext, recording: str) -> RecordingRow:
             return index.get(recording)
         except NotFoundError as error:
             tombstone = Deletions(index.database).get(RecordingId(recording)) if is_recording_id(recording) else None
-            fail(f"{error}; `recorder find` lists them" if tombstone is None else tombstone.sentence)
+            fail(f"{error}; `recorder recordings list` lists them" if tombstone is None else tombstone.sentence)

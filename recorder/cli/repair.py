@@ -1,4 +1,4 @@
-"""`recorder reindex`, `reconcile` and `fsck`: repair after damage or a restored backup."""
+"""`recorder index rebuild`, `reconcile` and `fsck`: repair after damage or a restored backup."""
 
 import contextlib
 import sys
@@ -70,7 +70,7 @@ def _print_reindexed(done: Reindexed, *, is_dry: bool) -> None:
     if done.late_entries:
         say(f"{done.late_entries} entries wait for the audit log: start the daemon, then run this again")
     if not is_dry:
-        say("nothing is deleted until the DPO has checked the result: recorder reconcile")
+        say("nothing is deleted until the DPO has checked the result: recorder index reconcile")
 
 
 def reconcile(

@@ -1,4 +1,4 @@
-"""`recorder report pauses` and `recorder report bypassed`."""
+"""`recorder reports pauses` and `recorder reports bypassed`."""
 
 import csv as comma_separated
 import sys

@@ -163,7 +163,7 @@ def emergencies(context: PersonJsonContext) -> None:
 
 def acknowledge_one(
     context: PersonContext,
-    emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder requests emergencies`.")],
+    emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder emergencies list`.")],
 ) -> None:
     """Acknowledge a break-glass access. Needs the data protection officer or deputy."""
     _act(context, lambda repos, person: acknowledge(repos, person, emergency))

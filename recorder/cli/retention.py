@@ -1,4 +1,4 @@
-"""`recorder retention`: the schedule, the sweep, its dry run, and confirmations that it needs."""
+"""`recorder retention show`: the schedule, the sweep, its dry run, and confirmations that it needs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,7 +125,7 @@ def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -
     if larger:
         say(f"{larger}; the larger one is now in force")
     if done:
-        say("the next sweep deletes what is due by that; see `recorder retention --dry-run`")
+        say("the next sweep deletes what is due by that; see `recorder retention show --dry-run`")
 
 
 def confirm_clock(context: PersonJsonContext) -> None:
@@ -174,7 +174,7 @@ def write_off(
         details = {"write_off": document}
         permit(context.home, Act.RECONCILE, person, reason=reason, subject="", operator=None, details=details)
         if not document["recordings"]:
-            fail(f"nothing waits for the node {node!r}; `recorder retention` lists the nodes that something waits for")
+            fail(f"nothing waits for the node {node!r}; `recorder retention show` lists those that something waits for")
         count = removals.write_off(node)
     context.tell(document, f"the files of {count:,} deleted recordings at node {node} count as destroyed with its disk")
 
@@ -300,7 +300,7 @@ def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
     say(f"{due.count:,} calls of {size_words(due.bytes)} are due, {held.count:,} more are held; nothing was changed")
     say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would be deleted; at most {plan.most_share:g} % in a day")
     if held.count:
-        say("held recordings stay until their holds end; see `recorder hold list`")
+        say("held recordings stay until their holds end; see `recorder holds list`")
     if damage := damage_sentence(plan.damaged):
         say(damage)
     if plan.larger:

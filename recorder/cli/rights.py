@@ -1,4 +1,4 @@
-"""`recorder rights`: data subjects' requests for restriction, objection and erasure, and decisions on them."""
+"""`recorder claims`: data subjects' requests for restriction, objection and erasure, and decisions on them."""
 
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ from recorder.retention.restricting import (
 from recorder.retention.rights import MOST_USE_DAYS, ClaimEvent
 from storage.retention_types import Claim, Right
 
-ClaimArgument = Annotated[str, typer.Argument(metavar="CLAIM", help="From `recorder rights list`.")]
+ClaimArgument = Annotated[str, typer.Argument(metavar="CLAIM", help="From `recorder claims list`.")]
 GroundOption = Annotated[
     str, typer.Option("--ground", metavar="WORD", help="Legal ground; an invalid one lists the valid ones.")
 ]

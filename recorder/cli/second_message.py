@@ -1,4 +1,4 @@
-"""`recorder second-message`: plays the privacy information to a caller who asks for it."""
+"""`recorder calls second-message`: plays the privacy information to a caller who asks for it."""
 
 from typing import Any
 

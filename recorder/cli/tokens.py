@@ -37,7 +37,7 @@ def add_token(
     days: Annotated[int | None, typer.Option("--days", min=1, help="Days until it expires.")] = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Make a token, shown once. It works after another person has confirmed it: `recorder users confirm`."""
+    """Make a token, shown once. It works after another person has confirmed it: `recorder proposals confirm`."""
     actor = context.admin(Act.MANAGE_TOKENS, token)
     numbers = [
         known.number if (known := extension_of(context.config.nominated, one)) else one for one in extension or ()

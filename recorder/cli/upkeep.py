@@ -1,4 +1,4 @@
-"""`recorder verify` and `recorder recover`."""
+"""`recorder recordings verify` and `recorder recordings recover`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ def add_user(
     new_password_file: NewPasswordOption = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Add an account. dpo, team_leader, admin and ict need a second person's `recorder users confirm`."""
+    """Add an account. dpo, team_leader, admin and ict need a second person's `recorder proposals confirm`."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     problem = combination_problem(account, frozenset(), frozenset(role))
     if problem is not None:
@@ -69,7 +69,7 @@ def grant(
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
     reason: ReasonOption = "",
 ) -> None:
-    """Add roles to an account. dpo, team_leader, admin and ict need a second person's `recorder users confirm`."""
+    """Add roles to an account. dpo, team_leader, admin and ict need a second person's `recorder proposals confirm`."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     proposed(context, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
 

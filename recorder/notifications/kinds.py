@@ -161,7 +161,7 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
         ),
         NotificationKind.MAIL_STUCK: Wording(
             subject="The recorder cannot send mails",
-            sentence="Mails have waited for a day. `recorder mail status` says why.",
+            sentence="Mails have waited for a day. `recorder mail show` says why.",
             path="/notifications",
             mail_for=None,
         ),

@@ -1,4 +1,4 @@
-"""`recorder archive`: what a person at the shell sees."""
+"""`recorder recordings archive`: what a person at the shell sees."""
 
 import json
 from collections.abc import Iterator

@@ -320,7 +320,7 @@ def test_nothing_found_is_said_on_standard_error(home: Path) -> None:
 def test_a_recording_that_is_not_there(home: Path) -> None:
     result = run("show", "20261125T000000Z-2001-000000", "-C", home)
     assert result.exit_code == 1
-    assert "recorder find" in said(result)
+    assert "recorder recordings list" in said(result)
 
 
 @pytest.mark.parametrize("option", ["--from", "--to"])
