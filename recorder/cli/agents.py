@@ -6,7 +6,7 @@ import typer
 
 from recorder.access.accounts import is_anothers_extension
 from recorder.access.database import AuditNote
-from recorder.cli.context import LazyPersonJsonContext
+from recorder.cli.context import LazyPersonContext
 from recorder.cli.entries import audit
 from recorder.cli.identity import people_of
 from recorder.cli.live import ask, sign_in_for
@@ -16,7 +16,7 @@ from recorder.permissions import Act
 SeatOption = Annotated[str, typer.Option("--extension", metavar="N")]
 
 
-def list_agents(context: LazyPersonJsonContext) -> None:
+def list_agents(context: LazyPersonContext) -> None:
     """List the nominated extensions, and who is signed on at each."""
     person = sign_in_for(context, Act.SEE_LIVE, "a list of agents", subject="")
     audit(context.home, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"listed": "agents"}), actor=person.actor)
@@ -35,7 +35,7 @@ def list_agents(context: LazyPersonJsonContext) -> None:
 
 
 def sign_on(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     extension: SeatOption,
     operator: Annotated[str | None, typer.Option("--operator", hidden=True)] = None,
 ) -> None:
@@ -60,7 +60,7 @@ def sign_on(
         say(f"{answer['operator']} is signed on at {extension} until {answer['until']}")
 
 
-def sign_off(context: LazyPersonJsonContext, extension: SeatOption) -> None:
+def sign_off(context: LazyPersonContext, extension: SeatOption) -> None:
     """Sign off from an extension."""
     person = context.sign_in("to sign off from a phone")
     answer = ask(context.home, lambda client: client.sign_off(extension, person=person))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from recorder.cli.context import CommandContext, KeysJsonContext
+from recorder.cli.context import CommandContext, KeysContext
 from recorder.cli.entries import permit
 from recorder.cli.options import DryRunOption
 from recorder.cli.output import fail, print_json, progress_bar, say
@@ -24,7 +24,7 @@ _OFF = "archiving is off: set after_days in [archive] of recorder.toml"
 
 
 def archive(
-    context: KeysJsonContext,
+    context: KeysContext,
     dry_run: DryRunOption = False,
 ) -> None:
     """Compress old recordings that are not on hold, as the console does each day. Needs the private keys."""

@@ -26,7 +26,7 @@ from recorder.audit.reading import (
     state_to_json,
 )
 from recorder.cli.audit_copies import verify_copies
-from recorder.cli.context import CommandContext, HomeJsonContext, PersonJsonContext
+from recorder.cli.context import CommandContext, HomeContext, PersonContext
 from recorder.cli.entries import shell_audit
 from recorder.cli.output import fail, print_json, print_json_list, print_table, progress_bar, say
 from recorder.cli.records import FromOption, ToOption, moment
@@ -59,7 +59,7 @@ TextsOption = Annotated[bool, typer.Option("--texts", help="Include free texts: 
 
 
 def verify(
-    context: HomeJsonContext,
+    context: HomeContext,
     head: Annotated[
         list[str] | None,
         typer.Option(
@@ -156,7 +156,7 @@ def _tell(state: AuditState, *, is_held_against: bool) -> None:
 
 
 def show(
-    context: PersonJsonContext,
+    context: PersonContext,
     act: Annotated[
         str | None, typer.Option("--act", metavar="ACT", help="call.pause, or call for all acts on calls.")
     ] = None,
@@ -256,7 +256,7 @@ def _permitted(context: CommandContext, log: AuditLog, act: str, details: dict[s
 
 
 def export(
-    context: PersonJsonContext,
+    context: PersonContext,
     output: Annotated[
         Path,
         typer.Option("-o", "--output", metavar="FILE.zip|FOLDER", help="A new file or folder."),

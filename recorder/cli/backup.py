@@ -15,7 +15,7 @@ from recorder.backups.destinations import open_store
 from recorder.backups.restore import Restore, Restored
 from recorder.backups.restore_plan import public_key_of
 from recorder.backups.snapshots import Repository
-from recorder.cli.context import CommandContext, HomeJsonContext
+from recorder.cli.context import CommandContext, HomeContext
 from recorder.cli.entries import note_unnamed
 from recorder.cli.options import DryRunOption, JsonOption
 from recorder.cli.output import fail, messages, print_json, print_table, say
@@ -54,7 +54,7 @@ _LINE_EVERY = 10
 
 
 def backup(
-    context: HomeJsonContext,
+    context: HomeContext,
     destination: DestinationArgument = None,
     keys: KeysOption = None,
     s3_file: S3Option = None,
@@ -117,7 +117,7 @@ def _show_plan(context: CommandContext, made: Backup) -> None:
     )
 
 
-def list_(context: HomeJsonContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
+def list_(context: HomeContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
     """List the complete snapshots at a destination, oldest first."""
     node = NodeKeys.load(context.home.root)
     repository = _repository(context, _destination(context, destination), s3_file, node)
@@ -137,7 +137,7 @@ def list_(context: HomeJsonContext, destination: DestinationArgument = None, s3_
     context.print_rows([one.as_json() for one in found], columns, empty="there is no snapshot", lines=lines)
 
 
-def check(context: HomeJsonContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
+def check(context: HomeContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
     """Read every snapshot at a destination, and verify signatures and digests. Exit 1 if anything is wrong."""
     note_unnamed(context.home, CHECKED, {"destination": _destination(context, destination)})
     node = NodeKeys.load(context.home.root)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.cli.case_repositories import CaseArgument, act_on_cases
-from recorder.cli.context import CommandContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.options import ReasonOption
 from recorder.cli.records import (
     ExtensionOption,
@@ -23,7 +23,7 @@ from storage.types import RecordingRow, Search
 
 
 def search(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     from_: FromOption = None,
     to: ToOption = None,
@@ -58,7 +58,7 @@ def searched(
 
 
 def narrow(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     from_: FromOption = None,
     to: ToOption = None,
@@ -77,7 +77,7 @@ def narrow(
     context.tell(done, f"case {case} now holds {done['entries'][-1]['details']['found']} recordings")
 
 
-def confirm_scope(context: PersonJsonContext, case: CaseArgument, reason: ReasonOption = "") -> None:
+def confirm_scope(context: PersonContext, case: CaseArgument, reason: ReasonOption = "") -> None:
     """Hold all recordings that the case was opened with, until the case is over. Needs the DPO."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def confirm_scope(context: PersonJsonContext, case: CaseArgument, reason: Reason
 
 
 def dismiss(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     recordings: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Full ids of recordings.")] = None,
     rest: Annotated[bool, typer.Option("--rest", help="All that fit and are neither matched nor dismissed.")] = False,
@@ -104,7 +104,7 @@ def dismiss(
 
 
 def match(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Full ids of recordings.")],
 ) -> None:

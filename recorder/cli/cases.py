@@ -8,7 +8,7 @@ import typer
 from recorder.cli.accounts import accounts_of
 from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
 from recorder.cli.case_scope import searched
-from recorder.cli.context import KeysContext, PersonContext, PersonJsonContext
+from recorder.cli.context import KeysContext, PersonContext
 from recorder.cli.hold import day_from
 from recorder.cli.options import ReasonOption
 from recorder.cli.output import fail, print_json, print_table, say
@@ -20,6 +20,7 @@ from recorder.cli.records import (
     ToOption,
     act_signed_in,
 )
+from recorder.cli.results.cases import Transcript, WrittenLetter
 from recorder.cli.tree import RecordedEvent
 from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
 from recorder.data_subjects.case_entries import CaseRepositories
@@ -47,7 +48,7 @@ _COLUMNS = [
 
 
 def open_case(
-    context: PersonJsonContext,
+    context: PersonContext,
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")],
     form: Annotated[str, typer.Option("--form", help="How the request came: letter, e-mail, by telephone.")] = "",
     text: Annotated[
@@ -95,7 +96,7 @@ def _held_in_words(details: dict[str, Any]) -> str:
 
 
 def record(
-    context: PersonJsonContext,
+    context: PersonContext,
     event: Annotated[RecordedEvent, typer.Argument(metavar="EVENT", help="What happened.")],
     case: CaseArgument,
     reason: ReasonOption = "",
@@ -115,7 +116,7 @@ def record(
 
 
 def decide(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     decision: Annotated[Decision, typer.Argument(metavar="disclose|partly|refuse")],
     reason: ReasonOption = "",
@@ -158,10 +159,11 @@ def transcript(
         return ""
 
     text = act_signed_in(context, "a case", done)
+    document = Transcript(case=case, recording=recording, text=text if content is None else None)
     if content is None:
-        typer.echo(text, nl=False)
+        context.print_text(document, text)
     else:
-        say(f"the transcript of {recording} was added to {case}")
+        context.tell(document, f"the transcript of {recording} was added to {case}")
 
 
 def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
@@ -188,13 +190,14 @@ def write_letter(
         )
 
     try:
-        typer.echo(act_on_cases(context, act), nl=False)
+        text = act_on_cases(context, act)
     except NotYetError as error:
         fail(str(error))
+    context.print_text(WrittenLetter(about=case, letter=str(which), text=text), text)
 
 
 def custody(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     file: Annotated[
         list[Path] | None,
@@ -226,7 +229,7 @@ def custody(
         fail("the chain of custody is not proven; see the faults above")
 
 
-def list_cases(context: PersonJsonContext) -> None:
+def list_cases(context: PersonContext) -> None:
     """List cases, those due first at the top."""
 
     def act(repos: CaseRepositories, person: Person) -> list[dict[str, Any]]:
@@ -240,7 +243,7 @@ def list_cases(context: PersonJsonContext) -> None:
     context.print_rows(found, _COLUMNS, empty="there are no cases", lines=lines)
 
 
-def show(context: PersonJsonContext, case: CaseArgument) -> None:
+def show(context: PersonContext, case: CaseArgument) -> None:
     """Show a case and its entries."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:

@@ -6,8 +6,9 @@ to the command's own.
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_args
@@ -83,12 +84,25 @@ class CommandContext:
         permit(self.home, act, person, reason="", subject=subject, operator=None, details={}, noted_as=noted_as)
         return person.actor
 
-    def tell(self, document: object, sentence: str) -> None:
-        """Print a result: as JSON for programs, as a sentence for people."""
+    def tell(self, document: object, *sentences: str) -> None:
+        """Print a result: as JSON for programs, as sentences for people.
+
+        Args:
+            document: JSON values, or a dataclass of `recorder.cli.results`.
+            sentences: The same in words.
+        """
         if self.json:
-            print_json(document)
-        else:
+            print_json(asdict(document) if is_dataclass(document) and not isinstance(document, type) else document)
+            return
+        for sentence in sentences:
             say(sentence)
+
+    def print_text(self, document: object, text: str) -> None:
+        """Print a text that people want as it is, such as a letter; as JSON for programs."""
+        if self.json:
+            self.tell(document)
+        else:
+            sys.stdout.write(text)
 
     def print_rows(
         self,
@@ -144,23 +158,19 @@ _DECLARED: Mapping[str, tuple[Any, Any]] = MappingProxyType(
 )
 """Declaration and default of each option."""
 
-HomeContext = Annotated[CommandContext, _Options(("home",))]
-HomeJsonContext = Annotated[CommandContext, _Options(("home", "json"))]
-PersonContext = Annotated[CommandContext, _Options(("name", "password_file", "home"))]
-PersonJsonContext = Annotated[CommandContext, _Options(("name", "password_file", "home", "json"))]
-KeysContext = Annotated[CommandContext, _Options(("name", "password_file", "passphrase_file", "home"))]
-KeysJsonContext = Annotated[CommandContext, _Options(("name", "password_file", "passphrase_file", "home", "json"))]
+_PERSON, _KEYS = ("name", "password_file"), ("name", "password_file", "passphrase_file")
+HomeContext = Annotated[CommandContext, _Options(("home", "json"))]
+PersonContext = Annotated[CommandContext, _Options((*_PERSON, "home", "json"))]
+KeysContext = Annotated[CommandContext, _Options((*_KEYS, "home", "json"))]
 """For commands of a person who opens private keys."""
+ServiceContext = Annotated[CommandContext, _Options(("home",))]
+"""For commands that run for months, and have no result."""
 
 # A mistake in the configuration must not stop pauses and other acts on live calls.
-LazyHomeContext = Annotated[CommandContext, _Options(("home",), reads_config=False)]
-LazyHomeJsonContext = Annotated[CommandContext, _Options(("home", "json"), reads_config=False)]
-LazyPersonJsonContext = Annotated[
-    CommandContext, _Options(("name", "password_file", "home", "json"), reads_config=False)
-]
-LazyKeysJsonContext = Annotated[
-    CommandContext, _Options(("name", "password_file", "passphrase_file", "home", "json"), reads_config=False)
-]
+LazyHomeContext = Annotated[CommandContext, _Options(("home", "json"), reads_config=False)]
+LazyPersonContext = Annotated[CommandContext, _Options((*_PERSON, "home", "json"), reads_config=False)]
+LazyKeysContext = Annotated[CommandContext, _Options((*_KEYS, "home", "json"), reads_config=False)]
+LazyServiceContext = Annotated[CommandContext, _Options(("home",), reads_config=False)]
 
 
 def with_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from recorder.cli.options import ReasonOption
 from recorder.cli.output import fail, progress_bar, say
 from recorder.cli.records import IdArgument, opened_index, row_known
 from recorder.cli.requests import access_repositories
+from recorder.cli.results.recordings import Played
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.exports.cover_sheet import position_words
@@ -55,6 +56,7 @@ def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "")
         is_played = _played(player, copy.chunks(progress))
     if not is_played:
         fail(f"{player} could not play; check the sound device, or make a file with `recorder recordings export`")
+    context.tell(Played(recording=row.id, duration_s=copy.duration_s, withheld=[[*one] for one in withheld]))
 
 
 def _permit(

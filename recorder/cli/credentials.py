@@ -11,8 +11,9 @@ from recorder.cli.context import PersonContext
 from recorder.cli.entries import audit, permit
 from recorder.cli.identity import people_of, prove_password, read_password
 from recorder.cli.options import AccountArgument, ReasonOption
-from recorder.cli.output import fail, say
+from recorder.cli.output import fail
 from recorder.cli.proposals import proposed
+from recorder.cli.results.accounts import AccountChange
 from recorder.permissions import Act
 
 NewPasswordOption = Annotated[
@@ -56,7 +57,7 @@ def set_password(
         return
     note = people.set_password(account, password)
     audit(context.home, note, actor=person.actor)
-    say(f"{account} has a new password")
+    context.tell(AccountChange(account=account), f"{account} has a new password")
 
 
 def reset_authenticator(context: PersonContext, account: AccountArgument, reason: ReasonOption = "") -> None:
@@ -107,4 +108,5 @@ def set_pin(
         AuditNote(act="people.remove_pin" if remove else "people.set_pin", subject=account),
         actor=person.actor,
     )
-    say(f"{account} has no PIN now" if remove else f"{account} has a new PIN")
+    sentence = f"{account} has no PIN now" if remove else f"{account} has a new PIN"
+    context.tell(AccountChange(account=account), sentence)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from recorder.cli.context import HomeJsonContext
+from recorder.cli.context import HomeContext
 from recorder.cli.entries import note_unnamed
-from recorder.cli.options import DryRunOption
+from recorder.cli.options import DryRunOption, JsonOption
 from recorder.cli.output import fail, print_json, say
 
 UPGRADED = "database.upgraded"
@@ -24,18 +24,21 @@ PassfileOption = Annotated[
 _NOTHING = "neither index_url nor accounts_url in [storage] names a server: a program upgrades its files by itself"
 
 
-def roles() -> None:
+def roles(json: JsonOption = False) -> None:
     """Print the SQL that creates the roles of owner, daemon and console with their rights, for the server's superuser.
 
     It changes nothing. Review it, then run it with psql in the site's database. It may be run again.
     """
     from recorder.service.database_roles import roles_sql  # noqa: PLC0415
 
-    sys.stdout.write(roles_sql())
+    if json:
+        print_json({"sql": roles_sql()})
+    else:
+        sys.stdout.write(roles_sql())
 
 
 def upgrade(
-    context: HomeJsonContext,
+    context: HomeContext,
     user: UserOption = None,
     passfile: PassfileOption = None,
     dry_run: DryRunOption = False,
@@ -64,7 +67,7 @@ def upgrade(
 
 
 def move_accounts(
-    context: HomeJsonContext,
+    context: HomeContext,
     user: UserOption = None,
     passfile: PassfileOption = None,
     back: Annotated[bool, typer.Option("--back", help="From the server into people.sqlite in the home.")] = False,

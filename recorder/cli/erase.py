@@ -10,7 +10,7 @@ import typer
 
 from recorder.cli.accounts import accounts_of
 from recorder.cli.backup_carry import carry_deletions
-from recorder.cli.context import CommandContext, KeysJsonContext
+from recorder.cli.context import CommandContext, KeysContext
 from recorder.cli.entries import shell_audit
 from recorder.cli.identity import people_of
 from recorder.cli.options import DryRunOption, ReasonOption
@@ -46,7 +46,7 @@ _KINDS = MappingProxyType({KindOption.CARD_DATA: ErasureKind.CARD_DATA, KindOpti
 
 
 def erase(
-    context: KeysJsonContext,
+    context: KeysContext,
     recording: IdArgument,
     from_: Annotated[str | None, typer.Option("--from", metavar="S", help="Seconds, or mm:ss.")] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="S", help="Seconds, mm:ss, or end.")] = None,

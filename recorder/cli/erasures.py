@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from recorder.cli.backup_carry import carry_deletions
-from recorder.cli.context import CommandContext, KeysJsonContext, PersonJsonContext
+from recorder.cli.context import CommandContext, KeysContext, PersonContext
 from recorder.cli.entries import permit
 from recorder.cli.erase import answer, parts_of
 from recorder.cli.options import ReasonOption
@@ -27,7 +27,7 @@ LISTED = 100
 OrderArgument = Annotated[str, typer.Argument(metavar="ORDER", help="From `recorder erasures list`.")]
 
 
-def list_orders(context: PersonJsonContext) -> None:
+def list_orders(context: PersonContext) -> None:
     """List the newest orders to erase that you may see."""
     with opened_index(context) as index:
         person = context.sign_in("erasing")
@@ -37,12 +37,12 @@ def list_orders(context: PersonJsonContext) -> None:
     context.print_rows(orders, ORDER_COLUMNS, empty="there are no orders to erase")
 
 
-def confirm(context: KeysJsonContext, order: OrderArgument, reason: ReasonOption = "") -> None:
+def confirm(context: KeysContext, order: OrderArgument, reason: ReasonOption = "") -> None:
     """Confirm an order by somebody else, and carry it out if the private keys are here."""
     _decide(context, order, reason, is_confirmed=True)
 
 
-def decline(context: KeysJsonContext, order: OrderArgument, reason: ReasonOption = "") -> None:
+def decline(context: KeysContext, order: OrderArgument, reason: ReasonOption = "") -> None:
     """Decline an order by somebody else; nothing is erased."""
     _decide(context, order, reason, is_confirmed=False)
 

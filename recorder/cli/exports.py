@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, KeysJsonContext
+from recorder.cli.context import CommandContext, KeysContext
 from recorder.cli.entries import shell_audit
 from recorder.cli.identity import requests_of
 from recorder.cli.options import DryRunOption, ReasonOption
@@ -52,7 +52,7 @@ _PROBLEMS_SHOWN = 20
 
 
 def export(
-    context: KeysJsonContext,
+    context: KeysContext,
     recordings: Annotated[list[str] | None, typer.Argument(metavar="[ID]", help="Recordings' ids.")] = None,
     output: Annotated[
         Path | None,

@@ -9,7 +9,7 @@ import typer
 
 from recorder.access.accounts import usable_people
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.entries import shell_audit
 from recorder.cli.erase import whole_id
 from recorder.cli.identity import people_of
@@ -57,7 +57,7 @@ _COLUMNS = [
 
 
 def add(
-    context: PersonJsonContext,
+    context: PersonContext,
     recording: Annotated[str, typer.Argument(metavar="ID", help="Id of a recording or of a live call.")],
     kind: Annotated[HoldKind, typer.Option("--kind", help="Kind of hold.")],
     reason: ReasonOption = "",
@@ -91,7 +91,7 @@ def add(
     )
 
 
-def release(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
+def release(context: PersonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
     """Release a hold. The recording is kept for 14 more days, in which the hold can be reinstated."""
     done = _act(context, lambda repos, person: release_hold(repos, person, hold_id, reason=reason))
     assert done.grace_until is not None
@@ -99,14 +99,14 @@ def release(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOpt
     context.tell(hold_to_json(done, utc_now()), f"{sentence}, and can be reinstated until then")
 
 
-def reinstate(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
+def reinstate(context: PersonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
     """Reinstate a released hold, within its 14 days."""
     done = _act(context, lambda repos, person: reinstate_hold(repos, person, hold_id, reason=reason))
     context.tell(hold_to_json(done, utc_now()), f"hold {done.id} is reinstated: {done.recording} is kept")
 
 
 def review(
-    context: PersonJsonContext,
+    context: PersonContext,
     hold_id: HoldArgument,
     reason: ReasonOption = "",
     review: ReviewOption = None,
@@ -123,7 +123,7 @@ def review(
 
 
 def list_holds(
-    context: PersonJsonContext,
+    context: PersonContext,
     due: Annotated[bool, typer.Option("--due", help="Only holds due for review.")] = False,
     recording: Annotated[
         str | None, typer.Option("--recording", metavar="ID", help="All holds of one recording, including ended ones.")

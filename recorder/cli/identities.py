@@ -9,7 +9,8 @@ from recorder.cli.accounts import accounts_of
 from recorder.cli.context import PersonContext
 from recorder.cli.entries import audit
 from recorder.cli.options import AccountArgument
-from recorder.cli.output import fail, say
+from recorder.cli.output import fail
+from recorder.cli.results.accounts import AccountChange
 from recorder.common.clock import utc_now
 from recorder.permissions import Act
 from recorder.rules.signing_in import OpenIdIdentity
@@ -32,7 +33,8 @@ def connect(
     identity = OpenIdIdentity(issuer=context.config.openid.issuer, subject=subject)
     note = ConnectedIdentities(accounts_of(context.home), now=utc_now).connect(account, identity, by=actor)
     audit(context.home, note, actor=actor)
-    say(f"{account} is connected: {subject} at {identity.issuer} can sign in to it")
+    sentence = f"{account} is connected: {subject} at {identity.issuer} can sign in to it"
+    context.tell(AccountChange(account=account), sentence)
 
 
 def disconnect(context: PersonContext, account: AccountArgument) -> None:
@@ -40,4 +42,4 @@ def disconnect(context: PersonContext, account: AccountArgument) -> None:
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     note = ConnectedIdentities(accounts_of(context.home), now=utc_now).disconnect(account)
     audit(context.home, note, actor=actor)
-    say(f"{account} is disconnected")
+    context.tell(AccountChange(account=account), f"{account} is disconnected")

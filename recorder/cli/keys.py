@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.context import CommandContext, HomeJsonContext, KeysContext, KeysJsonContext, PersonContext
+from recorder.cli.context import CommandContext, HomeContext, KeysContext, PersonContext
 from recorder.cli.entries import permit
 from recorder.cli.options import YesOption
 from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import opened_index
+from recorder.cli.results.keys import ChangedPassphrase, DestroyedKey
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
@@ -36,7 +37,7 @@ _COLUMNS = (
 _TIDIED = "{resealed} recordings were re-sealed to a later epoch, private keys of {destroyed} epochs were destroyed"
 
 
-def list_keys(context: HomeJsonContext) -> None:
+def list_keys(context: HomeContext) -> None:
     """List the epochs: fingerprint, number of recordings sealed to each, and whether its private key is here."""
     with _holding(context) as holder:
         epochs = [_described(holder, name) for name in _names(holder)]
@@ -51,7 +52,7 @@ def list_keys(context: HomeJsonContext) -> None:
         say("this month has no key: start the console, or run `recorder keys rotate`, where the private keys are")
 
 
-def rotate(context: KeysJsonContext) -> None:
+def rotate(context: KeysContext) -> None:
     """Make new keys for this month and the months prepared, because the private keys may be compromised."""
     with _holding(context) as holder:
         person = _permit(context, "rotate")
@@ -93,10 +94,10 @@ def destroy(
         sentences = holder.destroy(epoch, by=person.actor, details={"os_user": os_user()})
         if sentences:
             fail(_refusal(epoch, sentences))
-    say(f"the private key of {epoch} is destroyed")
+    context.tell(DestroyedKey(epoch=epoch), f"the private key of {epoch} is destroyed")
 
 
-def tidy(context: KeysJsonContext) -> None:
+def tidy(context: KeysContext) -> None:
     """Run the console's daily key maintenance now: re-seal held recordings, destroy keys of empty epochs."""
     with _holding(context) as holder:
         _permit(context, "tidy")
@@ -132,8 +133,11 @@ def passphrase(
         changed = holder.keys.change_passphrase(new)
         _note(holder, "keys.passphrase", person, {"epochs": changed, "is_set": new is not None})
     where = "off" if new_file is None else str(new_file.resolve())
-    say(f"{len(changed)} private keys {'need no passphrase any more' if new is None else 'have the new passphrase'}")
-    say(f'set passphrase_file = "{where}" in [storage] of recorder.toml, and start the console again')
+    context.tell(
+        ChangedPassphrase(epochs=list(changed), has_passphrase=new is not None),
+        f"{len(changed)} private keys {'need no passphrase any more' if new is None else 'have the new passphrase'}",
+        f'set passphrase_file = "{where}" in [storage] of recorder.toml, and start the console again',
+    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from recorder.access.sessions import Sessions
 from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, LazyHomeJsonContext, LazyPersonJsonContext
+from recorder.cli.context import CommandContext, LazyHomeContext, LazyPersonContext
 from recorder.cli.entries import audit, note_unnamed, refuse
 from recorder.cli.identity import people_of, sign_in_rules
 from recorder.cli.options import ReasonOption
@@ -59,7 +59,7 @@ def ask(home: Home, question: Callable[[Calls], Any]) -> Any:  # noqa: ANN401 - 
             fail(str(error))
 
 
-def calls(context: LazyPersonJsonContext) -> None:
+def calls(context: LazyPersonContext) -> None:
     """List the live calls that are recorded, as far as you may see them.
 
     Without an account only extension and state are shown, enough to pause a call.
@@ -82,7 +82,7 @@ def calls(context: LazyPersonJsonContext) -> None:
     context.print_rows(rows, columns, empty="no nominated extension has a call in progress", lines=shown)
 
 
-def show_call(context: LazyPersonJsonContext, call: CallArgument) -> None:
+def show_call(context: LazyPersonContext, call: CallArgument) -> None:
     """Show one live call, as far as you may see it."""
     person = context.sign_in("to see live calls", goes_on=True)
     fits = [row for row in seen_by(context.home, person) if row["id"].startswith(call)]
@@ -92,7 +92,7 @@ def show_call(context: LazyPersonJsonContext, call: CallArgument) -> None:
 
 
 def pause(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
@@ -102,7 +102,7 @@ def pause(
 
 
 def resume(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
@@ -224,7 +224,7 @@ def target_of(client: Calls, call: str | None, extension: str | None) -> Target:
     return CallTarget(whole(client, call or "")) if extension is None else ExtensionTarget(extension)
 
 
-def reload(context: LazyHomeJsonContext) -> None:
+def reload(context: LazyHomeContext) -> None:
     """Apply a changed recorder.toml on this machine. No call is dropped."""
     with LiveClient(context.home.socket, signer=Signer(context.home.root)) as client:
         try:

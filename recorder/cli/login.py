@@ -21,6 +21,7 @@ from recorder.cli.entries import audit
 from recorder.cli.identity import TOKEN_VARIABLE, people_of, read_password
 from recorder.cli.options import PasswordOption
 from recorder.cli.output import fail, say
+from recorder.cli.results.accounts import EndedSession, NewSession
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Person
@@ -56,7 +57,8 @@ def login(
     else:
         is_proven = False
     sessions = Sessions(engine, now=utc_now, limits=context.config.console.sign_in.limits)
-    typer.echo(sessions.start(result.person.name, kind=SessionKind.SHELL, is_proven=is_proven))
+    token = sessions.start(result.person.name, kind=SessionKind.SHELL, is_proven=is_proven)
+    context.print_text(NewSession(account=result.person.name, token=token), f"{token}\n")
 
 
 def logout(context: HomeContext) -> None:
@@ -70,7 +72,8 @@ def logout(context: HomeContext) -> None:
     if session is not None:
         sessions.end(session.key)
         audit(context.home, AuditNote(act="people.sign_out", subject=session.account), actor=session.account)
-    say(f"signed out; unset {TOKEN_VARIABLE}")
+    document = EndedSession(account=session.account if session else None)
+    context.tell(document, f"signed out; unset {TOKEN_VARIABLE}")
 
 
 def _check_code(home: Home, engine: Engine, person: Person, code_file: Path | None) -> None:

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import HomeContext, PersonContext, PersonJsonContext
+from recorder.cli.context import HomeContext, PersonContext
 from recorder.cli.entries import permit, shell_audit
 from recorder.cli.identity import people_of
 from recorder.cli.output import fail, print_json, print_table, say
+from recorder.cli.results.site import MailAddress, SentMail
 from recorder.common.clock import utc_now
 from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import is_mail_address
@@ -34,7 +35,8 @@ def test(context: HomeContext, address: Annotated[str, typer.Argument(metavar="A
         send_mail(server, message, [address], timeout_s=TIMEOUT_S)
     except MailError as error:
         fail(str(error))
-    say(f"{server.host}:{server.port} accepted the mail")
+    name = f"{server.host}:{server.port}"
+    context.tell(SentMail(address=address, server=name), f"{name} accepted the mail")
 
 
 def address(
@@ -54,10 +56,11 @@ def address(
         account=account,
         address=to,
     )
-    say(f"{account} gets mail at {to}" if to else f"{account} gets no mail")
+    sentence = f"{account} gets mail at {to}" if to else f"{account} gets no mail"
+    context.tell(MailAddress(account=account, address=to), sentence)
 
 
-def status(context: PersonJsonContext) -> None:
+def status(context: PersonContext) -> None:
     """Show addresses and the mail queue. Exit 1 if a mail has waited for a day."""
     person = context.sign_in("the state of mail")
     details = {"what": "mail"}

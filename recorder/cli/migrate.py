@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.cli.backup import reporting
-from recorder.cli.context import CommandContext, HomeJsonContext
+from recorder.cli.context import CommandContext, HomeContext
 from recorder.cli.database import PassfileOption, UserOption
 from recorder.cli.options import DryRunOption
 from recorder.cli.output import fail, print_json, print_table, say
@@ -23,7 +23,7 @@ from storage.errors import StorageError
 
 
 def migrate(
-    context: HomeJsonContext,
+    context: HomeContext,
     to: Annotated[
         str,
         typer.Option(

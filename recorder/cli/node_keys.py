@@ -14,7 +14,7 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
-from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
+from recorder.cli.context import CommandContext, LazyHomeContext, PersonContext
 from recorder.cli.entries import audit, permit
 from recorder.cli.options import DryRunOption
 from recorder.cli.output import fail, print_json, say
@@ -54,7 +54,7 @@ FingerprintOption = Annotated[
 
 
 def request(
-    context: LazyHomeJsonContext,
+    context: LazyHomeContext,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="The node's name: a-z, 0-9 and -, at most 40.")],
     address: Annotated[
         str | None,
@@ -79,7 +79,7 @@ def request(
 
 
 def add(
-    context: PersonJsonContext,
+    context: PersonContext,
     file: FileArgument,
     output: OutputOption = None,
     fingerprint: FingerprintOption = None,
@@ -120,7 +120,7 @@ def add(
         Nodes(index.database).take_back(made.name)
 
 
-def join(context: LazyHomeJsonContext, file: FileArgument, fingerprint: FingerprintOption = None) -> None:
+def join(context: LazyHomeContext, file: FileArgument, fingerprint: FingerprintOption = None) -> None:
     """Take the console host's welcome: certificate, authority, and the site's public keys; on the new node.
 
     May be run again: what is stored already stays.
@@ -146,7 +146,7 @@ def join(context: LazyHomeJsonContext, file: FileArgument, fingerprint: Fingerpr
 
 
 def remove(
-    context: PersonJsonContext,
+    context: PersonContext,
     removed: Annotated[str, typer.Argument(metavar="NODE", help="The node.")],
     dry_run: DryRunOption = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.calls.filing import FOLDER
-from recorder.cli.context import CommandContext, HomeJsonContext
+from recorder.cli.context import CommandContext, HomeContext
 from recorder.cli.entries import note_unnamed
 from recorder.cli.options import DryRunOption
 from recorder.cli.output import fail, messages, print_table, progress_bar, say
@@ -43,7 +43,7 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def status(context: HomeJsonContext) -> None:
+def status(context: HomeContext) -> None:
     """Show how many recordings are stored, and list those that wait or cannot be removed yet.
 
     Exit 1 if any has waited too long, or the store or the process that stores them does not answer.
@@ -78,7 +78,7 @@ def status(context: HomeJsonContext) -> None:
 
 
 def push(
-    context: HomeJsonContext,
+    context: HomeContext,
     dry_run: DryRunOption = False,
 ) -> None:
     """Store every recording that waits, and remove what must go, now. The daemon does the same by itself.
@@ -156,7 +156,7 @@ def _show_plan(context: CommandContext, index: Index) -> None:
 
 
 def restore(
-    context: HomeJsonContext,
+    context: HomeContext,
     dry_run: DryRunOption = False,
 ) -> None:
     """Put recordings of calls together again that were in progress when this node's disk was lost, from their parts.
@@ -194,7 +194,7 @@ def restore(
 
 
 def check(
-    context: HomeJsonContext,
+    context: HomeContext,
     thorough: Annotated[bool, typer.Option("--thorough", help="Read every object and compare its digest.")] = False,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="File recordings in the store that the index lacks, after it was lost.")

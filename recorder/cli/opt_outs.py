@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.cli.context import LazyPersonJsonContext
+from recorder.cli.context import LazyPersonContext
 from recorder.cli.entries import audit
 from recorder.cli.live import CallOption, ExtensionOption, around_of, ask, one_of, sign_in_for, target_of, tell, whole
 from recorder.cli.options import ReasonOption
@@ -28,7 +28,7 @@ EraseOption = Annotated[
 
 
 def opt_out(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
@@ -52,7 +52,7 @@ def opt_out(
     tell(ask(context.home, end), json=context.json)
 
 
-def list_requests(context: LazyPersonJsonContext) -> None:
+def list_requests(context: LazyPersonContext) -> None:
     """List opt-out requests of live calls that you are on or may see, including decided ones."""
     person = context.sign_in("a list of requests")
     around = around_of(context.home, person)
@@ -75,7 +75,7 @@ def list_requests(context: LazyPersonJsonContext) -> None:
 
 
 def raise_request(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     call: Annotated[str, typer.Option("--call", metavar="ID", help="The call, or the beginning of its id.")],
     reason: ReasonOption = "",
 ) -> None:
@@ -86,7 +86,7 @@ def raise_request(
 
 
 def grant_request(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     request: RequestArgument,
     reason: ReasonOption = "",
     caller_asked: Annotated[
@@ -107,7 +107,7 @@ def grant_request(
     tell(done, json=context.json)
 
 
-def decline_request(context: LazyPersonJsonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
+def decline_request(context: LazyPersonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
     """Decline a request, with a reason. The call is still recorded."""
     person = sign_in_for(context, Act.DECLINE_OPT_OUT, _WHAT, subject=request, reason=reason)
     around = around_of(context.home, person)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.cli.context import CommandContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.entries import audit, refuse
 from recorder.cli.identity import requests_of
 from recorder.cli.output import fail, print_json, print_json_list, print_table, say
@@ -87,7 +87,7 @@ def act_signed_in(context: CommandContext, what: str, act: Callable[[Index, Pers
 
 
 def find(
-    context: PersonJsonContext,
+    context: PersonContext,
     from_: FromOption = None,
     to: ToOption = None,
     operator: OperatorOption = None,
@@ -226,7 +226,7 @@ _PARTICIPANTS = [
 ]
 
 
-def show(context: PersonJsonContext, recording: IdArgument) -> None:
+def show(context: PersonContext, recording: IdArgument) -> None:
     """Show one call: outcome, notice, segments, erasures and copies."""
     person = context.sign_in("a recording's details")
     row = _row_seen(context, person, recording)

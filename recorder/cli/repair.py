@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.cli.accounts import accounts_exist
-from recorder.cli.context import CommandContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.entries import note_unnamed, permit
 from recorder.cli.options import DryRunOption
 from recorder.cli.output import fail, messages, print_json, print_table, progress_bar, say
@@ -33,7 +33,7 @@ from storage.keys import NodeKeys
 from storage.vault import Vault
 
 
-def reindex(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
+def reindex(context: PersonContext, dry_run: DryRunOption = False) -> None:
     """Rebuild the index from recordings and audit log, with holds, deletions and orders to erase.
 
     Run it again if it was interrupted. A usable index is completed, also while the daemon runs. A missing or damaged
@@ -74,7 +74,7 @@ def _print_reindexed(done: Reindexed, *, is_dry: bool) -> None:
 
 
 def reconcile(
-    context: PersonJsonContext,
+    context: PersonContext,
     confirm: Annotated[
         bool, typer.Option("--yes", help="Confirm the result, so that the sweep continues. DPO only.")
     ] = False,
@@ -113,7 +113,7 @@ def _print_report(report: Report) -> None:
 
 
 def fsck(
-    context: PersonJsonContext,
+    context: PersonContext,
     repair: Annotated[
         bool, typer.Option("--repair", help="Repair faults without losing evidence; replaced files go to lost+found.")
     ] = False,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.cli.context import PersonJsonContext
+from recorder.cli.context import PersonContext
 from recorder.cli.entries import audit
 from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import FromOption, ToOption, moment, opened_index
@@ -50,7 +50,7 @@ TeamOption = Annotated[str | None, typer.Option("--team", metavar="T", help="Onl
 
 
 def pauses(
-    context: PersonJsonContext,
+    context: PersonContext,
     from_: FromOption = None,
     to: ToOption = None,
     operator: Annotated[str | None, typer.Option("--operator", metavar="X")] = None,
@@ -80,7 +80,7 @@ def pauses(
 
 
 def bypassed(
-    context: PersonJsonContext,
+    context: PersonContext,
     lists: Annotated[
         list[Path], typer.Argument(metavar="FOLDER|FILE...", help="Kamailio's list: its folder, or files of it.")
     ],
@@ -108,7 +108,7 @@ def bypassed(
         say(f"{line}; it is not counted")
 
 
-def _print_bypassed(context: PersonJsonContext, found: BypassReport, start: datetime, end: datetime) -> None:
+def _print_bypassed(context: PersonContext, found: BypassReport, start: datetime, end: datetime) -> None:
     zone = context.zone
     say(f"{start.astimezone(zone):%Y-%m-%d %H:%M} to {end.astimezone(zone):%Y-%m-%d %H:%M}, {zone.key}")
     lines = [
@@ -149,7 +149,7 @@ def _files(given: Path) -> list[Path]:
     return found
 
 
-def _period(context: PersonJsonContext, from_: str | None, to: str | None) -> tuple[datetime, datetime]:
+def _period(context: PersonContext, from_: str | None, to: str | None) -> tuple[datetime, datetime]:
     zone = context.zone
     start, end = period(moment(from_, zone, is_end=False), moment(to, zone, is_end=True), now=utc_now(), zone=zone)
     if end <= start:

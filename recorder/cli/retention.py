@@ -11,7 +11,7 @@ from recorder.access.database import AuditNote
 from recorder.access.listening.appointments import Appointments
 from recorder.cli.accounts import accounts_of
 from recorder.cli.backup_carry import carry_deletions
-from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
+from recorder.cli.context import CommandContext, LazyHomeContext, PersonContext
 from recorder.cli.entries import audit, permit
 from recorder.cli.identity import people_of
 from recorder.cli.options import DryRunOption
@@ -53,7 +53,7 @@ _PLAN_COLUMNS = [
 ]
 
 
-def look(context: LazyHomeJsonContext, dry_run: DryRunOption = False) -> None:
+def look(context: LazyHomeContext, dry_run: DryRunOption = False) -> None:
     """Show the periods in force and the last sweep; with --dry-run, what a sweep would delete now."""
     with _sweeping(context) as sweeper:
         if dry_run:
@@ -62,7 +62,7 @@ def look(context: LazyHomeJsonContext, dry_run: DryRunOption = False) -> None:
             _show_state(sweeper, sweeper.file.load(), json=context.json)
 
 
-def run(context: PersonJsonContext) -> None:
+def run(context: PersonContext) -> None:
     """Sweep now: delete what is due, as the daemon does each day."""
     with _sweeping(context) as sweeper:
         _permit(context, Act.RUN_RETENTION, {"share_confirmed": False})
@@ -70,7 +70,7 @@ def run(context: PersonJsonContext) -> None:
     _tell_swept(context, state)
 
 
-def confirm_larger_share(context: PersonJsonContext) -> None:
+def confirm_larger_share(context: PersonContext) -> None:
     """Let a sweep continue that stopped because too much is due, as one of two people; the second one's runs it.
 
     One of them must be the data protection officer or the deputy; neither may be ICT.
@@ -103,7 +103,7 @@ def _tell_swept(context: CommandContext, state: SweepState) -> None:
         fail(f"{state.problem}; see the messages above")
 
 
-def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
+def confirm_shorter(context: PersonContext, dry_run: DryRunOption = False) -> None:
     """Apply periods that the configuration made shorter, and a larger daily share. DPO only.
 
     This deletes nothing.
@@ -128,7 +128,7 @@ def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -
         say("the next sweep deletes what is due by that; see `recorder retention show --dry-run`")
 
 
-def confirm_clock(context: PersonJsonContext) -> None:
+def confirm_clock(context: PersonContext) -> None:
     """Confirm, as one of two people, that the clock is right, and that later times seen before were wrong.
 
     One of them must be the data protection officer or the deputy; neither may be ICT.
@@ -152,7 +152,7 @@ def confirm_clock(context: PersonJsonContext) -> None:
 
 
 def write_off(
-    context: PersonJsonContext,
+    context: PersonContext,
     node: Annotated[str, typer.Argument(metavar="NODE", help='The node; "" for recordings of before nodes had names.')],
     reason: Annotated[str, typer.Option("--reason", help="How the disk was lost or destroyed.")] = "",
     dry_run: DryRunOption = False,

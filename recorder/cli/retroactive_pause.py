@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.context import CommandContext, LazyKeysJsonContext
+from recorder.cli.context import CommandContext, LazyKeysContext
 from recorder.cli.erase import answer, parts_of, whole_id
 from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, tell
 from recorder.cli.options import ReasonOption
@@ -31,7 +31,7 @@ SecondsOption = Annotated[
 
 
 def forgot(
-    context: LazyKeysJsonContext,
+    context: LazyKeysContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     seconds: SecondsOption = None,

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from recorder.cli.case_repositories import act_on_cases
-from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.hold import day_from
 from recorder.cli.options import ReasonOption
 from recorder.cli.output import fail
+from recorder.cli.results.cases import WrittenLetter
 from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
@@ -46,7 +47,7 @@ _COLUMNS = [
 
 
 def ask(
-    context: PersonJsonContext,
+    context: PersonContext,
     recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id.")],
     right: Annotated[Right, typer.Option("--right", help="The right that is claimed.")],
     ground: GroundOption = "",
@@ -72,29 +73,23 @@ def ask(
     context.tell(done, f"claim {done['id']} on {done['recording']}{restricted}; due on {done['due_on']}")
 
 
-def uphold(
-    context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
-) -> None:
+def uphold(context: PersonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = "") -> None:
     """Uphold a request. Needs the data protection officer or deputy."""
     _step(context, claim, ClaimChange(event=ClaimEvent.UPHOLD, words=reason, ground=ground))
 
 
-def decline(
-    context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
-) -> None:
+def decline(context: PersonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = "") -> None:
     """Decline a request, with a --ground and the reasons."""
     _step(context, claim, ClaimChange(event=ClaimEvent.DECLINE, words=reason, ground=ground))
 
 
-def lift(
-    context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
-) -> None:
+def lift(context: PersonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = "") -> None:
     """Lift an upheld request. Tell the requester first (`letter ... lifting`)."""
     _step(context, claim, ClaimChange(event=ClaimEvent.LIFT, words=reason, ground=ground))
 
 
 def withdraw(
-    context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
+    context: PersonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
 ) -> None:
     """Record that the requester withdrew the request."""
     _step(context, claim, ClaimChange(event=ClaimEvent.WITHDRAW, words=reason, ground=ground))
@@ -106,7 +101,7 @@ def _step(context: CommandContext, claim: str, step: ClaimChange) -> None:
 
 
 def allow_use(
-    context: PersonJsonContext,
+    context: PersonContext,
     claim: ClaimArgument,
     days: Annotated[int, typer.Option("--days", min=1, max=MOST_USE_DAYS, help="Length of the permission, days.")],
     ground: GroundOption = "",
@@ -119,7 +114,7 @@ def allow_use(
 
 
 def list_claims(
-    context: PersonJsonContext,
+    context: PersonContext,
     all_: Annotated[bool, typer.Option("--all", help="Include those that are over.")] = False,
 ) -> None:
     """List requests that are in force or wait for a decision."""
@@ -147,9 +142,10 @@ def letter(
         return claim_letter(which, found, site=context.config.site.name, today=repos.today, due=due)
 
     try:
-        typer.echo(act_on_cases(context, act, what="a claim"), nl=False)
+        text = act_on_cases(context, act, what="a claim")
     except NotYetError as error:
         fail(str(error))
+    context.print_text(WrittenLetter(about=claim, letter=str(which), text=text), text)
 
 
 def _changed(context: CommandContext, claim: str, step: ClaimChange) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli.accounts import accounts_exist, accounts_of
-from recorder.cli.context import HomeJsonContext
+from recorder.cli.context import HomeContext
 from recorder.cli.identity import people_of
 from recorder.cli.output import print_json, print_table, say
 from recorder.common.clock import utc_now
@@ -58,7 +58,7 @@ MIN_PEOPLE = 2
 """Smallest number of usable accounts: some decisions need a second person."""
 
 
-def site_check(context: HomeJsonContext) -> None:
+def site_check(context: HomeContext) -> None:
     """Check configuration, keys, messages, accounts and machine. Exit 1 if something stops the recorder."""
     findings = list(_findings(context.home, context.config))
     if context.json:

@@ -7,11 +7,12 @@ import typer
 
 from recorder.access.tokens import TokenError, Tokens
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import PersonContext, PersonJsonContext
+from recorder.cli.context import PersonContext
 from recorder.cli.entries import audit
 from recorder.cli.options import ReasonOption
-from recorder.cli.output import fail, print_json, say
-from recorder.cli.proposals import proposed
+from recorder.cli.output import fail
+from recorder.cli.proposals import changed
+from recorder.cli.results.accounts import NewToken, RevokedToken
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Scope
@@ -25,7 +26,7 @@ def _tokens(home: Home) -> Tokens:
 
 
 def add_token(
-    context: PersonJsonContext,
+    context: PersonContext,
     token: TokenArgument,
     scope: Annotated[list[Scope], typer.Option("--scope", help="Repeat for several.")],
     extension: Annotated[
@@ -48,13 +49,14 @@ def add_token(
             token, scopes=scope, extensions=numbers, networks=network or (), expires_at=expires_at
         )
         why = reason or "a new token"
-        proposed(context, actor, why, lambda known, enter: known.token(actor, made, reason=why, enter=enter))
+        change, sentence = changed(
+            context, actor, why, lambda known, enter: known.token(actor, made, reason=why, enter=enter)
+        )
     except TokenError as error:
         fail(str(error))
-    if context.json:
-        print_json({"name": token, "token": made.secret})
-    else:
-        say("Store it now. It cannot be shown again:")
+    told = NewToken(name=token, token=made.secret, proposal=change.proposal)
+    context.tell(told, sentence, "Store it now. It cannot be shown again:")
+    if not context.json:
         typer.echo(made.secret)
 
 
@@ -66,10 +68,10 @@ def revoke_token(context: PersonContext, token: TokenArgument) -> None:
     except TokenError as error:
         fail(str(error))
     audit(context.home, note, actor=actor)
-    say(f"token {token} is revoked")
+    context.tell(RevokedToken(name=token), f"token {token} is revoked")
 
 
-def list_tokens(context: PersonJsonContext) -> None:
+def list_tokens(context: PersonContext) -> None:
     """List tokens, without their secrets."""
     context.admin(Act.MANAGE_TOKENS, "")
     rows = [

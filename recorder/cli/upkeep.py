@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.context import HomeJsonContext
+from recorder.cli.context import HomeContext
 from recorder.cli.entries import note_unnamed
 from recorder.cli.output import fail, messages, print_json_list, print_table, progress_bar, say
 from recorder.cli.records import opened_index, row_of
@@ -24,7 +24,7 @@ VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
 
 
 def verify(
-    context: HomeJsonContext,
+    context: HomeContext,
     recording: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
     all_: Annotated[bool, typer.Option("--all", help="All recordings.")] = False,
 ) -> None:
@@ -95,7 +95,7 @@ def _print_findings(found: Iterator[dict[str, Any]], *, is_all: bool) -> None:
 
 
 def recover(
-    context: HomeJsonContext,
+    context: HomeContext,
     elsewhere: Annotated[
         bool,
         typer.Option("--elsewhere", help="List unfinished recordings of nodes that are away; change nothing."),
@@ -118,7 +118,7 @@ def recover(
         raise typer.Exit(1)
 
 
-def _list_elsewhere(context: HomeJsonContext) -> None:
+def _list_elsewhere(context: HomeContext) -> None:
     if not context.config.is_shared_index:
         fail("this recorder has its index for itself, so there are no other nodes: leave out --elsewhere")
     with opened_index(context) as index:

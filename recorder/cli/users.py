@@ -16,13 +16,14 @@ from recorder.access.operator_names import misnamed_operators
 from recorder.access.pins import PinError, PinFile
 from recorder.access.removal import check_removable, remove_account
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import PersonContext, PersonJsonContext
+from recorder.cli.context import PersonContext
 from recorder.cli.credentials import NewPasswordOption
 from recorder.cli.entries import audit
 from recorder.cli.identity import people_of, read_password
 from recorder.cli.options import AccountArgument, ReasonOption, YesOption
 from recorder.cli.output import fail, say
-from recorder.cli.proposals import open_proposals, proposed, sign_in_reader
+from recorder.cli.proposals import changed, open_proposals, proposed, sign_in_reader
+from recorder.cli.results.accounts import AccountChange
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
@@ -51,16 +52,18 @@ def add_user(
         extension=extension,
     )  # fmt: skip
     audit(context.home, note, actor=actor)
-    say(f"{account} can sign in, roles: {', '.join(sorted(set(role) - powerful)) or 'none'}")
+    told = [f"{account} can sign in, roles: {', '.join(sorted(set(role) - powerful)) or 'none'}"]
     operators = [(one.number, one.operator) for one in context.config.extension]
-    for one in misnamed_operators(operators, usable_people(people_of(context.home))):
-        if one.person.name == account:
-            say(one.sentence)
+    misnamed = misnamed_operators(operators, usable_people(people_of(context.home)))
+    told += [one.sentence for one in misnamed if one.person.name == account]
+    change = AccountChange(account=account)
     if powerful:
         why = reason or "a new account"
-        proposed(
+        change, sentence = changed(
             context, actor, why, lambda known, enter: known.grant(actor, account, powerful, reason=why, enter=enter)
         )
+        told.append(sentence)
+    context.tell(change, *told)
 
 
 def grant(
@@ -84,7 +87,7 @@ def revoke(
     open_proposals(context.home).revoke(account, role, enter=lambda note: audit(context.home, note, actor=actor))
     if any(Act.OPT_OUT in TABLE[one] for one in role):
         _remove_pin(context.home, account, actor, "the roles are removed")
-    say(f"{account} no longer has {' or '.join(role)}")
+    context.tell(AccountChange(account=account), f"{account} no longer has {' or '.join(role)}")
 
 
 _COLUMNS = [
@@ -114,7 +117,10 @@ def set_team(
     audit(context.home, note, actor=actor)
     if remove:
         _remove_pin(context.home, account, actor, "the team is removed")
-    say(f"{account} {'no longer manages' if remove else 'manages'} {team}{f' from {from_} on' if from_ else ''}")
+    context.tell(
+        AccountChange(account=account),
+        f"{account} {'no longer manages' if remove else 'manages'} {team}{f' from {from_} on' if from_ else ''}",
+    )
 
 
 def _remove_pin(place: Home, account: str, actor: str, done: str) -> None:
@@ -150,7 +156,7 @@ def disable_user(context: PersonContext, account: AccountArgument, from_: FromOp
     except OSError as error:
         fail(f"{account} is disabled, but its PIN was not removed: {context.home.pins}: {error.strerror}")
     audit(context.home, replace(note, details={**note.details, "had_pin": had_pin}), actor=actor)
-    say(f"{account} is disabled{f' from {from_} on' if from_ else ''}")
+    context.tell(AccountChange(account=account), f"{account} is disabled{f' from {from_} on' if from_ else ''}")
 
 
 def enable_user(context: PersonContext, account: AccountArgument) -> None:
@@ -162,10 +168,10 @@ def enable_user(context: PersonContext, account: AccountArgument) -> None:
     note = people_of(context.home).enable(account)
     audit(context.home, note, actor=actor)
     without = f", without {', '.join(note.details['without'])}" if note.details["without"] else ""
-    say(f"{account} is enabled{without}")
+    context.tell(AccountChange(account=account), f"{account} is enabled{without}")
 
 
-def remove_user(context: PersonJsonContext, account: AccountArgument, yes: YesOption = False) -> None:
+def remove_user(context: PersonContext, account: AccountArgument, yes: YesOption = False) -> None:
     """Remove an account that is disabled, with its mail address, teams and authenticator. This cannot be undone.
 
     The person's calls are still found by their name, and the audit log still names them. A disabled account is also
@@ -178,10 +184,10 @@ def remove_user(context: PersonJsonContext, account: AccountArgument, yes: YesOp
         fail(f"{account} can be removed; give --yes to remove it", 2)
     audit(context.home, note, actor=actor)
     remove_account(engine, account)
-    context.tell({"name": account, "removed": True}, f"{account} is removed")
+    context.tell(AccountChange(account=account), f"{account} is removed")
 
 
-def show_user(context: PersonJsonContext, account: AccountArgument) -> None:
+def show_user(context: PersonContext, account: AccountArgument) -> None:
     """Show one account. Needs a person who changes accounts or confirms changes."""
     sign_in_reader(context, "accounts")
     context.print_fields(user_to_json(context.home, account))
@@ -193,7 +199,7 @@ def user_to_json(home: Home, account: str) -> dict[str, Any]:
     return found or fail(f"there is no account {account!r}; `recorder users list` lists them")
 
 
-def list_users(context: PersonJsonContext) -> None:
+def list_users(context: PersonContext) -> None:
     """List accounts. Needs a person who changes accounts or confirms changes."""
     sign_in_reader(context, "accounts")
     rows = users_to_json(context.home)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from recorder.cli.context import CommandContext, HomeJsonContext, PersonJsonContext
+from recorder.cli.context import CommandContext, HomeContext, PersonContext
 from recorder.cli.entries import permit
 from recorder.cli.output import fail
 from recorder.common.clock import utc_now
@@ -29,7 +29,7 @@ _LOG = [
 _MOST = 10_000
 
 
-def list_(context: PersonJsonContext) -> None:
+def list_(context: PersonContext) -> None:
     """Show the configured webhooks, and how many deliveries wait for each."""
     _permit(context)
     queue = WebhookQueue(context.home.webhooks)
@@ -38,7 +38,7 @@ def list_(context: PersonJsonContext) -> None:
 
 
 def log(
-    context: PersonJsonContext,
+    context: PersonContext,
     webhook: Annotated[str | None, typer.Option("--webhook", metavar="NAME", help="Deliveries to one only.")] = None,
     state: Annotated[DeliveryState | None, typer.Option("--state", help="Deliveries in this state only.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST, help="How many, newest first.")] = 100,
@@ -53,7 +53,7 @@ def log(
     context.print_rows([_line(one) for one in found], _LOG, empty="no deliveries")
 
 
-def test(context: HomeJsonContext, name: Annotated[str, typer.Argument(metavar="NAME", help="A webhook.")]) -> None:
+def test(context: HomeContext, name: Annotated[str, typer.Argument(metavar="NAME", help="A webhook.")]) -> None:
     """Send a signed test event now, and show the answer. Exit 1 if it was not accepted."""
     target = next((one for one in context.config.webhook if one.name == name), None)
     if target is None:
