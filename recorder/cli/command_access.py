@@ -94,7 +94,7 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "nodes add": takes(Act.MANAGE_KEYS),
         "nodes remove": takes(Act.MANAGE_KEYS),
         "retention run": takes(Act.RUN_RETENTION),
-        "retention confirm-share": takes(Act.CONFIRM_SWEEP, deputy=True, note="two people"),
+        "retention confirm-share": takes(Act.CONFIRM_SWEEP, Act.RUN_RETENTION, deputy=True, note="two people, not ICT"),
         "retention confirm-shorter": takes(Act.SHORTEN_RETENTION),
         "retention confirm-clock": takes(Act.CONFIRM_SWEEP, deputy=True, note="two people"),
         "retention write-off": takes(Act.RECONCILE),

@@ -86,6 +86,11 @@ def running(command: str) -> Iterator[None]:
         _COMMAND.reset(before)
 
 
+def command_running() -> str:
+    """Return the words of the running command; empty outside of one."""
+    return _COMMAND.get()
+
+
 def sign_in(home: Home, name: str | None, password_file: Path | None, what: str, *, goes_on: bool = False) -> Person:
     """Sign a person in and check their role for the running command; exit if refused. Both are logged.
 
@@ -108,7 +113,7 @@ def sign_in(home: Home, name: str | None, password_file: Path | None, what: str,
 
 def _check_role(home: Home, person: Person) -> None:
     """Exit if a person's role has no permission that the command needs."""
-    command = _COMMAND.get()
+    command = command_running()
     needed = None if command in ASKED_BY_THE_DAEMON else requirement_of(command)
     act = None if needed is None else missing_act(person, needed)
     if needed is None or act is None:

@@ -16,10 +16,9 @@ from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.totp import address_of, new_secret, spaced
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, HomeContext
+from recorder.cli.context import CommandContext, HomeContext, PersonContext
 from recorder.cli.entries import audit
 from recorder.cli.identity import TOKEN_VARIABLE, people_of, read_password
-from recorder.cli.options import PasswordOption
 from recorder.cli.output import fail, say
 from recorder.cli.results.accounts import EndedSession, NewSession
 from recorder.common.clock import utc_now
@@ -32,18 +31,14 @@ CodeOption = Annotated[
 ]
 
 
-def login(
-    context: HomeContext,
-    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Your account.")],
-    password_file: PasswordOption = None,
-    code_file: CodeOption = None,
-) -> None:
+def login(context: PersonContext, code_file: CodeOption = None) -> None:
     """Sign in for the commands that follow; prints a token for RECORDER_TOKEN.
 
     In a shell: export RECORDER_TOKEN=$(recorder login --as NAME). If you need an authenticator and have none, you set
     it up here. The token expires like a session in the browser; `recorder logout` ends it.
     """
-    result = people_of(context.home).verify(name, read_password(password_file, f"Password of {name}: "))
+    name = context.name or fail("give --as NAME: your account", 2)
+    result = people_of(context.home).verify(name, read_password(context.password_file, f"Password of {name}: "))
     if not isinstance(result, SignedIn):
         audit(context.home, result.note, actor=name)
         fail(REFUSED_SENTENCE)

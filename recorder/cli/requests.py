@@ -18,7 +18,7 @@ from recorder.cli.options import AccountArgument, ReasonOption
 from recorder.cli.proposals import proposed
 from recorder.cli.records import act_signed_in
 from recorder.cli.results.accounts import AccountChange
-from recorder.cli.results.requests import Absence
+from recorder.cli.results.cases import Absence
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Person

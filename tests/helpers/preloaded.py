@@ -379,6 +379,7 @@ if __name__ == "__main__":
     put_off_collecting()
     for name in _LOADED:
         importlib.import_module(name)
+    importlib.import_module("tests.helpers.json_results").watch()
     gc.freeze()
     words = serve() if fork_for_each_connection(socket.socket(fileno=int(sys.argv[1]))) else None
     if words is not None:

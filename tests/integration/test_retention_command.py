@@ -152,7 +152,7 @@ def test_what_is_refused(shell: Shell) -> None:
     assert shell.acts("retention.run.refused")[0]["actor"] == "mona"
     assert "No such command" in shell.run("away", code=2)[1]
     done = CliRunner().invoke(app, ["retention", "--dry-run", "run"])
-    assert (done.exit_code, "write the options after" in done.stderr) == (2, True)
+    assert (done.exit_code, "extra argument" in done.stderr) == (2, True)
     with alone(shell.home.root / "state" / LOCK):
         assert "a sweep is running already" in shell.run("run", by="ida", code=1)[1]
     assert is_there(shell.home, due)

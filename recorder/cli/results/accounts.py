@@ -68,3 +68,50 @@ class EndedSession:
     """The end of a session; no account if it had expired."""
 
     account: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account, without its password."""
+
+    name: str
+    display_name: str
+    roles: list[str]
+    teams: list[str]
+    extension: str | None
+    has_second_factor: bool
+    is_connected: bool
+    has_pin: bool
+    is_disabled: bool
+    closes_at: str | None
+    told_on: str | None
+    is_locked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingProposal:
+    """A change that waits for a second person, and what was lately set at the account."""
+
+    id: str
+    account: str
+    change: str
+    roles: list[str]
+    reason: str
+    proposed_by: str
+    until: str
+    password_set_at: str | None
+    password_set_by: str | None
+    authenticator_set_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token of another system, without its secret."""
+
+    name: str
+    scopes: str
+    extensions: str
+    networks: str
+    expires_at: str | None
+    is_revoked: bool
+    is_waiting: bool
