@@ -7,10 +7,10 @@ import typer
 from recorder.access.accounts import is_anothers_extension
 from recorder.access.database import AuditNote
 from recorder.cli.context import LazyPersonContext
-from recorder.cli.entries import audit
+from recorder.cli.entries import audit, refuse
 from recorder.cli.identity import people_of
 from recorder.cli.live import ask, sign_in_for
-from recorder.cli.output import fail, print_json, say
+from recorder.cli.output import print_json, say
 from recorder.permissions import Act
 
 SeatOption = Annotated[str, typer.Option("--extension", metavar="N")]
@@ -46,7 +46,8 @@ def sign_on(
     """
     person = context.sign_in("to sign on at a phone")
     if operator not in (None, person.display_name):
-        fail(f"you can only sign on as yourself, {person.display_name}")
+        said = f"you can only sign on as yourself, {person.display_name}"
+        refuse(context.home, Act.SIGN_ON, person, "it is another person's name", subject=extension, said=said)
     is_anothers = is_anothers_extension(people_of(context.home), person, extension)
     answer = ask(context.home, lambda client: client.sign_on(extension, person=person, is_anothers=is_anothers))
     if context.json:

@@ -129,6 +129,14 @@ def test_whose_role_does_not_allow_it_is_refused_and_that_is_written_down(home: 
     assert entries(home)[-1][:2] == ("break_glass.acknowledge.refused", HEARER)
 
 
+def test_nobody_signs_on_under_another_name_and_who_tries_is_written_down(home: Path) -> None:
+    """The daemon is not even asked: no person signs another on, not a manager either."""
+    result = run(home, "agents sign-on", "--operator", "Somebody Else", token=token_of(home, HEARER))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "you can only sign on as yourself" in result.stderr
+    assert entries(home)[-1][:2] == ("agent.sign_on.refused", HEARER)
+
+
 def test_repair_needs_no_account_and_the_entry_says_so(tmp_path: Path) -> None:
     home = RecorderHome(tmp_path, next_hop="127.0.0.1:5070").root
     for left in home.glob("people.sqlite*"):
