@@ -6,6 +6,7 @@ import typer
 
 from recorder.access.accounts import is_anothers_extension
 from recorder.access.database import AuditNote
+from recorder.cli import completion
 from recorder.cli.context import LazyPersonContext
 from recorder.cli.entries import audit, refuse
 from recorder.cli.identity import people_of
@@ -13,7 +14,9 @@ from recorder.cli.live import ask, sign_in_for
 from recorder.cli.output import print_json, say
 from recorder.permissions import Act
 
-SeatOption = Annotated[str, typer.Option("--extension", metavar="N")]
+SeatOption = Annotated[
+    str, typer.Option("--extension", metavar="N", help="The phone's extension.", autocompletion=completion.extensions)
+]
 
 
 def list_agents(context: LazyPersonContext) -> None:

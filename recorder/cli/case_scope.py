@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.case_repositories import CaseArgument, act_on_cases
 from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.options import ReasonOption
@@ -89,7 +90,10 @@ def confirm_scope(context: PersonContext, case: CaseArgument, reason: ReasonOpti
 def dismiss(
     context: PersonContext,
     case: CaseArgument,
-    recordings: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Full ids of recordings.")] = None,
+    recordings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Full ids of recordings.", autocompletion=completion.recordings),
+    ] = None,
     rest: Annotated[bool, typer.Option("--rest", help="All that fit and are neither matched nor dismissed.")] = False,
     reason: ReasonOption = "",
 ) -> None:
@@ -106,7 +110,9 @@ def dismiss(
 def match(
     context: PersonContext,
     case: CaseArgument,
-    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Full ids of recordings.")],
+    recordings: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Full ids of recordings.", autocompletion=completion.recordings)
+    ],
 ) -> None:
     """Match recordings to a case, which holds them."""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
 from recorder.cli.case_scope import searched
@@ -138,7 +139,10 @@ def decide(
 def transcript(
     context: KeysContext,
     case: CaseArgument,
-    recording: Annotated[str, typer.Argument(metavar="ID", help="Full id of a recording in the case.")],
+    recording: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Full id of a recording in the case.", autocompletion=completion.recordings),
+    ],
     file: Annotated[
         Path | None,
         typer.Option("--file", metavar="F", help="The transcript: .txt, or .vtt with times."),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.backup_carry import carry_deletions
 from recorder.cli.context import CommandContext, KeysContext, PersonContext
 from recorder.cli.entries import permit
@@ -24,7 +25,9 @@ from storage.retention_types import ErasureOrder
 LISTED = 100
 """Number of orders that are listed, newest first."""
 
-OrderArgument = Annotated[str, typer.Argument(metavar="ORDER", help="From `recorder erasures list`.")]
+OrderArgument = Annotated[
+    str, typer.Argument(metavar="ORDER", help="From `recorder erasures list`.", autocompletion=completion.orders)
+]
 
 
 def list_orders(context: PersonContext) -> None:

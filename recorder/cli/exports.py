@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, KeysContext
 from recorder.cli.entries import shell_audit
@@ -53,7 +54,9 @@ _PROBLEMS_SHOWN = 20
 
 def export(
     context: KeysContext,
-    recordings: Annotated[list[str] | None, typer.Argument(metavar="[ID]", help="Recordings' ids.")] = None,
+    recordings: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]", help="Recordings' ids.", autocompletion=completion.recordings)
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from recorder.access.accounts import usable_people
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.entries import shell_audit
@@ -30,7 +31,9 @@ from storage.holds import Holds
 from storage.index import Index
 from storage.retention_types import Hold, HoldKind
 
-HoldArgument = Annotated[str, typer.Argument(metavar="HOLD", help="From `recorder holds list`.")]
+HoldArgument = Annotated[
+    str, typer.Argument(metavar="HOLD", help="From `recorder holds list`.", autocompletion=completion.holds)
+]
 ReviewOption = Annotated[
     str | None,
     typer.Option(
@@ -58,7 +61,10 @@ _COLUMNS = [
 
 def add(
     context: PersonContext,
-    recording: Annotated[str, typer.Argument(metavar="ID", help="Id of a recording or of a live call.")],
+    recording: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Id of a recording or of a live call.", autocompletion=completion.recordings),
+    ],
     kind: Annotated[HoldKind, typer.Option("--kind", help="Kind of hold.")],
     reason: ReasonOption = "",
     case: Annotated[str, typer.Option("--case", metavar="REF", help="The case's reference.")] = "",

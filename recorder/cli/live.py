@@ -11,6 +11,7 @@ from recorder.access.reachability import AccountsAwayError
 from recorder.access.sessions import Sessions
 from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, LazyHomeContext, LazyPersonContext
 from recorder.cli.entries import audit, note_unnamed, refuse
@@ -30,10 +31,21 @@ from recorder.rules.live_access import Around, seen
 from recorder.rules.seats import colleagues_of
 
 CallOption = Annotated[
-    str | None, typer.Option("--call", metavar="ID", help="A call, by its id or the beginning of it.")
+    str | None,
+    typer.Option(
+        "--call", metavar="ID", help="A call, by its id or the beginning of it.", autocompletion=completion.live_calls
+    ),
 ]
-ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="All calls of an extension.")]
-CallArgument = Annotated[str, typer.Argument(metavar="CALL", help="A live call, by its id or the beginning of it.")]
+ExtensionOption = Annotated[
+    str | None,
+    typer.Option("--extension", metavar="N", help="All calls of an extension.", autocompletion=completion.extensions),
+]
+CallArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CALL", help="A live call, by its id or the beginning of it.", autocompletion=completion.live_calls
+    ),
+]
 
 
 def list_calls(home: Home, actor: str = "") -> list[dict[str, Any]]:

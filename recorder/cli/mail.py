@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import HomeContext, PersonContext
 from recorder.cli.entries import permit, shell_audit
@@ -41,7 +42,7 @@ def test(context: HomeContext, address: Annotated[str, typer.Argument(metavar="A
 
 def address(
     context: PersonContext,
-    account: Annotated[str, typer.Argument(metavar="NAME", help="An account.")],
+    account: Annotated[str, typer.Argument(metavar="NAME", help="An account.", autocompletion=completion.accounts)],
     to: Annotated[
         str | None, typer.Argument(metavar="[ADDRESS]", help="Mail address; leave it out to remove it.")
     ] = None,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import AuditNote
+from recorder.cli import completion
 from recorder.cli.context import LazyPersonContext
 from recorder.cli.entries import audit
 from recorder.cli.live import CallOption, ExtensionOption, around_of, ask, one_of, sign_in_for, target_of, tell, whole
@@ -76,7 +77,12 @@ def list_requests(context: LazyPersonContext) -> None:
 
 def raise_request(
     context: LazyPersonContext,
-    call: Annotated[str, typer.Option("--call", metavar="ID", help="The call, or the beginning of its id.")],
+    call: Annotated[
+        str,
+        typer.Option(
+            "--call", metavar="ID", help="The call, or the beginning of its id.", autocompletion=completion.live_calls
+        ),
+    ],
     reason: ReasonOption = "",
 ) -> None:
     """Tell the managers of a call's team that the caller asks not to be recorded."""

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recorder.cli import completion
+
 HomeOption = Annotated[
     Path,
     typer.Option("-C", "--home", envvar="RECORDER_HOME", help="The recorder's home.", show_default="current folder"),
@@ -12,7 +14,9 @@ HomeOption = Annotated[
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
-AsOption = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Your account.")]
+AsOption = Annotated[
+    str | None, typer.Option("--as", metavar="NAME", help="Your account.", autocompletion=completion.accounts)
+]
 
 PasswordOption = Annotated[
     Path | None,
@@ -28,7 +32,9 @@ PassphraseOption = Annotated[
     ),
 ]
 
-AccountArgument = Annotated[str, typer.Argument(metavar="NAME", help="An account, by its name.")]
+AccountArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="An account, by its name.", autocompletion=completion.accounts)
+]
 
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Reason, for the audit log.")]
 

@@ -8,6 +8,7 @@ import typer
 from recorder.access.database import AuditNote
 from recorder.access.granting import LatelySet, Proposal, who_confirms
 from recorder.access.proposals import Enter, Proposals
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.entries import audit, permit, refuse
@@ -67,7 +68,9 @@ def sign_in_reader(context: CommandContext, what: str) -> None:
     permit(context.home, act, person, reason="", subject="", operator=None, details={"listed": what})
 
 
-ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
+ProposalArgument = Annotated[
+    str, typer.Argument(metavar="PROPOSAL", help="From `recorder proposals list`.", autocompletion=completion.proposals)
+]
 
 
 def confirm(context: PersonContext, proposal: ProposalArgument) -> None:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.access.database import AuditNote
+from recorder.cli import completion
 from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.entries import audit, refuse
 from recorder.cli.identity import requests_of
@@ -41,8 +42,14 @@ MOST_ROWS = 1_000_000
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or day on.")]
 ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a day is included.")]
-OperatorOption = Annotated[str | None, typer.Option("--operator", metavar="X")]
-ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N")]
+OperatorOption = Annotated[
+    str | None,
+    typer.Option("--operator", metavar="X", help="Calls of this operator.", autocompletion=completion.operators),
+]
+ExtensionOption = Annotated[
+    str | None,
+    typer.Option("--extension", metavar="N", help="Calls of this extension.", autocompletion=completion.extensions),
+]
 NumberOption = Annotated[
     str | None,
     typer.Option("--number-file", metavar="F|-", help="A file with the number, as other users can see arguments."),
@@ -212,7 +219,9 @@ COPY_COLUMNS = [
 _NONE = "there is no such recording, or more than one begins so; `recorder recordings list` lists them"
 """Said of recordings that do not exist and of those a person may not see, so that ids cannot be guessed."""
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.")]
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.", autocompletion=completion.recordings)
+]
 
 
 _TABLES = ("segments", "notice", "participants")

@@ -9,6 +9,7 @@ from recorder.access.listening import asking
 from recorder.access.listening.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
 from recorder.access.listening.emergencies import Emergency
 from recorder.access.listening.repositories import AccessRepositories
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.entries import shell_audit
@@ -27,7 +28,9 @@ from storage.index import Index
 from storage.rows import time_to_json
 from storage.types import RecordingId
 
-RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder requests list`.")]
+RequestArgument = Annotated[
+    str, typer.Argument(metavar="REQUEST", help="From `recorder requests list`.", autocompletion=completion.requests)
+]
 
 _COLUMNS = [
     ("id", "Request"),
@@ -47,7 +50,9 @@ DEPUTY_ASKED = "people.deputy.asked"
 
 def ask(
     context: PersonContext,
-    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of recordings.")],
+    recordings: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Ids of recordings.", autocompletion=completion.recordings)
+    ],
     category: Annotated[Category, typer.Option("--category", help="Purpose.")],
     reason: ReasonOption = "",
     leave: Annotated[AccessKind, typer.Option("--leave", help="To listen, or also to export.")] = AccessKind.LISTEN,

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.case_repositories import act_on_cases
 from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.erase import whole_id
@@ -28,7 +29,9 @@ from recorder.retention.restricting import (
 from recorder.retention.rights import MOST_USE_DAYS, ClaimEvent
 from storage.retention_types import Claim, Right
 
-ClaimArgument = Annotated[str, typer.Argument(metavar="CLAIM", help="From `recorder claims list`.")]
+ClaimArgument = Annotated[
+    str, typer.Argument(metavar="CLAIM", help="From `recorder claims list`.", autocompletion=completion.claims)
+]
 GroundOption = Annotated[
     str, typer.Option("--ground", metavar="WORD", help="Legal ground; an invalid one lists the valid ones.")
 ]
@@ -48,7 +51,9 @@ _COLUMNS = [
 
 def ask(
     context: PersonContext,
-    recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id.")],
+    recording: Annotated[
+        str, typer.Argument(metavar="ID", help="A recording's id.", autocompletion=completion.recordings)
+    ],
     right: Annotated[Right, typer.Option("--right", help="The right that is claimed.")],
     ground: GroundOption = "",
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")] = "",

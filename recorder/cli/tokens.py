@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from recorder.access.tokens import TokenError, Tokens
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import PersonContext
 from recorder.cli.entries import audit
@@ -18,7 +19,9 @@ from recorder.common.home import Home
 from recorder.permissions import Act, Scope
 from recorder.rules.policy import extension_of
 
-TokenArgument = Annotated[str, typer.Argument(metavar="NAME", help="A token, by its name.")]
+TokenArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A token, by its name.", autocompletion=completion.tokens)
+]
 
 
 def _tokens(home: Home) -> Tokens:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.context import HomeContext
 from recorder.cli.entries import note_unnamed
 from recorder.cli.output import fail, messages, print_json_list, print_table, progress_bar, say
@@ -25,7 +26,12 @@ VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
 
 def verify(
     context: HomeContext,
-    recording: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    recording: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ID]", help="A recording's id, or its beginning.", autocompletion=completion.recordings
+        ),
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All recordings.")] = False,
 ) -> None:
     """Verify that recordings are unchanged and match the index. Needs no private key."""

@@ -4,6 +4,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
 from recorder.cli.entries import permit
 from recorder.cli.output import fail
@@ -53,7 +54,10 @@ def log(
     context.print_rows([_line(one) for one in found], _LOG, empty="no deliveries")
 
 
-def test(context: HomeContext, name: Annotated[str, typer.Argument(metavar="NAME", help="A webhook.")]) -> None:
+def test(
+    context: HomeContext,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A webhook.", autocompletion=completion.webhooks)],
+) -> None:
     """Send a signed test event now, and show the answer. Exit 1 if it was not accepted."""
     target = next((one for one in context.config.webhook if one.name == name), None)
     if target is None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.access.sessions import SessionKind, Sessions
+from recorder.cli import completion
 from recorder.cli.cli import app
 from recorder.cli.command_access import IF_NAMED, NAMED
 from recorder.common.clock import utc_now
@@ -189,6 +190,16 @@ def test_every_command(
     (shown,) = json.loads(listed.stdout)
     assert (talk.number in listed.stdout) is may(role, Act.SEE_NUMBERS, relation)
     assert ("call.pause" in shown["may"]) is may(role, Act.PAUSE, relation)
+
+
+def test_the_shell_offers_live_calls(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "LIMIT_S", 10.0)
+    environment = {
+        "_RECORDER_COMPLETE": "complete_bash", "COMP_WORDS": "recorder calls show ", "COMP_CWORD": "3",
+        "RECORDER_HOME": str(talk.home.root),
+    }  # fmt: skip
+    result = CliRunner().invoke(app, [], prog_name="recorder", env=environment)
+    assert call_of(talk) in result.stdout.split()
 
 
 @pytest.mark.parametrize("operator", ["alice", "somebody else"])
