@@ -281,7 +281,7 @@ class _Option(NamedTuple):
     now: str
 
 
-_OPTIONS: Mapping[tuple[str, str], _Option] = MappingProxyType(
+OPTIONS: Mapping[tuple[str, str], _Option] = MappingProxyType(
     {
         ("erase", "--list"): _Option("erasures list", ""),
         ("erase", "--confirm"): _Option("erasures confirm", ""),
@@ -313,7 +313,7 @@ def renamed(arguments: Sequence[str]) -> Renamed | None:
         old, rest = " ".join(arguments[:count]), list(arguments[count:])
         for place, argument in enumerate(rest):
             name, equals, value = argument.partition("=")
-            option = _OPTIONS.get((old, name))
+            option = OPTIONS.get((old, name))
             if option is not None:
                 kept = [option.now] if option.now else [value] if equals else []
                 return Renamed([*option.words.split(), *rest[:place], *kept, *rest[place + 1 :]],
@@ -328,3 +328,9 @@ def renamed(arguments: Sequence[str]) -> Renamed | None:
 
 def _is_option(argument: str) -> bool:
     return argument.startswith("-") and argument not in {"-h", "--help"}
+
+
+def former(words: str) -> list[str]:
+    """Return the words that a command had before."""
+    by_option = {f"{old} {option}": now.words for (old, option), now in OPTIONS.items()}
+    return [old for old, new in {**OLD, **BARE, **by_option}.items() if " ".join(new.split()[:2]) == words]

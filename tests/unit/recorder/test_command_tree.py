@@ -6,9 +6,10 @@ import pytest
 from typer.core import TyperCommand, TyperGroup
 from typer.testing import CliRunner
 
+from docs.make_commands import PAGE, updated
 from recorder.cli.cli import Commands, app, first_line
 from recorder.cli.results.table import RESULTS, WITHOUT_RESULT
-from recorder.cli.tree import BARE, COMMANDS, NOUNS, OLD, renamed
+from recorder.cli.tree import BARE, COMMANDS, NOUNS, OLD, former, renamed
 
 COMMON = ("--as", "--password-file", "--passphrase-file", "--home", "--json")
 """Options of the context, in their order."""
@@ -112,3 +113,9 @@ def test_confirming_and_dry_runs_have_one_word() -> None:
     options = {option for command in LEAVES.values() for parameter in command.params for option in parameter.opts}
     assert not options & {"--confirm", "--confirm-share", "--force", "--sure", "--preview", "--simulate"}
     assert {"--yes", "--dry-run"} <= options
+
+
+def test_the_page_of_commands_is_that_of_the_tree() -> None:
+    assert updated(PAGE.read_text()) == PAGE.read_text(), "run python -m docs.make_commands"
+    assert former("erasures confirm") == ["erase --confirm"]
+    assert former("calls list") == ["calls"]
