@@ -25,6 +25,7 @@ from recorder.common.home import Home
 from recorder.common.plain_text import size_words
 from recorder.common.system_user import os_user
 from recorder.config.store_urls import is_object_store, overlap
+from recorder.rules import times
 from storage.audit import AuditLog
 from storage.keys import NodeKeys
 
@@ -125,7 +126,7 @@ def list_(context: HomeContext, destination: DestinationArgument = None, s3_file
     found = list_snapshots(repository)
     lines = [
         {
-            "id": one.id, "at": one.at and one.at.astimezone(context.zone).strftime("%d/%m/%Y %H:%M"), "by": one.by,
+            "id": one.id, "at": one.at and times.short_moment(one.at, context.zone), "by": one.by,
             **{str(name): size_words(size) for name, (_, size) in one.classes.items()}, "problem": one.problem,
         }
         for one in found
@@ -244,7 +245,7 @@ def _repository(context: CommandContext, destination: str, s3_file: Path | None,
 def _apart(data: str, keys: str) -> str:
     found = _absolute(keys)
     if overlap(found, data):
-        fail("the keys must go to another place than the recordings: who has both can listen", 2)
+        fail("the keys must go to a different place: anyone who has both can listen", 2)
     return found
 
 

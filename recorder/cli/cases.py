@@ -10,7 +10,7 @@ from recorder.cli.accounts import accounts_of
 from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
 from recorder.cli.case_scope import searched
 from recorder.cli.context import KeysContext, PersonContext
-from recorder.cli.hold import day_from
+from recorder.cli.hold import day_from, day_in_words
 from recorder.cli.options import ReasonOption
 from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import (
@@ -31,10 +31,11 @@ from recorder.permissions import Person
 from recorder.recordings.home_stores import open_reader
 from recorder.rules.cases import CaseEvent, CaseKind, Decision, LegalGround
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
+from recorder.rules.wording import words
 from storage.index import Index
 
 DayOption = Annotated[
-    str | None, typer.Option("--on", metavar="DATE", help="The day it happened, 2026-11-25.", show_default="today")
+    str | None, typer.Option("--on", metavar="DATE", help="The day it happened, like 28/11/2026.", show_default="today")
 ]
 _COLUMNS = [
     ("id", "Case"),
@@ -51,7 +52,7 @@ _COLUMNS = [
 def open_case(
     context: PersonContext,
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")],
-    form: Annotated[str, typer.Option("--form", help="How the request came: letter, e-mail, by telephone.")] = "",
+    form: Annotated[str, typer.Option("--form", help="How the request came: letter, email, telephone.")] = "",
     text: Annotated[
         str, typer.Option("--text", help="Details they gave (date, time, operator), and why they ask, if they said.")
     ] = "",
@@ -85,7 +86,7 @@ def open_case(
         return casework.case_to_json(repos, case)
 
     done = act_on_cases(context, act)
-    due = f"; due on {done['due_on']}" if done["due_on"] else ""
+    due = f"; due on {day_in_words(done['due_on'])}" if done["due_on"] else ""
     context.tell(done, f"case {done['id']} is open{due}{_held_in_words(done['entries'][0]['details'])}")
 
 
@@ -112,7 +113,7 @@ def record(
         )
 
     done = act_on_cases(context, act)
-    due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
+    due = f"; due on {day_in_words(done['due_on'])}" if done["due_on"] and done["state"] != "closed" else ""
     context.tell(done, f"case {case}: {event.replace('-', ' ')}{due}")
 
 
@@ -133,7 +134,7 @@ def decide(
         return casework.case_to_json(repos, done)
 
     done = act_on_cases(context, act)
-    context.tell(done, f"case {case} is decided: {decision}")
+    context.tell(done, f"case {case} is decided: {words(decision)}")
 
 
 def transcript(
@@ -230,7 +231,7 @@ def custody(
         for one, proof in (*found["recordings"].items(), *found["copies"].items()):
             say(f"{one}: {proof['words']}{'; SHA-256 ' + proof['sha256'] if proof['sha256'] else ''}")
     if not found["is_proven"]:
-        fail("the chain of custody is not proven; see the faults above")
+        fail("the chain of custody is not proven; see the problems above")
 
 
 def list_cases(context: PersonContext) -> None:

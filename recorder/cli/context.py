@@ -9,6 +9,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_args
@@ -23,6 +24,7 @@ from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.permissions import Act, Person
+from recorder.rules import times
 
 
 class CommandContext:
@@ -63,6 +65,21 @@ class CommandContext:
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
         return ZoneInfo(self.config.site.timezone)
+
+    def day(self, at: datetime) -> str:
+        """Return a moment's day in words."""
+        return times.day(at.astimezone(self.zone))
+
+    def moment(self, at: datetime) -> str:
+        """Return a moment in words."""
+        return times.moment(at, self.zone)
+
+    def _known_zone(self) -> ZoneInfo | None:
+        """Return the site's time zone, or None if the configuration cannot be read."""
+        try:
+            return ZoneInfo(read_config(self.home.config).site.timezone)
+        except ConfigError:
+            return None
 
     @property
     def is_by_token(self) -> bool:
@@ -123,7 +140,7 @@ class CommandContext:
         if self.json:
             print_json(rows)
         else:
-            print_table(rows if lines is None else lines, columns, empty=empty)
+            print_table(rows if lines is None else lines, columns, empty=empty, zone=self._known_zone())
 
     def print_fields(self, document: Mapping[str, Any], lines: Mapping[str, Any] | None = None) -> None:
         """Print one thing: as JSON for programs, as a table of its fields for people.
@@ -136,7 +153,7 @@ class CommandContext:
             print_json(document)
         else:
             rows = [{"key": key, "value": value} for key, value in (document if lines is None else lines).items()]
-            print_table(rows, [("key", ""), ("value", "")], empty="")
+            print_table(rows, [("key", ""), ("value", "")], empty="", zone=self._known_zone())
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.permissions import Act
+from recorder.rules import times
 from recorder.service.new_home import NewHomeError, make_node_home
 from recorder.site_keys.joining import check_can_join, console_lines, lines_to_add
 from recorder.site_keys.joining import join as take_welcome
@@ -113,7 +114,7 @@ def add(
         told = {"name": made.name, "fingerprint": mark, "certificate_ends_at": ends.isoformat()}
         _write(context, output, welcome, told)
         say(f"fingerprint of the welcome: {mark}")
-        say(f"the certificate of {made.name} is valid until {ends:%Y-%m-%d}")
+        say(f"the certificate of {made.name} is valid until {times.day(ends)}")
         say(f"on {made.name} run `recorder nodes join FILE`, and compare the fingerprint by phone")
         _say_settings(context)
         _publish(home, index.database)
@@ -163,8 +164,8 @@ def remove(
         if record.removed_at is not None:  # it may have been interrupted
             _publish(home, index.database)
             Nodes(index.database).remove(record.name)
-            say(f"{record.name} was removed on {record.removed_at:%Y-%m-%d}")
-            context.tell(told, "all machines are told again")
+            say(f"{record.name} was removed on {times.day(record.removed_at)}")
+            context.tell(told, "all machines get the new list again")
             return
         if dry_run:
             context.tell(told, "nothing was done")
@@ -197,7 +198,7 @@ def _left_on(record: NodeRecord, database: Database) -> dict[str, Any]:
             f"run `recorder retention write-off {record.name}`"
         )
     if said is None:
-        say("it has never told which keys it uses")
+        say("it has never reported which keys it uses")
     elif sealed:
         say(f"sealed keys are in its home, of {', '.join(sealed)}: its disk has the only copy of some")
     else:
@@ -226,9 +227,9 @@ def _show(planned: NodeAdmission) -> None:
     if planned.is_own:
         say("it is this machine, which records too")
     if before is not None:
-        say(f"it renews the certificate that ends on {before.ends_at:%Y-%m-%d}")
+        say(f"it renews the certificate that ends on {times.day(before.ends_at)}")
         if before.removed_at is not None:
-            say(f"it was removed on {before.removed_at:%Y-%m-%d}, and is a node again")
+            say(f"it was removed on {times.day(before.removed_at)}, and is a node again")
     say(f"fingerprint of the request: {made.fingerprint}")
 
 
@@ -236,7 +237,7 @@ def _compare(shown: str, given: str | None, command: str) -> None:
     """Exit unless a person has compared a fingerprint."""
     if given is not None:
         if not is_same_fingerprint(shown, given):
-            fail(f"the fingerprints differ: {shown} here. Do not go on: the file was exchanged on its way")
+            fail(f"the fingerprints differ: {shown} here. Stop here: the file was replaced on its way")
         return
     if not sys.stdin.isatty():
         fail(f"compare the fingerprint with the one that {command} showed, and give it with --fingerprint", 2)

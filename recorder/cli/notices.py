@@ -46,7 +46,7 @@ def set_notice(
     duration_s = stored.prompt.duration_s
     context.tell(
         StoredNotice(name=message, version=stored.version, duration_s=duration_s, sha256=stored.sha256),
-        f"message {message}, version {stored.version}: {duration_s:.1f} s; `recorder reload` applies it",
+        f"message {message}, version {stored.version}: {duration_s:.1f} s; `recorder reload` puts it into use",
     )
 
 

@@ -68,7 +68,8 @@ def status(context: HomeContext) -> None:
         context.tell(document, "")
     else:
         say(f"{counts.stored} recordings, {size_words(counts.stored_bytes)}, are in {context.config.objects.url}")
-        say(f"{counts.released} of them are only there; {counts.waiting} wait to be stored, {counts.removing} to go")
+        rest = f"{counts.waiting} wait to be stored, {counts.removing} to be removed"
+        say(f"{counts.released} of them are only in the store; {rest}")
         if waiting:
             print_table([_line(one) for one in waiting], _COLUMNS, empty="")
         if health["problem"]:
@@ -81,7 +82,7 @@ def push(
     context: HomeContext,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Store every recording that waits, and remove what must go, now. The daemon does the same by itself.
+    """Store every recording that waits, and remove what must go, now. The daemon does this automatically.
 
     For a machine without a running daemon. Exit 1 if anything is left undone.
     """
@@ -159,7 +160,7 @@ def restore(
     context: HomeContext,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Put recordings of calls together again that were in progress when this node's disk was lost, from their parts.
+    """Restore, from their parts, recordings of calls that were in progress when this node's disk was lost.
 
     In a home with the node's own keys, before the daemon is started; then run `recorder recordings recover`, which
     closes and files them. Exit 1 if one cannot be restored.

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import tzinfo
 from typing import Any, NoReturn
 
 import typer
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from recorder.cli.cells import cell
 from recorder.common.plain_text import clean, one_line
 
 messages = Console(stderr=True, highlight=False)
@@ -43,13 +45,16 @@ def print_json_list(items: Iterable[object]) -> None:
     sys.stdout.write("]\n" if opening.startswith(",") else "[]\n")
 
 
-def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *, empty: str) -> None:
-    """Print rows as a table: drawn on a terminal, tab-separated elsewhere.
+def print_table(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *, empty: str, zone: tzinfo | None = None
+) -> None:
+    """Print rows as a table: drawn in words on a terminal, tab-separated and with codes elsewhere.
 
     Args:
         rows: Values by key.
         columns: Key and heading of each column.
         empty: Message instead of an empty table.
+        zone: The site's time zone, in which a terminal shows times; None is UTC.
     """
     listed = list(rows)
     if not listed:
@@ -62,12 +67,8 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, 
     for _, heading in columns:
         table.add_column(heading, overflow="fold")
     for row in listed:
-        table.add_row(*(escape(one_line(_shown(row.get(key)))) for key, _ in columns))
+        table.add_row(*(escape(one_line(cell(key, row.get(key), zone))) for key, _ in columns))
     Console(highlight=False).print(table)
-
-
-def _shown(value: object) -> object:
-    return "" if value is None else value
 
 
 @contextmanager

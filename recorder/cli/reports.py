@@ -21,6 +21,7 @@ from recorder.permissions import Act, Person
 from recorder.reports.bypassed_calls import BypassedCall, BypassReport, UnreadableLineError, bypass_report, read_line
 from recorder.reports.pause_report import OfficerPauses
 from recorder.reports.reports import ReportQuery, ReportRefusedError, pause_report, period, teams_of
+from recorder.rules import times
 from storage.erasures import Erasures
 
 COLUMNS = [
@@ -75,7 +76,7 @@ def pauses(
     elif csv:
         _print_csv(found.officers)
     else:
-        say(f"{start.astimezone(zone):%Y-%m-%d %H:%M} to {end.astimezone(zone):%Y-%m-%d %H:%M}, {zone.key}")
+        say(f"{times.moment(start, zone)} to {times.moment(end, zone)}")
         print_table([_line(officer) for officer in found.officers], COLUMNS, empty="no calls in this period")
 
 
@@ -110,7 +111,7 @@ def bypassed(
 
 def _print_bypassed(context: PersonContext, found: BypassReport, start: datetime, end: datetime) -> None:
     zone = context.zone
-    say(f"{start.astimezone(zone):%Y-%m-%d %H:%M} to {end.astimezone(zone):%Y-%m-%d %H:%M}, {zone.key}")
+    say(f"{times.moment(start, zone)} to {times.moment(end, zone)}")
     lines = [
         {
             "from": f"{span.start.astimezone(zone):%Y-%m-%d %H:%M:%S}",
@@ -120,7 +121,7 @@ def _print_bypassed(context: PersonContext, found: BypassReport, start: datetime
         }
         for span in found.spans
     ]
-    print_table(lines, BYPASSED_COLUMNS, empty="no call went round the recorders in this period")
+    print_table(lines, BYPASSED_COLUMNS, empty="no call bypassed the recorders in this period")
     if found.not_nominated:
         say(f"{found.not_nominated} further calls of extensions that are not nominated")
 

@@ -8,7 +8,7 @@ from recorder.cli import completion
 from recorder.cli.case_repositories import act_on_cases
 from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.erase import whole_id
-from recorder.cli.hold import day_from
+from recorder.cli.hold import day_from, day_in_words
 from recorder.cli.options import ReasonOption
 from recorder.cli.output import fail
 from recorder.cli.results.cases import WrittenLetter
@@ -27,7 +27,8 @@ from recorder.retention.restricting import (
     write_claim,
 )
 from recorder.retention.rights import MOST_USE_DAYS, ClaimEvent
-from storage.retention_types import Claim, Right
+from recorder.rules.wording import words_for
+from storage.retention_types import Claim, ClaimState, Right
 
 ClaimArgument = Annotated[
     str, typer.Argument(metavar="CLAIM", help="From `recorder claims list`.", autocompletion=completion.claims)
@@ -61,7 +62,7 @@ def ask(
     case: Annotated[str, typer.Option("--case", metavar="REF", help="The case's reference.")] = "",
     on: Annotated[
         str | None,
-        typer.Option("--on", metavar="DATE", help="The day the request came, 2026-11-25.", show_default="today"),
+        typer.Option("--on", metavar="DATE", help="The day the request came, like 28/11/2026.", show_default="today"),
     ] = None,
 ) -> None:
     """Enter a data subject's request about a recording. A restriction or objection restricts its use at once."""
@@ -75,7 +76,7 @@ def ask(
 
     done = act_on_cases(context, act, what="a claim")
     restricted = "; its use is restricted" if done["is_restricted"] else ""
-    context.tell(done, f"claim {done['id']} on {done['recording']}{restricted}; due on {done['due_on']}")
+    context.tell(done, f"claim {done['id']} on {done['recording']}{restricted}; due on {day_in_words(done['due_on'])}")
 
 
 def uphold(context: PersonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = "") -> None:
@@ -102,7 +103,7 @@ def withdraw(
 
 def _step(context: CommandContext, claim: str, step: ClaimChange) -> None:
     done = _changed(context, claim, step)
-    context.tell(done, f"claim {claim} is {done['state']}")
+    context.tell(done, f"claim {claim}: {words_for(ClaimState, done['state'])}")
 
 
 def allow_use(

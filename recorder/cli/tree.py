@@ -26,7 +26,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "tokens": "Tokens for other systems.",
         "agents": "Who is signed on at which extension.",
         "notices": "The messages that callers hear.",
-        "mail": "Notification mails: addresses, test mails and the queue.",
+        "mail": "Notification emails: addresses, test emails and the queue.",
         "webhooks": "Webhooks: other systems that are told of calls, and deliveries.",
         "reports": "Reports on calls, by officer.",
         "audit": "Verify, show and export the audit log.",

@@ -1,7 +1,8 @@
 """`recorder users`: accounts, their roles and teams."""
 
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import datetime, time
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.permissions import TABLE, Act, Role
+from recorder.rules.typed_dates import TypedDateError, date_typed
+from recorder.rules.wording import listed, words
 
 
 def add_user(
@@ -52,7 +55,7 @@ def add_user(
         extension=extension,
     )  # fmt: skip
     audit(context.home, note, actor=actor)
-    told = [f"{account} can sign in, roles: {', '.join(sorted(set(role) - powerful)) or 'none'}"]
+    told = [f"{account} can sign in, roles: {_in_words(set(role) - powerful) or 'none'}"]
     operators = [(one.number, one.operator) for one in context.config.extension]
     misnamed = misnamed_operators(operators, usable_people(people_of(context.home)))
     told += [one.sentence for one in misnamed if one.person.name == account]
@@ -87,7 +90,7 @@ def revoke(
     open_proposals(context.home).revoke(account, role, enter=lambda note: audit(context.home, note, actor=actor))
     if any(Act.OPT_OUT in TABLE[one] for one in role):
         _remove_pin(context.home, account, actor, "the roles are removed")
-    context.tell(AccountChange(account=account), f"{account} no longer has {' or '.join(role)}")
+    context.tell(AccountChange(account=account), f"{account} no longer has {_in_words(role)}")
 
 
 _COLUMNS = [
@@ -96,7 +99,7 @@ _COLUMNS = [
 ]  # fmt: skip
 
 FromOption = Annotated[
-    str | None, typer.Option("--from", metavar="DATE", help="From the beginning of this day, such as 2026-12-01.")
+    str | None, typer.Option("--from", metavar="DATE", help="From the beginning of this day, like 28/11/2026.")
 ]
 
 
@@ -136,13 +139,15 @@ def _remove_pin(place: Home, account: str, actor: str, done: str) -> None:
         say(f"{account} has no PIN now; set a new one with `recorder users pin {account}`")
 
 
+def _in_words(roles: Iterable[Role]) -> str:
+    return listed(sorted(map(words, roles)))
+
+
 def _day(text: str | None, config: Config) -> datetime | None:
     try:
-        return (
-            None if text is None else datetime.combine(date.fromisoformat(text), time(), ZoneInfo(config.site.timezone))
-        )
-    except ValueError:
-        fail(f"--from: {text!r} is not a day, write 2026-12-01", 2)
+        return None if text is None else datetime.combine(date_typed(text), time(), ZoneInfo(config.site.timezone))
+    except TypedDateError as error:
+        fail(f"--from: {text!r} is not a day: {error}", 2)
 
 
 def disable_user(context: PersonContext, account: AccountArgument, from_: FromOption = None) -> None:

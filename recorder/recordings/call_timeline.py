@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from recorder.rules import wording
 from storage.types import NoticeProof, RecordingRow, Segment, SegmentKind
 
 
@@ -41,9 +42,8 @@ def timeline_of(row: RecordingRow) -> list[TimelineEvent]:
     """Return the events of a call, in order."""
     steps = [*_notice(row.notice), *_spans(row), *_others(row)]
     if row.ended_at is not None:
-        ending = f"The call ended: {str(row.outcome).replace('_', ' ')}"
-        reason = row.reason.replace("_", " ")
-        steps.append(TimelineEvent(at=row.ended_at, what=ending + (f", {reason}" if reason else "")))
+        ending = ", ".join(filter(None, (wording.words(row.outcome), wording.outcome_reason(row.reason))))
+        steps.append(TimelineEvent(at=row.ended_at, what=f"The call ended: {ending}"))
     return sorted(steps, key=lambda step: step.at or row.started_at)
 
 
@@ -108,7 +108,7 @@ def _recording(before: Segment | None, span: Segment) -> Iterator[str]:
     """Yield a sentence on what happens to the recording, if that is new."""
     if before is None or before.kind is not span.kind:
         again = " again" if before is not None and span.kind is SegmentKind.RECORDING else ""
-        reason = f" ({span.reason.replace('_', ' ').replace(',', ', ')})" if span.reason else ""
+        reason = f" ({wording.outcome_reason(span.reason)})" if span.reason else ""
         yield _BEGINS[span.kind] + again + reason + (f", by {span.by}" if span.by else "")
 
 

@@ -15,14 +15,17 @@ from recorder.data_subjects import case_deadlines, casework, scoping, transcript
 from recorder.data_subjects.case_rules import STEPS
 from recorder.data_subjects.custody import custody_of
 from recorder.permissions import Role
-from recorder.rules.cases import LEGAL_GROUND_WORDS, Case, CaseEvent, CaseKind, CaseState, Decision, LegalGround
+from recorder.rules import wording
+from recorder.rules.cases import Case, CaseEvent, CaseKind, CaseState, Decision, LegalGround
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
+from recorder.rules.typed_dates import TypedDateError, date_typed
 from recorder.web.auth import ConsoleCaller
 from recorder.web.filters import read_form
 from recorder.web.pages import search_form
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.types import RecordingRow, Search
 
+_GROUNDS = {ground: wording.title(ground) for ground in LegalGround}
 router = APIRouter(include_in_schema=False)
 _Word = Annotated[str, Form(max_length=40)]
 
@@ -222,9 +225,9 @@ def _transcripts(console: ConsoleParts) -> transcripts.TranscriptRepositories:
 def day_typed(typed: str) -> date | None:
     """Parse a day from a form, None if empty; ProblemError 422 if it is invalid."""
     try:
-        return date.fromisoformat(typed) if typed.strip() else None
-    except ValueError as error:
-        raise ProblemError(422, f"{typed!r} is no date; write 2026-11-25.") from error
+        return date_typed(typed) if typed.strip() else None
+    except TypedDateError as error:
+        raise ProblemError(422, f"{error}.") from error
 
 
 def _search_in(console: ConsoleParts, sent: dict[str, str]) -> Search:
@@ -263,7 +266,7 @@ def _board(
     repos = console.deps.cases
     listed = [_told(console, one) for one in casework.list_cases(repos, caller.actor)]
     return console.renderer.page(
-        "cases.html", caller, status=status, problem=problem, cases=listed, grounds=LEGAL_GROUND_WORDS,
+        "cases.html", caller, status=status, problem=problem, cases=listed, grounds=_GROUNDS,
         typed=defaultdict(str, typed or {}),
     )  # fmt: skip
 
@@ -277,7 +280,7 @@ def _page(
     return console.renderer.page(
         "case.html", caller, status=status, problem=problem, steps=steps, found=found, decisions=list(Decision),
         written=console.deps.transcripts.newest(case.id), may_write=case.state is not CaseState.CLOSED,
-        is_open=case.state is CaseState.OPEN, grounds=LEGAL_GROUND_WORDS,
+        is_open=case.state is CaseState.OPEN, grounds=_GROUNDS,
         scope=scoping.scope_to_json(console.deps.cases, case), **_told(console, case),
         is_dpo=caller.person is not None and Role.DPO in caller.person.roles,
     )  # fmt: skip

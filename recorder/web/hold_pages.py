@@ -16,6 +16,7 @@ from recorder.retention.hold_lists import check_of, holds_listed
 from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
+from recorder.rules.typed_dates import TypedDateError, date_typed
 from recorder.web.auth import ConsoleCaller
 from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
@@ -101,9 +102,9 @@ def _day(text: str) -> date | None:
     if not text.strip():
         return None
     try:
-        return date.fromisoformat(text.strip())
-    except ValueError as error:
-        raise ProblemError(422, "Write the day of the review as year-month-day: 2026-11-25.") from error
+        return date_typed(text)
+    except TypedDateError as error:
+        raise ProblemError(422, f"Day of the review: {error}.") from error
 
 
 @router.post("/recordings/{recording_id}/hold")

@@ -1,8 +1,7 @@
 """Renders pages from templates: autoescaped, times in the site's time zone."""
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,37 +14,12 @@ from starlette.responses import HTMLResponse
 from recorder.access.reachability import AccountsAwayError
 from recorder.permissions import Act, Person, Refusal
 from recorder.rules.authorisation import may
-from recorder.rules.requesting import CATEGORY_WORDS, Category
-from recorder.rules.spans import in_seconds
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
 from recorder.web.live_rows import LiveRow
-from storage.retention_types import HoldKind
+from recorder.web.word_filters import filters_for
 
 HERE = Path(__file__).parent
-
-_STATES = {
-    "recording": "Recording",
-    "paused": "Paused",
-    "opted_out": "Opted out",
-    "discarded": "Discarded",
-    "out_of_scope": "Not recorded",
-    "voicemail": "Not recorded",
-    "fax_suspected": "Not recorded: a fax is suspected",
-    "not_begun": "Not recorded yet",
-    "blocked": "Not recorded",
-    "not_confirmed": "Not confirmed",
-}
-
-_HOLD_KINDS = {
-    HoldKind.COMPLAINT: "Complaint",
-    HoldKind.TRAINING: "Training",
-    HoldKind.EVIDENCE: "Evidence of unacceptable behaviour",
-    HoldKind.SAR: "Subject access request",
-    HoldKind.DISCLOSURE: "Disclosure to police, court or insurer",
-    HoldKind.RESTRICTION: "Restriction or objection",
-}
-
 
 _MOST_ROWS = 2000
 """Rendered rows of live calls that are cached; above that number the cache is cleared."""
@@ -57,27 +31,12 @@ class Renderer:
     def __init__(self, deps: ConsoleDeps) -> None:
         self._site = deps.site
         self._box = deps.watch.box
-        self._zone = ZoneInfo(deps.timezone)
         self._token = secrets.token_hex(16)  # placeholder for CSRF values in cached rows; callers cannot guess it
         self._live_rows: dict[tuple[object, ...], list[str]] = {}
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self._templates.filters.update(
-            when=self._when,
-            clock=self._clock,
-            minutes=_minutes,
-            category=_category,
-            day=_day,
-            detail=_detail,
-            hold_kind=_hold_kind,
-            length=_length,
-            state=_state,
-            position=_position,
-            plain=_plain,
-            parts=_parts,
-            in_seconds=in_seconds,
-        )
+        self._templates.filters.update(filters_for(ZoneInfo(deps.timezone)))
 
     @staticmethod
     def can(person: Person, act: Act) -> bool:
@@ -122,67 +81,3 @@ class Renderer:
                 self._live_rows.clear()
             self._live_rows[row.key] = parts
         return Markup(csrf.join(parts))  # noqa: S704 - autoescaped, and the token is ours
-
-    def _when(self, value: datetime | str | None) -> str:
-        return self._local(value, "%d/%m/%Y %H:%M:%S")
-
-    def _clock(self, value: datetime | str | None) -> str:
-        return self._local(value, "%H:%M:%S")
-
-    def _local(self, value: datetime | str | None, form: str) -> str:
-        if not value:
-            return ""
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        return value.astimezone(self._zone).strftime(form)
-
-
-def _category(category: Category) -> str:
-    return CATEGORY_WORDS[category]
-
-
-def _day(value: date) -> str:
-    return value.strftime("%d/%m/%Y")
-
-
-def _detail(value: object) -> str:
-    """Return a value of an audit entry's details in words; it came from JSON."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{_plain(name)} {_detail(one)}" for name, one in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(_detail, value)) or "none"
-    return "none" if value in (None, "") else str(value)
-
-
-def _hold_kind(kind: HoldKind) -> str:
-    return _HOLD_KINDS[kind]
-
-
-def _length(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _minutes(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}"
-
-
-def _parts(spans: Iterable[tuple[float, float]]) -> str:
-    """Return spans in words, ``0:12 to 1:05``, separated by commas."""
-    return ", ".join(f"{_position(start_s)} to {_position(end_s)}" for start_s, end_s in spans)
-
-
-def _position(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes)}:{rest:04.1f}"
-
-
-def _plain(words: str) -> str:
-    return words.replace("_", " ").replace(",", ", ")
-
-
-def _state(state: object) -> str:
-    return _STATES.get(str(state), str(state).replace("_", " ").capitalize())

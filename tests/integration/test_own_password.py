@@ -70,7 +70,7 @@ def test_it_is_changed_and_every_other_session_ends(console: Console, officer: B
     assert told(console, "officer") == [NotificationKind.PASSWORD_CHANGED]
     assert told(console, "officer") == [NotificationKind.PASSWORD_CHANGED], "once"
     assert told(console, "other") == []
-    assert "If you did not do that" in officer.get("/notifications").text
+    assert "If this was not you" in officer.get("/notifications").text
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_who_had_the_call_and_what_became_of_the_recording() -> None:
         "The notice ended, heard in full; the second message was played",
         "Joined to Ann (2001)",
         "Recorded",
-        "Paused (agent, card digits), by Ann",
+        "Paused (by the officer, card details keyed), by Ann",
         "Recorded again",
         "Transferred to Bob (2002)",
         "With somebody whose calls are not recorded",
@@ -105,7 +105,8 @@ def test_a_notice_that_was_not_heard_and_a_call_of_which_nothing_was_kept() -> N
     )  # fmt: skip
     of = replace(call(outcome="blocked", reason="notice_not_heard"), notice=notice, ended_at=BEGAN)
     assert [step.what for step in timeline_of(of)] == [
-        "The notice began", "The call ended: blocked, notice not heard", "The notice ended, not heard in full",
+        "The notice began", "The call ended: not recorded, recording notice not heard",
+        "The notice ended, not heard in full",
     ]  # fmt: skip
 
 
@@ -172,12 +173,12 @@ def test_a_history_says_what_was_done() -> None:
     said = {deed.actor + ": " + deed.what: deed.times for deed in history_of(person("dpo", Role.DPO), LOG)}
     assert said == {
         "ann: Paused the recording": 1,
-        "ann: Asked to hear it: complaint": 1,
+        "ann: Asked to hear it: answering a complaint": 1,
         "lead: Granted the request of ann": 1,
         "ann: Looked at its details": 2,
         "ann: Listened, by access grant": 1,
-        "ann: Was sent the audio from 0:00.0 to 1:15.0": 1,
-        "rhea: Hold place": 1,
+        "ann: Was sent the audio from 0:00 to 1:15": 1,
+        "rhea: Was about to place a legal hold": 1,
         "ict: Listened without approval (break-glass)": 1,
-        "other: Was refused: recording play": 1,
+        "other: Was refused: listen to a recording": 1,
     }

@@ -1,0 +1,1 @@
+"""Tables from codes to words, by subject. Pure data; `recorder.rules.wording` reads them."""
