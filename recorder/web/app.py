@@ -38,6 +38,7 @@ from recorder.web import (
     notification_pages,
     openapi_routes,
     openid_pages,
+    opt_out_pages,
     opt_out_routes,
     overview_pages,
     pages,
@@ -94,6 +95,7 @@ _ROUTERS = (
     account_pages.router,
     openid_pages.router,
     user_pages.router,
+    opt_out_pages.router,  # before the acts on a call by name
     live_pages.router,
     agent_pages.router,
     pages.router,

@@ -67,6 +67,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "POST /live/{call}/{act=pause}": live(Act.PAUSE),
         "POST /live/{call}/{act=resume}": live(Act.RESUME),
         "GET /opt-outs/{request_id}": live(Act.SEE_NUMBERS),
+        "POST /opt-outs/{request_id}": live(Act.OPT_OUT),
         "POST /opt-outs/{request_id}/{decision=grant}": live(Act.OPT_OUT),
         "POST /opt-outs/{request_id}/{decision=decline}": live(Act.DECLINE_OPT_OUT),
         "GET /agent": takes(Act.SEE_LIVE),

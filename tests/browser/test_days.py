@@ -145,10 +145,11 @@ def a_manager_ends_the_recording_of_a_call_that_distresses(desk: Desk) -> None:
     with desk.at("rhea") as page:
         page.goto(f"{desk.url}/live")
         page.get_by_role("link", name="Decide").click()
+        page.check("#decision")
         page.check("#caller_asked")
         page.check("#distress_judged")
         page.fill("#reason", "he weeps")
-        page.get_by_role("button", name="Grant").click()
+        page.get_by_role("button", name="Save decision").click()
         expect(page.locator("#live-said")).to_contain_text("has ended for good")
     row = talk.hang_up()
     assert (row["id"], row["opted_out"]) == (call, True)

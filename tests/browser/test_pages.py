@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from recorder.calls.notices import NoticeStore, install_shipped
 from recorder.permissions import Role
+from recorder.web.live_rows import LONG_PAUSE_S
 from storage.types import NoticeProof, Segment, SegmentKind
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import (
@@ -184,7 +185,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("agent_no_extension", "plain", at("/agent"), "You sit at no extension"),
     ("agent_forgot", "ann", keys, "How much of what was said"),
     ("live", "manager", at("/live"), "Resume the recording"),
-    ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "What you put your name to"),
+    ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "Confirm both statements"),
     ("forgot", "ann", forgot, "is paused now"),
     ("recordings", "dpo", at("/recordings"), "1 call found, 1 recorded"),
     ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recorded"),
@@ -296,6 +297,34 @@ def test_a_focus_and_a_press_survive_a_change_of_the_row(
     daemon.has_changed.set()
     expect(page.locator(".state")).to_have_text("Opted out")
     assert page.evaluate("document.activeElement.getAttribute('role')") == "region", "a focus that is gone goes nearby"
+
+
+def test_no_button_of_the_board_lies_off_the_screen_of_a_phone(
+    pages: dict[str, Page], console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, daemon = pages["ann"], console.daemon
+    long = {**daemon._call(), "caller": "0044 20 7946 0000 extension 12345678", "service": "Customer Service Centre"}
+    monkeypatch.setattr(daemon, "calls_rows", lambda: [long])
+    page.goto("/live")
+    for size in (NARROW, WIDE):
+        page.set_viewport_size(size)
+        boxes = [one.bounding_box() for one in page.locator("#live-rows :is(button, a)").all()]
+        assert len(boxes) == 4, "pause, forgotten, opt-out, second message"
+        assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= size["width"] for box in boxes)
+
+
+def test_a_pause_turns_amber_on_the_page_while_nothing_is_sent(
+    pages: dict[str, Page], console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, daemon = pages["manager"], console.daemon
+    since = datetime.now(UTC) - timedelta(seconds=LONG_PAUSE_S - 2)
+    paused = {**daemon._call(), "state": "paused", "reasons": ["agent"], "state_since": since.isoformat()}
+    monkeypatch.setattr(daemon, "calls_rows", lambda: [paused])
+    page.goto("/live")
+    age = page.locator(".board-state .age")
+    expect(age).to_contain_text("long pause")
+    expect(age).to_have_class("age age-late")
+    assert violations(page, without=FRAME) == []
 
 
 def test_a_second_thought_is_obeyed_once_the_change_could_be_seen(pages: dict[str, Page], console: Console) -> None:
