@@ -19,6 +19,7 @@ from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.notifications.recipients import of_scopes
 from recorder.rules.cases import Case, CaseEvent, CaseKind
 from recorder.rules.requesting import Approvers
+from storage.audit import AuditLog
 from storage.query_holds import QueryHolds
 from storage.tombstones import Deletions, Tombstone
 from storage.types import RecordingId, Search
@@ -168,7 +169,7 @@ def test_what_was_found_outlasts_a_refusal_by_the_time_to_complain(console: Cons
     case = opened(console, Search(number=CALLER))
     casework.search_for(console.deps.cases, console.person("lead"), case.id, Search(number=CALLER))
     step(console, case, CaseEvent.DECIDED, by="dpo", text="they are somebody else", details={"decision": "refuse"})
-    step(console, case, CaseEvent.CLOSED, text="")
+    step(console, case, CaseEvent.CLOSED, text="nobody proved to be the caller")
     clock.time += COMPLAINT_WINDOW - timedelta(seconds=1)
     assert held(console) == ("sar",)
     clock.time += timedelta(seconds=1)
@@ -209,6 +210,19 @@ def test_a_case_does_not_close_after_one_copy_of_two_without_a_word(console: Con
         step(console, case, CaseEvent.CLOSED, text=" ")
     closed = step(console, case, CaseEvent.CLOSED, text="they heard the second one in our office")
     assert closed.entries[-1].details == {"without_copy": [second]}
+
+
+def test_a_refused_case_does_not_close_with_a_recording_undecided_without_a_word(console: Console) -> None:
+    case = opened(console, Search(number=CALLER))
+    casework.search_for(console.deps.cases, console.person("lead"), case.id, Search(number=CALLER))
+    step(console, case, CaseEvent.DECIDED, by="dpo", details={"decision": "refuse"})
+    with is_refused(409, "1 recording found for this case was neither taken in nor dismissed"):
+        step(console, case, CaseEvent.CLOSED, text=" ")
+    closed = step(console, case, CaseEvent.CLOSED, text="it is another caller's")
+    assert closed.entries[-1].details == {"undecided": [ID]}
+    (entry,) = console.entries("case.closed")
+    assert entry.details["undecided"] == [ID]
+    assert AuditLog(console.home.audit).text(entry) == "it is another caller's"
 
 
 def test_over_http(console: Console) -> None:
