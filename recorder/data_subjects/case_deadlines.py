@@ -7,6 +7,7 @@ from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_holds import HOLD_KIND
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.workdays import is_working_day
+from recorder.rules import times
 from recorder.rules.cases import Case, CaseKind
 from recorder.rules.deadlines import DeadlineFacts, due_on, warn_on
 from storage.retention_types import Claim, Hold
@@ -20,6 +21,19 @@ def due(repos: CaseRepositories, case: Case) -> date | None:
     if case.kind is CaseKind.DISCLOSURE:
         return None
     return due_on(case.course, _day_of(repos, case), is_working_day)
+
+
+def days_left(repos: CaseRepositories, case: Case) -> int | None:
+    """Return the days until an open case is due, negative if it is overdue; None as for `due`, and once it is closed."""
+    day = due(repos, case)
+    return None if day is None or case.closed_on is not None else (day - repos.today).days
+
+
+def left_in_words(left: int) -> str:
+    """Return the days that are left: ``12 days left``, ``due today``, ``3 days overdue``."""
+    if left == 0:
+        return "due today"
+    return f"{times.days(left)} left" if left > 0 else f"{times.days(-left)} overdue"
 
 
 def is_pressing(repos: CaseRepositories, case: Case) -> bool:
