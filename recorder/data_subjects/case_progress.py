@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from recorder.data_subjects import case_holds
 from recorder.data_subjects.case_copies import CaseCopy, CopyState, copies_of
 from recorder.data_subjects.case_entries import CaseRepositories
+from recorder.data_subjects.case_scope import WIDE_FOR
 from recorder.data_subjects.case_tasks import CaseFacts, ListedTask, can_refuse, tasks_of
 from recorder.permissions import Person
-from recorder.rules.cases import Case
+from recorder.rules.cases import Case, CaseState
 from storage.errors import NotFoundError
 from storage.types import RecordingId, RecordingRow
 
@@ -36,12 +38,14 @@ class CaseProgress:
         recordings: The recordings that were taken in, in the order of taking.
         undecided: The recordings that are held and neither taken in nor dismissed, oldest first.
         can_refuse: Whether the person may refuse the request now.
+        wide_until: When a wide hold of the open case ends, unless the data protection officer confirms or narrows it.
     """
 
     tasks: Sequence[ListedTask]
     recordings: Sequence[CaseRecording]
     undecided: Sequence[RecordingId]
     can_refuse: bool
+    wide_until: datetime | None
 
     @property
     def uncopied(self) -> list[CaseRecording]:
@@ -57,8 +61,15 @@ def progress_of(repos: CaseRepositories, person: Person, case: Case) -> CaseProg
     facts = CaseFacts(undecided=len(undecided), uncopied=sum(not one.has_copy for one in recordings))
     return CaseProgress(
         tasks=tasks_of(case, person, facts), recordings=recordings, undecided=undecided,
-        can_refuse=can_refuse(case, person),
+        can_refuse=can_refuse(case, person), wide_until=_wide_until(repos, case),
     )  # fmt: skip
+
+
+def _wide_until(repos: CaseRepositories, case: Case) -> datetime | None:
+    if case.state is not CaseState.OPEN:
+        return None
+    standing = case_holds.standing(repos.holds, case.id)
+    return next((one.ends_at for one in standing if one.ends_at == one.placed_at + WIDE_FOR), None)
 
 
 def row_of(repos: CaseRepositories, recording: RecordingId) -> RecordingRow | None:

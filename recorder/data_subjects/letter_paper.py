@@ -53,4 +53,5 @@ def paper_of(text: str, *, title: str) -> str:
 def _paragraph(block: str, *, is_lines: bool) -> str:
     text = block.strip() if is_lines else " ".join(block.split())
     kept = _TOGETHER.sub(lambda found: unbroken(found[0]), text)
-    return f"<p{' class="lines"' if is_lines else ''}>{escape(kept)}</p>"
+    kind = ' class="lines"' if is_lines else ""
+    return f"<p{kind}>{escape(kept)}</p>"

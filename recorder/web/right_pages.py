@@ -16,7 +16,7 @@ from recorder.retention import rights
 from recorder.retention.restricting import ClaimChange, ClaimWish, change_claim, claim_of, read_claims, write_claim
 from recorder.retention.rights import ClaimEvent
 from recorder.web.auth import ConsoleCaller
-from recorder.web.case_pages import day_typed
+from recorder.web.case_forms import day_typed
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.retention_types import Claim, Right
 

@@ -251,18 +251,20 @@ def test_on_the_pages(console: Console) -> None:
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo:
         wide = {"requester": "J. Doe", "from_date": "2026-11-24", "to_date": "2026-11-24"}
         counted = lead.submit("/cases", **wide)
-        assert (counted.status_code, "1 recordings fit this search" in counted.text) == (409, True)
+        assert (counted.status_code, "1 recording fits this search" in counted.text) == (409, True)
         assert 'value="J. Doe"' in counted.text, "nothing has to be typed again"
-        page = lead.submit("/cases", **wide, hold="1").headers["location"]
-        assert f'href="/recordings/{ID}"' in lead.get(page).text
+        page = lead.submit("/cases", **wide, hold="1").headers["location"].partition("?")[0]
+        assert f'value="{ID}"' in lead.get(f"{page}/recordings").text
         assert "confirm-scope" not in lead.get(page).text
         assert lead.submit(f"{page}/confirm-scope", text="all").status_code == 403
-        assert 'name="number"' in dpo.get(page).text
+        assert lead.get(f"{page}/narrow").status_code == 403
+        assert "confirm-scope" in dpo.get(page).text
+        assert 'name="number"' in dpo.get(f"{page}/narrow").text
         assert dpo.submit(f"{page}/narrow", number="<b>1</b>", text="their number").status_code == 303
         assert dpo.submit(f"{page}/confirm-scope", text="all").status_code == 303
         assert lead.submit(f"{page}/dismiss", text="").status_code == 422
         assert lead.submit(f"{page}/dismiss", text="another caller").status_code == 303
-        assert "1 recordings" in lead.get(page).text
+        assert "1 recording dismissed" in lead.get(f"{page}/history").text
 
 
 @pytest.fixture
