@@ -24,7 +24,7 @@ def due(repos: CaseRepositories, case: Case) -> date | None:
 
 
 def days_left(repos: CaseRepositories, case: Case) -> int | None:
-    """Return the days until an open case is due, negative if it is overdue; None as for `due`, and once it is closed."""
+    """Return the days until an open case is due, negative if overdue; None as for `due`, and once it is closed."""
     day = due(repos, case)
     return None if day is None or case.closed_on is not None else (day - repos.today).days
 
@@ -69,7 +69,7 @@ def needed_hold(cases: CaseRepository, timezone: str, hold: Hold) -> str | None:
     until = case.closed_on + COMPLAINT_WINDOW
     today = cases.now().astimezone(ZoneInfo(timezone)).date()
     return (
-        f"Kept until {until:%d/%m/%Y}: the requester of {case.id} can complain until then." if today < until else None
+        f"Kept until {times.day(until)}: the requester of {case.id} can complain until then." if today < until else None
     )
 
 

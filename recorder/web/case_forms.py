@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 
-from recorder.common.problems import ProblemError
+from recorder.audit.audit_service import incomplete
 from recorder.rules.cases import LegalGround
 from recorder.rules.typed_dates import TypedDateError, date_typed, time_typed
 from recorder.web.filters import read_form
@@ -36,7 +36,7 @@ def day_typed(typed: str) -> date | None:
     try:
         return date_typed(typed) if typed.strip() else None
     except TypedDateError as error:
-        raise ProblemError(422, f"{error}.", fields={"on": f"{error}."}) from error
+        raise incomplete(f"{error}.", "on") from error
 
 
 def search_typed(form: TypedForm, timezone: str) -> Search:
@@ -68,8 +68,7 @@ def ground_typed(word: str) -> LegalGround | None:
     try:
         return LegalGround(word) if word else None
     except ValueError as error:
-        sentence = "Choose the legal ground from the list."
-        raise ProblemError(422, sentence, fields={"ground": sentence}) from error
+        raise incomplete("Choose the legal ground from the list.", "ground") from error
 
 
 def recordings_in(fields: Iterable[str]) -> list[str]:
@@ -84,6 +83,5 @@ def needs_one(recordings: list[str]) -> list[str]:
         ProblemError: 422, none was.
     """
     if not recordings:
-        sentence = "Select a recording."
-        raise ProblemError(422, sentence, fields={"recordings": sentence})
+        raise incomplete("Select a recording.", "recordings")
     return recordings

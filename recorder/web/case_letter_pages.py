@@ -1,7 +1,7 @@
-"""Pages of a case for its letters: which there are, each to read, and to download as PDF or text."""
+"""Pages of a case for its letters: which there are, each to read, and as text.
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
+`recorder.web.letter_pages` has the PDF.
+"""
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_deadlines
-from recorder.data_subjects.letter_paper import pdf_of
 from recorder.data_subjects.letters import Letter, NotYetError, letter
 from recorder.rules import wording
 from recorder.rules.cases import Case
@@ -27,7 +26,7 @@ def letters(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
     return pages.show("case_letters.html", letters=[(which, _why_not(console, case, which)) for which in Letter])
 
 
-@router.get("/cases/{case_id}/letters/{which}")
+@router.get("/cases/{case_id}/letter/{which}")
 def read_letter(console: Console, case_id: str, which: str, caller: PageReader) -> HTMLResponse:
     """Show a letter as it will be."""
     pages = CasePages(console=console, caller=caller, case_id=case_id)
@@ -36,19 +35,13 @@ def read_letter(console: Console, case_id: str, which: str, caller: PageReader) 
     return pages.show("case_letter.html", which=kind, paragraphs=paragraphs)
 
 
-@router.get("/cases/{case_id}/letters/{which}/text")
+@router.get("/cases/{case_id}/letter/{which}/text")
 def letter_as_text(console: Console, case_id: str, which: str, caller: PageReader) -> Response:
     """Download a letter as plain text."""
     case, kind = CasePages(console=console, caller=caller, case_id=case_id).case(), _kind(which)
-    return _download(case, kind, _text(console, case, kind).encode(), "txt", "text/plain; charset=utf-8")
-
-
-@router.get("/cases/{case_id}/letters/{which}/pdf")
-def letter_as_pdf(console: Console, case_id: str, which: str, caller: PageReader) -> Response:
-    """Download a letter as PDF."""
-    case, kind = CasePages(console=console, caller=caller, case_id=case_id).case(), _kind(which)
-    title = f"{console.deps.site}: {wording.words(kind)}, {case.id}"
-    return _download(case, kind, pdf_of(_text(console, case, kind), title=title), "pdf", "application/pdf")
+    name = f"{case.id} {wording.title(kind)}.txt"  # ids and words of the program, so it needs no escaping
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(_text(console, case, kind), media_type="text/plain; charset=utf-8", headers=headers)
 
 
 def _kind(word: str) -> Letter:
@@ -60,10 +53,8 @@ def _kind(word: str) -> Letter:
 
 def _text(console: ConsoleParts, case: Case, which: Letter) -> str:
     repos = console.deps.cases
-    now: datetime = console.deps.now()
-    today = now.astimezone(ZoneInfo(console.deps.timezone)).date()
     try:
-        return letter(which, case, site=console.deps.site, today=today, due=case_deadlines.due(repos, case))
+        return letter(which, case, site=console.deps.site, today=repos.today, due=case_deadlines.due(repos, case))
     except NotYetError as error:
         raise ProblemError(409, str(error)) from error
 
@@ -74,8 +65,3 @@ def _why_not(console: ConsoleParts, case: Case, which: Letter) -> str:
     except ProblemError as error:
         return error.detail
     return ""
-
-
-def _download(case: Case, which: Letter, content: bytes, suffix: str, media_type: str) -> Response:
-    name = f"{case.id}-{which}.{suffix}"
-    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

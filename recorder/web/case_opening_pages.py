@@ -12,7 +12,8 @@ from starlette.responses import Response
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import casework
 from recorder.permissions import Act
-from recorder.rules.cases import LEGAL_GROUND_WORDS, CaseKind
+from recorder.rules import wording
+from recorder.rules.cases import CaseKind, LegalGround
 from recorder.web.auth import ConsoleCaller
 from recorder.web.case_forms import SEARCH_FIELDS, day_of, ground_typed, search_typed
 from recorder.web.case_view import person_of
@@ -21,6 +22,7 @@ from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, T
 
 router = APIRouter(include_in_schema=False)
 _Word = Annotated[str, Form(max_length=40)]
+_GROUNDS = {ground: wording.title(ground) for ground in LegalGround}
 _DATE = ("", "-day", "-month", "-year")
 _WHO = ("kind", "requester", "form", "ground", *(f"on{part}" for part in _DATE))
 """Fields of the first page; those of the second are the rest."""
@@ -48,8 +50,10 @@ def who_asks(console: Console, caller: PageChanger, sent: Sent, change: _Word = 
 
 
 @router.post("/cases")
-def open_case(console: Console, caller: PageChanger, sent: Sent, requester: Text = "", form: Text = "",
-              text: Text = "", ground: _Word = "", kind: _Word = "", hold: _Word = "") -> Response:  # fmt: skip
+def open_case(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, caller: PageChanger, sent: Sent, requester: Text = "", form: Text = "", text: Text = "",
+    ground: _Word = "", kind: _Word = "", hold: _Word = "",
+) -> Response:  # fmt: skip
     """Open a case and hold the recordings that fit its search; of a wide search the count is asked for first."""
     is_disclosure = kind == CaseKind.DISCLOSURE or bool(ground and not kind)
     try:
@@ -103,5 +107,5 @@ def _page(
     return console.renderer.page(
         template, caller, status=status, form=form, problem=next(iter(form.errors.values()), ""),
         who={name: kept[name] for name in _WHO}, gave={name: kept[name] for name in _GAVE},
-        grounds=LEGAL_GROUND_WORDS, found=found, is_more=is_more,
+        grounds=_GROUNDS, found=found, is_more=is_more,
     )  # fmt: skip

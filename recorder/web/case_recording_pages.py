@@ -8,14 +8,16 @@ from starlette.responses import Response
 
 from recorder.data_subjects import casework, scoping
 from recorder.data_subjects.case_progress import row_of
+from recorder.notifications.kinds import NotificationKind
 from recorder.web.case_forms import needs_one, recordings_in, search_typed
 from recorder.web.case_view import CasePages
 from recorder.web.forms import Sent, TypedForm
 from recorder.web.parts import Console, PageChanger, PageReader, Text
+from recorder.web.settling import settle
 from storage.types import RecordingId
 
 router = APIRouter(include_in_schema=False)
-_Ticked = Annotated[list[Annotated[str, Form(max_length=1000)]], Form()]
+_Ticked = Annotated[list[str], Form(default_factory=list, max_length=1000)]
 MOST_SHOWN = 100
 """Recordings on the page that takes in or dismisses; the next ones follow when these are decided."""
 
@@ -46,7 +48,7 @@ def recordings(console: Console, case_id: str, caller: PageReader, done: str = "
 
 
 @router.post("/cases/{case_id}/match")
-def match(console: Console, case_id: str, caller: PageChanger, sent: Sent, recordings: _Ticked = []) -> Response:  # noqa: B006 - FastAPI copies it
+def match(console: Console, case_id: str, caller: PageChanger, sent: Sent, recordings: _Ticked) -> Response:
     """Match recordings to a case, which holds them."""
     pages = CasePages(console=console, caller=caller, case_id=case_id, sent=sent)
 
@@ -63,7 +65,7 @@ def dismiss_rest(console: Console, case_id: str, caller: PageReader) -> HTMLResp
 
 
 @router.post("/cases/{case_id}/dismissal")
-def dismissal(console: Console, case_id: str, caller: PageChanger, sent: Sent, recordings: _Ticked = []) -> Response:  # noqa: B006 - FastAPI copies it
+def dismissal(console: Console, case_id: str, caller: PageChanger, sent: Sent, recordings: _Ticked) -> Response:
     """Ask why the recordings that were ticked are to be dismissed."""
     pages, ticked = CasePages(console=console, caller=caller, case_id=case_id, sent=sent), recordings_in(recordings)
     if not ticked:
@@ -74,7 +76,12 @@ def dismissal(console: Console, case_id: str, caller: PageChanger, sent: Sent, r
 
 @router.post("/cases/{case_id}/dismiss")
 def dismiss(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, case_id: str, caller: PageChanger, sent: Sent, recordings: _Ticked = [], text: Text = ""  # noqa: B006 - FastAPI copies it
+    console: Console,
+    case_id: str,
+    caller: PageChanger,
+    sent: Sent,
+    recordings: _Ticked,
+    text: Text = "",
 ) -> Response:
     """Dismiss recordings; all that are left if none is named."""
     pages, which = CasePages(console=console, caller=caller, case_id=case_id, sent=sent), recordings_in(recordings)
@@ -99,6 +106,7 @@ def confirm_scope(console: Console, case_id: str, caller: PageChanger, sent: Sen
 
     def act() -> None:
         scoping.confirm_scope(console.deps.cases, caller.actor, case_id, text)
+        settle(console, case_id, NotificationKind.SCOPE_WAITS)
 
     return pages.after(act, lambda form, status: pages.show("case_scope.html", form=form, status=status),
                        done="confirmed")  # fmt: skip
@@ -118,22 +126,19 @@ def narrow(console: Console, case_id: str, caller: PageChanger, sent: Sent, text
     def act() -> None:
         wanted = search_typed(sent, console.deps.timezone)
         scoping.narrow_scope(console.deps.cases, caller.actor, case_id, wanted, text)
+        settle(console, case_id, NotificationKind.SCOPE_WAITS)
 
     return pages.after(act, lambda form, status: pages.show("case_narrow.html", form=form, status=status),
                        done="narrowed")  # fmt: skip
 
 
-def _recordings(
-    pages: CasePages, form: TypedForm | None = None, status: int = 200, done: str = ""
-) -> HTMLResponse:
+def _recordings(pages: CasePages, form: TypedForm | None = None, status: int = 200, done: str = "") -> HTMLResponse:
     repos, case = pages.console.deps.cases, pages.case()
     shown = [(one, row_of(repos, one)) for one in pages.progress(case).undecided[:MOST_SHOWN]]
     return pages.show("case_recordings.html", form=form, status=status, done=done, shown=shown)
 
 
-def _dismissal(
-    pages: CasePages, which: list[str], form: TypedForm | None = None, status: int = 200
-) -> HTMLResponse:
+def _dismissal(pages: CasePages, which: list[str], form: TypedForm | None = None, status: int = 200) -> HTMLResponse:
     """Show the form; without its errors if it comes from the page where recordings were ticked."""
     repos = pages.console.deps.cases
     rows = [(one, row_of(repos, RecordingId(one))) for one in which]

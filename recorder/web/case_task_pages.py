@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
-from recorder.common.problems import ProblemError
+from recorder.audit.audit_service import incomplete
 from recorder.data_subjects import casework
 from recorder.data_subjects.case_entries import is_possible
 from recorder.data_subjects.case_rules import why_not_decide
@@ -95,8 +95,7 @@ def add_event(  # noqa: PLR0917 - FastAPI passes them by name
 
     def act() -> None:
         if event is None:
-            sentence = "Select what happened."
-            raise ProblemError(422, sentence, fields={"step": sentence})
+            raise incomplete("Select what happened.", "step")
         casework.add_event(console.deps.cases, caller.actor, case_id, event, text=text, on=day_of(sent))
 
     done = "closed" if event is CaseEvent.CLOSED else "recorded"
@@ -126,16 +125,13 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
 
     def act() -> None:
         if decision not in {*Decision}:
-            sentence = "Select how you decide."
-            raise ProblemError(422, sentence, fields={"decision": sentence})
+            raise incomplete("Select how you decide.", "decision")
         details = {"decision": decision, "balance": balance}
         casework.add_event(console.deps.cases, caller.actor, case_id, CaseEvent.DECIDED, text=text, details=details)
 
     return pages.after(act, lambda form, status: _decision(pages, form, status), done="decided")
 
 
-def _decision(
-    pages: CasePages, form: TypedForm | None = None, status: int = 200, *, first: str = ""
-) -> HTMLResponse:
+def _decision(pages: CasePages, form: TypedForm | None = None, status: int = 200, *, first: str = "") -> HTMLResponse:
     why_not = why_not_decide(pages.case(), person_of(pages.caller))
     return pages.show("case_decide.html", form=form, status=status, why_not=why_not, first=first)

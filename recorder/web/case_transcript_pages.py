@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, UploadFile
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
-from recorder.common.problems import ProblemError
+from recorder.audit.audit_service import incomplete
 from recorder.data_subjects import transcripts
 from recorder.data_subjects.case_progress import row_of
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
@@ -47,8 +47,7 @@ def transcribe(  # noqa: PLR0917 - FastAPI passes them by name
 
     def act() -> None:
         if form not in {*TranscriptForm}:
-            sentence = "Select how the transcript is written."
-            raise ProblemError(422, sentence, fields={"form": sentence})
+            raise incomplete("Select how the transcript is written.", "form")
         content = transcript.encode("utf-8", "replace")
         transcripts.transcribe(
             _transcripts(console), caller.actor, case_id, recording, content=content, form=TranscriptForm(form)
@@ -68,12 +67,11 @@ def upload_transcript(  # noqa: PLR0917 - FastAPI passes them by name
 
     def act() -> None:
         if file is None or not file.filename:
-            sentence = "Select a file."
-            raise ProblemError(422, sentence, fields={"file": sentence})
+            raise incomplete("Select a file.", "file")
         try:
             content, form = uploaded(file.filename, file.file.read(MOST_BYTES + 1))
         except TranscriptError as error:
-            raise ProblemError(422, str(error), fields={"file": str(error)}) from error
+            raise incomplete(str(error), "file") from error
         transcripts.transcribe(_transcripts(console), caller.actor, case_id, recording, content=content, form=form)
 
     return pages.after(act, lambda shown, status: _page(pages, "case_transcript_file.html", shown, status),
@@ -85,9 +83,7 @@ def read_transcript(console: Console, case_id: str, one: str, caller: PageReader
     """Show the newest transcript of a recording."""
     text = transcripts.read_of(_transcripts(console), caller.actor, case_id, one).written()
     pages = CasePages(console=console, caller=caller, case_id=case_id)
-    return pages.show(
-        "case_transcript_text.html", text=text, id=one, row=row_of(console.deps.cases, RecordingId(one))
-    )
+    return pages.show("case_transcript_text.html", text=text, id=one, row=row_of(console.deps.cases, RecordingId(one)))
 
 
 def _page(

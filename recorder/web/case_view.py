@@ -12,7 +12,7 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.case_progress import CaseProgress, progress_of
 from recorder.permissions import Person, Role
-from recorder.rules.cases import LEGAL_GROUND_WORDS, Case, CaseState
+from recorder.rules.cases import Case, CaseState
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, TypedForm
 from recorder.web.parts import ConsoleParts
@@ -110,7 +110,7 @@ class CasePages:
             template, self.caller, status=status, form=shown, problem=next(iter(shown.errors.values()), ""),
             done=DONE.get(done, ""), case=case, url=self.url, time=due_of(self.console, case),
             progress=self.progress(case),
-            name=names_of(self.console), grounds=LEGAL_GROUND_WORDS, is_open=case.state is CaseState.OPEN,
+            name=names_of(self.console), is_open=case.state is CaseState.OPEN,
             is_closed=case.state is CaseState.CLOSED, is_dpo=Role.DPO in person_of(self.caller).roles, **values,
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ from recorder.retention.erasure_decisions import decide_erasure
 from recorder.rules.erasing import position_from
 from recorder.web.auth import ConsoleCaller
 from recorder.web.erasures import orders_for, three_of
+from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
 from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.retention_types import ErasureKind, ErasureState
@@ -36,11 +37,14 @@ class _Form:
     third: str
 
     def span_s(self) -> tuple[float, float | None]:
-        """Return the span; an empty end is the end of the recording. ProblemError if it is invalid."""
-        try:
-            return position_from(self.start), position_from(self.end) if self.end.strip() else None
-        except ValueError as error:
-            raise ProblemError(422, f"{error}.") from error
+        """Return the span; an empty end is the end of the recording. ProblemError at its fields if it is invalid."""
+        errors, start_s, end_s = FieldErrors(), 0.0, None
+        with errors.of("start"):
+            start_s = position_from(self.start)
+        with errors.of("end"):
+            end_s = position_from(self.end) if self.end.strip() else None
+        errors.check()
+        return start_s, end_s
 
 
 def _form(start: Text = "", end: Text = "", reason: Text = "", third: Text = "") -> _Form:
@@ -51,7 +55,7 @@ SpanForm = Annotated[_Form, Depends(_form)]
 
 
 @router.post("/recordings/{recording_id}/forgot")
-def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanForm) -> HTMLResponse:
+def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanForm, sent: Sent) -> HTMLResponse:
     """Order the erasure of a span that should have been paused."""
     try:
         order = forgot_recording(
@@ -59,12 +63,12 @@ def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanF
             third=form.third,
         )  # fmt: skip
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.RETROACTIVE_PAUSE)
+        return again(console, caller, recording_id, error, Act.RETROACTIVE_PAUSE, form=sent.named("forgot"))
     return recording_page(console, caller, recording_id, said=_SAID[order.state])
 
 
 @router.post("/recordings/{recording_id}/erase")
-def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanForm) -> HTMLResponse:
+def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanForm, sent: Sent) -> HTMLResponse:
     """Order the erasure of a span for another reason."""
     try:
         order = order_erasure(
@@ -76,7 +80,7 @@ def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanFo
             reason=form.reason,
         )
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.ERASE)
+        return again(console, caller, recording_id, error, Act.ERASE, form=sent.named("erase"))
     return recording_page(console, caller, recording_id, said=_SAID[order.state])
 
 
@@ -87,25 +91,30 @@ def erasures(console: Console, caller: PageReader) -> HTMLResponse:
 
 
 @router.post("/erasures/{order_id}/listen")
-def listen(console: Console, order_id: str, caller: PageChanger) -> HTMLResponse:
+def listen(console: Console, order_id: str, caller: PageChanger, sent: Sent) -> HTMLResponse:
     """Let an approver of an order that needs three people hear its span."""
     assert caller.person is not None, "pages know sessions only, and those are people's"
     try:
         recording, secret = console.recording_service.grant_span(caller.person, order_id)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, audio=(order_id, f"/recordings/{recording}/audio/{secret}"))
+        form = sent.named(f"decide-{order_id}").refused(error)
+        return _page(console, caller, problem=error.detail, status=error.status, form=form)
+    typed = sent.named(f"decide-{order_id}")
+    return _page(console, caller, audio=(order_id, f"/recordings/{recording}/audio/{secret}"), form=typed)
 
 
 @router.post("/erasures/{order_id}/{decision}")
-def decide(console: Console, order_id: str, decision: str, caller: PageChanger, reason: Text = "") -> Response:
+def decide(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, order_id: str, decision: str, caller: PageChanger, sent: Sent, reason: Text = ""
+) -> Response:
     """Confirm or decline an order."""
     if decision not in ("confirm", "decline"):
         raise ProblemError(404, "There is no such page.")
     try:
         decide_erasure(console.deps.repos, caller.actor, order_id, confirm=decision == "confirm", reason=reason)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
+        form = sent.named(f"decide-{order_id}").refused(error)
+        return _page(console, caller, problem=error.detail, status=error.status, form=form)
     return RedirectResponse("/erasures", 303)
 
 
@@ -116,9 +125,10 @@ def _page(
     problem: str = "",
     status: int = 200,
     audio: tuple[str, str] | None = None,
+    form: TypedForm = EMPTY,
 ) -> HTMLResponse:
     orders = orders_for(console, caller.actor)
     return console.renderer.page(
-        "erasures.html", caller, status=status, orders=orders, problem=problem, audio=audio,
+        "erasures.html", caller, status=status, orders=orders, problem=problem, audio=audio, form=form,
         three=three_of(console, orders),
     )  # fmt: skip

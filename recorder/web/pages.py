@@ -7,8 +7,9 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
-from recorder.exports.left_out import GROUND_WORDS
+from recorder.exports.left_out import Ground
 from recorder.permissions import Act, Person, Refusal
+from recorder.rules import wording
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_part, withheld_of
 from recorder.rules.requesting import AccessKind, Category
@@ -24,6 +25,7 @@ from storage.encoding import CopyFormat
 from storage.erasures import is_open
 from storage.types import Outcome
 
+_GROUNDS = {ground: wording.title(ground) for ground in Ground}
 router = APIRouter(include_in_schema=False)
 
 
@@ -162,7 +164,7 @@ def recording_page(
     leave, copying = (service.leave(caller.actor, row.id, wanted) for wanted in (AccessKind.LISTEN, AccessKind.COPY))
     withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
     return console.renderer.page(
-        "recording.html", caller, status=status, row=row, formats=list(CopyFormat), grounds=GROUND_WORDS,
+        "recording.html", caller, status=status, row=row, formats=list(CopyFormat), grounds=_GROUNDS,
         problem=problem, form=form,
         audio=audio, said=said, orders=orders, copies=service.copies(row), is_locked=any(map(is_open, orders)),
         restricted=service.restriction(row),

@@ -141,8 +141,8 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "POST /cases/{case_id}/decide": matter(Act.WORK_ON_CASES, others=True, note=_TWO),
         "GET /cases/{case_id}/letters": takes(Act.WORK_ON_CASES),
         "GET /cases/{case_id}/letters/{which}": takes(Act.WORK_ON_CASES),
-        "GET /cases/{case_id}/letters/{which}/text": takes(Act.WORK_ON_CASES),
-        "GET /cases/{case_id}/letters/{which}/pdf": takes(Act.WORK_ON_CASES),
+        "GET /cases/{case_id}/letter/{which}": takes(Act.WORK_ON_CASES),
+        "GET /cases/{case_id}/letter/{which}/text": takes(Act.WORK_ON_CASES),
         "GET /cases/{case_id}/transcripts": takes(Act.WORK_ON_CASES),
         "GET /cases/{case_id}/transcripts/{one}": takes(Act.WORK_ON_CASES, note="of a recording that they may hear"),
         "GET /cases/{case_id}/transcript": takes(Act.WORK_ON_CASES),
@@ -156,6 +156,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "POST /rights/{claim_id}/{event=lift}": kept(Act.DECIDE_CLAIM, others=True, deputy=True),
         "POST /rights/{claim_id}/{event=allow_use}": kept(Act.DECIDE_CLAIM, others=True, deputy=True),
         "POST /rights/{claim_id}/{event=withdraw}": takes(Act.WRITE_CLAIM),
+        "GET /rights/{claim_id}/letters/{which}": takes(Act.WRITE_CLAIM, deputy=True),
         "GET /rights/{claim_id}/letter/{which}": takes(Act.WRITE_CLAIM, deputy=True),
         # The recorder and its people
         "GET /overview": takes(Act.ACKNOWLEDGE),
