@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
@@ -15,10 +16,12 @@ from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.recipients import REVIEW_REMINDED_FOR
 from recorder.notifications.watch import week_until
 from recorder.permissions import Act
+from recorder.reports.weeks import two_weeks
 from recorder.retention.sweep_state import NAME, SweepState, read_state
 from recorder.rules.cases import Case
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader
+from storage.known_values import KnownValues
 from storage.retention_types import ErasureState
 
 router = APIRouter(include_in_schema=False)
@@ -58,6 +61,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, **values: Any) -> HTMLRe
     return console.renderer.page(
         "overview.html", caller,
         **{"week": None, **values},
+        weeks=two_weeks(KnownValues(deps.repos.index.database).tallies, deps.now(), ZoneInfo(deps.timezone)),
         emergencies=hearing.emergencies.open(),
         to_decide=asking.to_decide(hearing, person),
         waiting=len(hearing.requests.waiting()),

@@ -1,5 +1,6 @@
 """The console's pages for recordings."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -15,7 +16,7 @@ from recorder.rules.call_parts import is_part, withheld_of
 from recorder.rules.requesting import AccessKind, Category
 from recorder.web.auth import ConsoleCaller
 from recorder.web.copies import CopyForm
-from recorder.web.filters import FIELDS, PAGE_SIZE, read_form
+from recorder.web.filters import FIELDS, PAGE_SIZE, Preset, read_form
 from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.holds import holds_on_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
@@ -42,9 +43,12 @@ def search_form(  # noqa: PLR0917 - FastAPI passes them by name
     number: Text = "",
     outcome: Text = "",
     page: Text = "",
+    service: Text = "",
+    team: Text = "",
+    preset: Text = "",
 ) -> dict[str, str]:
     """Return the values of a search form, for `recorder.web.filters.read_form`."""
-    sent = (from_date, from_time, to_date, to_time, operator, extension, number, outcome, page)
+    sent = (from_date, from_time, to_date, to_time, operator, extension, number, outcome, page, service, team, preset)
     return dict(zip(FIELDS, sent, strict=True))
 
 
@@ -60,6 +64,25 @@ def search(
 ) -> HTMLResponse:
     """Find recordings. A POST, so that no number is in a URL or a log."""
     return _listing(console, caller, sent)
+
+
+@router.post("/recordings/csv")
+def search_csv(
+    console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
+) -> Response:
+    """Find recordings and return them as CSV, newest first."""
+    form = read_form(sent, console.deps.timezone, now=console.deps.now())
+    if form.errors:
+        return _listing(console, caller, sent)
+    try:
+        lines = console.recording_service.list_as_csv(caller.actor, form.search)
+    except ProblemError as error:
+        if not error.fields:
+            raise
+        return _listing(console, caller, sent)
+    name = f"calls-{console.deps.now():%Y%m%d-%H%M%S}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/recordings/{recording_id}")
@@ -122,8 +145,13 @@ def _person(caller: ConsoleCaller) -> Person:
 
 
 def _listing(console: ConsoleParts, caller: ConsoleCaller, sent: dict[str, str]) -> HTMLResponse:
-    form = read_form(sent, console.deps.timezone)
-    found = None if form.errors else console.recording_service.search(caller.actor, form.search)
+    form, found = read_form(sent, console.deps.timezone, now=console.deps.now()), None
+    try:
+        found = None if form.errors else console.recording_service.search(caller.actor, form.search)
+    except ProblemError as error:
+        if not error.fields:
+            raise
+        form = replace(form, errors=error.fields)
     pages = max(1, -(-found.total // PAGE_SIZE)) if found and not found.is_more else None
     has_next = found is not None and (len(found.rows) == PAGE_SIZE if pages is None else form.page < pages)
     status = 422 if form.errors else 200
@@ -136,6 +164,8 @@ def _listing(console: ConsoleParts, caller: ConsoleCaller, sent: dict[str, str])
         pages=pages,
         has_next=has_next,
         outcomes=list(Outcome),
+        pickers=console.recording_service.partial.pickers(_person(caller)),
+        presets=list(Preset),
     )
 
 

@@ -83,6 +83,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         # Recordings
         "GET /recordings": takes(Act.SEARCH),
         "POST /recordings": takes(Act.SEARCH),
+        "POST /recordings/csv": takes(Act.SEARCH),
         "GET /recordings/{recording_id}": kept(Act.VIEW),
         "POST /recordings/{recording_id}/play": kept(Act.PLAY, note=_GLASS),
         "GET /recordings/{recording_id}/audio/{secret}": kept(Act.PLAY, note=_GLASS),
