@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
 from recorder.data_subjects import casework
+from recorder.data_subjects.case_progress import row_of
 from recorder.data_subjects.custody import custody_of
 from recorder.rules import wording
 from recorder.rules.cases import Decision
@@ -45,7 +46,11 @@ def case(console: Console, case_id: str, caller: PageReader, done: str = "") -> 
 def history(console: Console, case_id: str, caller: PageReader, done: str = "") -> HTMLResponse:
     """Show the entries of a case."""
     pages = CasePages(console=console, caller=caller, case_id=case_id)
-    return pages.show("case_history.html", done=done, decisions={str(one): wording.title(one) for one in Decision})
+    ids = [entry.details["recording"] for entry in pages.case().entries if "recording" in entry.details]
+    return pages.show(
+        "case_history.html", done=done, decisions={str(one): wording.title(one) for one in Decision},
+        rows={one: row_of(console.deps.cases, one) for one in ids},
+    )  # fmt: skip
 
 
 async def _turn(console: Console) -> AsyncIterator[None]:
