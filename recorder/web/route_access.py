@@ -160,7 +160,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /rights/{claim_id}/letters/{which}": takes(Act.WRITE_CLAIM, deputy=True),
         "GET /rights/{claim_id}/letter/{which}": takes(Act.WRITE_CLAIM, deputy=True),
         # The recorder and its people
-        "GET /overview": takes(Act.ACKNOWLEDGE),
+        "GET /overview": known("what waits for oneself; figures for the data protection officer"),
         "POST /overview": takes(Act.ACKNOWLEDGE),
         "GET /reports/pauses": takes(Act.REPORT),
         "GET /people": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),

@@ -313,7 +313,7 @@ def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
         for words in (
             "Paused the recording", "Asked to hear it: checking what was said", "Granted the request of alice",
             "Was sent the audio", "Listened without approval", "Took a copy as WAV, 1 span silenced",
-            "Was refused: see the details of a recording",
+            "Was refused: see a recording's details",
         ):  # fmt: skip
             expect(history).to_contain_text(words)
         page.goto(f"{desk.url}/audit")

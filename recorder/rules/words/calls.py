@@ -124,7 +124,7 @@ CALLS: Mapping[str, Mapping[str, str]] = {
     "PhoneState": {
         "not_confirmed": "not confirmed",
         "no_call": "no call",
-        "beginning": "not recorded yet",
+        "beginning": "call begins",
         "recording": "recording",
         "paused": "paused",
         "not_recorded": "not recorded",
