@@ -32,7 +32,7 @@ def entry(step: CaseEvent, *, at: datetime = NOW, by: str = "lena", **details: A
 
 
 def case(*steps: CaseEvent | CaseEntry, kind: str = "sar") -> Case:
-    opening = {"kind": kind, "requester": "J. Doe", "ground": "crime" if kind == "disclosure" else None}
+    opening: dict[str, Any] = {"kind": kind, "requester": "J. Doe", "ground": "crime" if kind == "disclosure" else None}
     rest = [one if isinstance(one, CaseEntry) else entry(one) for one in steps]
     return told("SAR-2026-0001", [entry(CaseEvent.OPENED, **opening), *rest])
 
@@ -75,7 +75,7 @@ HANDED, CLOSED = CaseEvent.HANDED_OVER, CaseEvent.CLOSED
         ((SEARCHED, MATCHED, REFUSED, CLOSED), {}, "no done done done no done no done"),
     ],
 )  # fmt: skip
-def test_a_subject_access_request(steps: tuple[Any, ...], left: dict[str, int], expected: str) -> None:
+def test_a_subject_access_request(steps: tuple[Any, ...], left: dict[str, Any], expected: str) -> None:
     assert states(case(*steps), **left) == expected
 
 
