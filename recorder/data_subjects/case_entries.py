@@ -78,6 +78,16 @@ def check_entry(repos: CaseRepositories, person: Person, case: Case, entry: Case
         raise repos.hearing.audit_service.denied(person, Act.WORK_ON_CASES, case.id, error) from error
 
 
+def is_possible(repos: CaseRepositories, person: Person, case: Case, step: CaseEvent) -> bool:
+    """Tell whether a person may write an event with a reason into a case now; nothing is written."""
+    entry = CaseEntry(step=step, at=repos.cases.now(), by=person.name, on=repos.today, text="reason")
+    try:
+        check_step(case, person, entry, repos.today)
+    except DeniedError:
+        return False
+    return True
+
+
 def write_entry(repos: CaseRepositories, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
     """Write an entry as `keep_entry` does, and answer a conflict with a ProblemError.
 

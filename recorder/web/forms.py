@@ -16,11 +16,13 @@ A GET hands `EMPTY`. The template reads ``form["name"]``, ``form.error("name")``
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from recorder.common.problems import ProblemError
+from recorder.rules.typed_dates import date_of, date_typed
 
 NEVER_SHOWN = frozenset({"csrf", "password", "new", "again", "code", "passphrase"})
 """Fields whose values are never sent back to a browser."""
@@ -106,6 +108,19 @@ class TypedForm:
     def refused(self, error: ProblemError) -> "TypedForm":
         """Return this form with its errors: at the fields that the problem names, else at the form."""
         return replace(self, errors=dict(error.fields) or {"": error.detail})
+
+
+def typed_day(form: TypedForm, name: str) -> date | None:
+    """Return the day of a date input, or of one field with a whole date; None if nothing was typed.
+
+    Raises:
+        TypedDateError: It is no date.
+    """
+    parts = [form.value(f"{name}-{part}") for part in ("day", "month", "year")]
+    if any(part.strip() for part in parts):
+        return date_of(*parts)
+    whole = form.value(name)
+    return date_typed(whole) if whole.strip() else None
 
 
 EMPTY = TypedForm()

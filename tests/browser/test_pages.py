@@ -130,9 +130,23 @@ def listen(page: Page) -> None:
     page.wait_for_url("**/play")  # and its scripts: a click before them is nobody's
 
 
-def open_case(page: Page) -> None:
-    page.goto("/cases")
+def refuse_case(page: Page) -> None:
+    page.goto("/cases/new")
+    page.get_by_role("button", name="Continue").click()
+
+
+def count_case(page: Page) -> None:
+    page.goto("/cases/new")
+    page.get_by_label("Their own calls").check()
     page.fill("#requester", "Mrs Example")
+    page.get_by_role("button", name="Continue").click()
+    for part, typed in (("day", "1"), ("month", "nov"), ("year", "26")):
+        page.fill(f"[name=from_date-{part}]", typed)
+    page.get_by_role("button", name="Open the case").click()
+
+
+def open_case(page: Page) -> None:
+    count_case(page)
     page.get_by_role("button", name="Open the case").click()
 
 
@@ -194,10 +208,17 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("recording_listening", "dpo", listen, "You may listen for 30 minutes"),
     ("recording_officer", "plain", at(f"/recordings/{ID}"), "Ask to hear it"),
     ("requests", "dpo", at("/requests"), "Ask to hear recordings"),
-    ("cases", "dpo", at("/cases"), "There are no cases"),
-    ("case", "dpo", open_case, "Mrs Example"),
+    ("cases", "dpo", at("/cases"), "There are no open cases"),
+    ("case_refused", "dpo", refuse_case, "Enter who is asking"),
+    ("case_wide", "dpo", count_case, "1 recording fits this search"),
+    ("case", "dpo", open_case, "The case is open."),
     ("cases_some", "dpo", at("/cases"), "Mrs Example"),
-    ("custody", "dpo", custody, "Who had what when"),
+    ("case_identity", "dpo", at("/cases/SAR-2026-0001/identity"), "I confirmed who they are"),
+    ("case_recordings", "dpo", at("/cases/SAR-2026-0001/recordings"), "1 recording to decide on"),
+    ("case_narrow", "dpo", at("/cases/SAR-2026-0001/narrow"), "Up to what time?"),
+    ("case_history", "dpo", at("/cases/SAR-2026-0001/history"), "Case opened"),
+    ("case_letter", "dpo", at("/cases/SAR-2026-0001/letter/acknowledgement"), "Dear Mrs Example"),
+    ("custody", "dpo", custody, "Proven."),
     ("rights", "dpo", write_claim, "They took it back"),
     ("notifications", "dpo", at("/notifications"), "Nothing waits for you"),
     ("erasures", "dpo", at("/erasures"), "Every order"),
