@@ -14,16 +14,15 @@ from recorder.retention.erasure_decisions import decide_erasure
 from recorder.rules.erasing import position_from
 from recorder.web.auth import ConsoleCaller
 from recorder.web.erasures import orders_for, three_of
-from recorder.web.pages import again, recording_page
+from recorder.web.forms import FieldErrors, Sent
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.recording_view import again, to_page
 from storage.retention_types import ErasureKind, ErasureState
 
 router = APIRouter(include_in_schema=False)
 
-_SAID = {
-    ErasureState.CONFIRMED: "The span is marked and will be erased in a moment. Until then the recording is locked.",
-    ErasureState.WAITING: "The span is marked and the recording is locked. A second person has to confirm the erasure.",
-}
+_DONE = {ErasureState.CONFIRMED: "erasing", ErasureState.WAITING: "erasure_waits"}
+"""Codes of `recorder.web.recording_view.DONE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +35,18 @@ class _Form:
     third: str
 
     def span_s(self) -> tuple[float, float | None]:
-        """Return the span; an empty end is the end of the recording. ProblemError if it is invalid."""
-        try:
-            return position_from(self.start), position_from(self.end) if self.end.strip() else None
-        except ValueError as error:
-            raise ProblemError(422, f"{error}.") from error
+        """Return the span; an empty end is the end of the recording.
+
+        Raises:
+            ProblemError: 422, it is invalid; it names the fields.
+        """
+        errors, start_s, end_s = FieldErrors(), 0.0, None
+        with errors.of("start"):
+            start_s = position_from(self.start)
+        with errors.of("end"):
+            end_s = position_from(self.end) if self.end.strip() else None
+        errors.check()
+        return start_s, end_s
 
 
 def _form(start: Text = "", end: Text = "", reason: Text = "", third: Text = "") -> _Form:
@@ -51,7 +57,7 @@ SpanForm = Annotated[_Form, Depends(_form)]
 
 
 @router.post("/recordings/{recording_id}/forgot")
-def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanForm) -> HTMLResponse:
+def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanForm, sent: Sent) -> Response:
     """Order the erasure of a span that should have been paused."""
     try:
         order = forgot_recording(
@@ -59,12 +65,12 @@ def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanF
             third=form.third,
         )  # fmt: skip
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.RETROACTIVE_PAUSE)
-    return recording_page(console, caller, recording_id, said=_SAID[order.state])
+        return again(console, caller, recording_id, error, Act.RETROACTIVE_PAUSE, form=sent)
+    return to_page(order.recording, _DONE[order.state])
 
 
 @router.post("/recordings/{recording_id}/erase")
-def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanForm) -> HTMLResponse:
+def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanForm, sent: Sent) -> Response:
     """Order the erasure of a span for another reason."""
     try:
         order = order_erasure(
@@ -76,8 +82,8 @@ def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanFo
             reason=form.reason,
         )
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.ERASE)
-    return recording_page(console, caller, recording_id, said=_SAID[order.state])
+        return again(console, caller, recording_id, error, Act.ERASE, form=sent)
+    return to_page(order.recording, _DONE[order.state])
 
 
 @router.get("/erasures")

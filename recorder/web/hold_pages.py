@@ -17,8 +17,8 @@ from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
 from recorder.web.auth import ConsoleCaller
-from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.recording_view import again, recording_page
 from storage.retention_types import Hold, HoldKind, HoldState
 
 router = APIRouter(include_in_schema=False)

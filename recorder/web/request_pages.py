@@ -14,8 +14,8 @@ from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.rules.requesting import GRANT_DAYS, MOST_GRANT_DAYS, AccessKind, Category, RequestState, RequestWish
 from recorder.web.auth import ConsoleCaller
-from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.recording_view import again, recording_page
 from storage.types import RecordingId
 
 router = APIRouter(include_in_schema=False)
