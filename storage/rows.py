@@ -14,6 +14,7 @@ from storage.types import (
     Officer,
     Outcome,
     Participant,
+    PlayedMessage,
     RecordingId,
     RecordingRow,
     Segment,
@@ -67,6 +68,8 @@ def row_to_json(row: RecordingRow, *, with_peaks: bool = False) -> dict[str, Any
     fields["archived"] = None if row.archived is None else archived_to_json(row.archived)
     if row.node:
         fields["node"] = row.node
+    if row.second_messages:
+        fields["second_messages"] = [_message_to_json(one) for one in row.second_messages]
     if with_peaks:
         fields["peaks"] = [base64.b64encode(peaks).decode("ascii") for peaks in row.peaks]
     return fields
@@ -82,6 +85,20 @@ def _notice_to_json(notice: NoticeProof) -> dict[str, Any]:
         "proof": notice.proof,
         "second_message": notice.second_message,
     }
+
+
+def _message_to_json(played: PlayedMessage) -> dict[str, Any]:
+    return {
+        "started_at": time_to_json(played.started_at),
+        "ended_at": time_to_json(played.ended_at),
+        "complete": played.complete,
+        "by": played.by,
+    }
+
+
+def _message_from_json(fields: Mapping[str, Any]) -> PlayedMessage:
+    times = {name: time_from_json(fields.get(name)) for name in ("started_at", "ended_at")}
+    return PlayedMessage(**{**fields, **times})
 
 
 def _participant_to_json(participant: Participant) -> dict[str, Any]:
@@ -162,6 +179,7 @@ def _read(fields: Mapping[str, Any]) -> RecordingRow:
         times = {name: time_from_json(notice.get(name)) for name in ("started_at", "ended_at")}
         values["notice"] = NoticeProof(**{**notice, **times})
     values["participants"] = tuple(map(_participant_from_json, fields.get("participants", ())))
+    values["second_messages"] = tuple(map(_message_from_json, fields.get("second_messages", ())))
     if archived := fields.get("archived"):
         form, at = ArchiveFormat(archived["format"]), time_from_json(archived["at"])
         values["archived"] = Archived(**{**archived, "format": form, "at": at})

@@ -6,6 +6,7 @@ again. Upgrades that take longer than a few seconds log their progress.
 """
 
 import logging
+import signal
 import sqlite3
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import sqlalchemy as sa
@@ -214,7 +216,10 @@ def progress_of(context: Any) -> UpgradeProgress:  # noqa: ANN401 - Alembic's Mi
 
 @contextmanager
 def _interruptible(connection: sa.Connection) -> Iterator[None]:
-    """Let Ctrl-C end a long statement of SQLite, which otherwise runs to its end first.
+    """Let Ctrl-C end an upgrade of SQLite within a long statement or between two, and at no other step.
+
+    Python raises KeyboardInterrupt wherever it is: within SQLAlchemy, that closes the connection under the upgrade,
+    and the end of the upgrade then fails with another error. SQLite alone ends no statement before it is done.
 
     Raises:
         KeyboardInterrupt: It did; the caller's transaction is rolled back.
@@ -223,17 +228,61 @@ def _interruptible(connection: sa.Connection) -> Iterator[None]:
     if not isinstance(driver, sqlite3.Connection):
         yield  # psycopg looks at signals while it waits
         return
-    driver.set_progress_handler(_look_at_signals, _TICK_EVERY)
+    with _noted() as interrupt:
+        driver.set_progress_handler(lambda: interrupt.has_come, _TICK_EVERY)  # ends the statement once it is true
+        try:
+            with _ended_between_statements(connection, interrupt):
+                yield
+        except (_InterruptedError, sa.exc.OperationalError) as error:
+            if not interrupt.has_come and getattr(error.orig, "sqlite_errorname", "") != "SQLITE_INTERRUPT":
+                raise
+            raise KeyboardInterrupt from error
+        finally:
+            driver.set_progress_handler(None, 0)
+        if interrupt.has_come:
+            raise KeyboardInterrupt
+
+
+@dataclass
+class _Interrupt:
+    """Whether Ctrl-C has come; no `threading.Event`, whose lock a second Ctrl-C would wait for in the same thread."""
+
+    has_come: bool = False
+
+
+class _InterruptedError(Exception):
+    """Ends an upgrade between two statements; SQLAlchemy keeps the connection, as it does not for KeyboardInterrupt."""
+
+    orig = None
+
+
+@contextmanager
+def _noted() -> Iterator[_Interrupt]:
+    """Note Ctrl-C, where Python would raise KeyboardInterrupt for it in this thread."""
+    interrupt = _Interrupt()
+    is_raised = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not is_raised or threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        interrupt.has_come = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def _ended_between_statements(connection: sa.Connection, interrupt: _Interrupt) -> Iterator[None]:
+    def look(*_given: object) -> None:
+        if interrupt.has_come:
+            raise _InterruptedError
+
+    sa.event.listen(connection, "before_cursor_execute", look)
     try:
         yield
-    except sa.exc.OperationalError as error:
-        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
-            raise KeyboardInterrupt from error
-        raise
     finally:
-        driver.set_progress_handler(None, 0)
-
-
-def _look_at_signals() -> int:
-    """Let SQLite go on; Python handles pending signals at the call, and an exception ends the statement."""
-    return 0
+        sa.event.remove(connection, "before_cursor_execute", look)

@@ -92,6 +92,23 @@ class NoticeProof:
     second_message: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayedMessage:
+    """One playing of the second message to a caller.
+
+    Attributes:
+        started_at: When it began, UTC.
+        ended_at: When it ended; None if the call ended first.
+        complete: Whether it was played to its end.
+        by: Who asked for it; empty for the caller, by a key.
+    """
+
+    started_at: datetime
+    ended_at: datetime | None = None
+    complete: bool = False
+    by: str = ""
+
+
 class ArchiveFormat(enum.StrEnum):
     """How the audio of an archived recording is compressed."""
 
@@ -158,6 +175,8 @@ class RecordingRow:
             recorded the one that was negotiated.
         operator_key: The opaque name of the folder.
         path: Relative to the recordings' root; None when nothing was kept.
+        second_messages: Each playing of the second message, in order; empty in rows of an older version, of which
+            ``notice.second_message`` says only whether it was played.
         node: Name of the node that made the recording; "" on a site with one recorder.
         peaks: Per channel, the largest sample of each 0.1 s as a number in [0, 255].
     """
@@ -198,6 +217,7 @@ class RecordingRow:
     participants: tuple[Participant, ...] = ()
     remarks: tuple[str, ...] = ()
     node: str = ""
+    second_messages: tuple[PlayedMessage, ...] = ()
     peaks: Peaks = field(default=(b"", b""), repr=False)
 
 

@@ -22,6 +22,7 @@ from recorder.permissions import (
     Person,
     Role,
 )
+from recorder.rules import times
 from recorder.rules.authorisation import combines_admin, may
 from recorder.rules.requesting import may_be_deputy
 
@@ -211,7 +212,7 @@ def check_alone(lately: Collection[str], now: datetime) -> None:
         raise DeniedError(
             Fault.NOT_ALLOWED,
             f"This takes two people, and {who} could have confirmed it until lately. One person is enough only if "
-            f"nobody else could for {STANDS_FOR.days} days, from {until:%Y-%m-%d} at the latest. Next time, "
+            f"nobody else could for {STANDS_FOR.days} days, from {times.day(until)} at the latest. Next time, "
             "give the successor a role before you remove one.",
         )
 

@@ -49,6 +49,7 @@ from recorder.access.second_factor import remove_factor
 from recorder.access.tables import accounts, proposals, second_factors, tokens
 from recorder.access.tokens import NewToken, end_unconfirmed, keep
 from recorder.permissions import Act, DeniedError, Fault, Person, Role
+from recorder.rules import times
 
 _GIVES_POWER = (ProposedChange.GRANT, ProposedChange.DEPUTY)
 Enter = Callable[[AuditNote], None]
@@ -318,7 +319,7 @@ def _propose_token(connection: Connection, token: NewToken, proposal: Proposal) 
     until = from_s(row["expires_s"])
     good_for = (
         row["scopes"].replace(",", ", "), f"extensions {row['extensions'] or 'all'}",
-        f"from {row['networks'] or 'anywhere'}", f"until {until:%d/%m/%Y}" if until else "for good",
+        f"from {row['networks'] or 'anywhere'}", f"until {times.day(until)}" if until else "for good",
     )  # fmt: skip
     return f"token {row['name']} ({'; '.join(good_for)}): {proposal.reason}"
 

@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, Column, Float, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
 
 metadata = MetaData()
-REVISION = "0002"
+REVISION = "0003"
 """The newest of Alembic's scripts in `recorder.access.migrations`, which these definitions belong to."""
 
 accounts = Table(
@@ -250,6 +250,7 @@ notifications = Table(
     Column("text", String, nullable=False),
     Column("made_s", Float, nullable=False),
     Column("seen_s", Float),
+    Column("over_s", Float),
     Column("mail", String, nullable=False, index=True),
     Column("tries", Integer, nullable=False),
     Column("next_try_s", Float),

@@ -7,12 +7,16 @@ page of the audit log.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
 from recorder.permissions import Act, Person, Refusal
+from recorder.rules import times, wording
 from recorder.rules.authorisation import may
+from recorder.rules.requesting import Category
 from storage.audit_entry import AuditEntry
+from storage.encoding import CopyFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +65,7 @@ def words_of(entry: AuditEntry) -> str:
     say = _WORDS.get(entry.act)
     if say is not None:
         return say(entry.details)
-    noun, _, verb = entry.act.partition(".")
-    return f"{noun} {verb}".replace("_", " ").replace(".", ", ").strip().capitalize()
+    return wording.capital(wording.audit_event(entry.act))
 
 
 def _is_known(person: Person, entry: AuditEntry, own_requests: Collection[str]) -> bool:
@@ -80,7 +83,7 @@ Details = Mapping[str, Any]
 
 def _asked(details: Details) -> str:
     what = "to hear it and take copies" if details.get("leave") == "listen_and_export" else "to hear it"
-    return f"Asked {what}: {_plain(details.get('category'))}"
+    return f"Asked {what}: {_said(Category, details.get('category'))}"
 
 
 def _granted(details: Details) -> str:
@@ -109,7 +112,7 @@ def _served(details: Details) -> str:
 
 def _copied(details: Details) -> str:
     part = ", their part" if details.get("part") else ""
-    return f"Took a copy as {_plain(details.get('format'))}{part}{_spans_silenced(details)}"
+    return f"Took a copy as {_said(CopyFormat, details.get('format'))}{part}{_spans_silenced(details)}"
 
 
 def _spans_silenced(details: Details) -> str:
@@ -119,7 +122,7 @@ def _spans_silenced(details: Details) -> str:
 
 
 def _refused(details: Details) -> str:
-    return f"Was refused: {_plain(details.get('act'))}"
+    return f"Was refused: {_said(Act, details.get('act'))}"
 
 
 _WORDS: Mapping[str, Callable[[Details], str]] = MappingProxyType(
@@ -141,11 +144,9 @@ _WORDS: Mapping[str, Callable[[Details], str]] = MappingProxyType(
 )
 
 
-def _plain(word: object) -> str:
-    return str(word or "not stated").replace("_", " ").replace(".", " ")
+def _said(enumeration: type[Enum], code: object) -> str:
+    return wording.words_for(enumeration, str(code)) if code else "not stated"
 
 
 def _position(seconds: object) -> str:
-    if not isinstance(seconds, int | float):
-        return "?"
-    return f"{int(seconds) // 60}:{seconds % 60:04.1f}"
+    return times.position(seconds, exact=True) if isinstance(seconds, int | float) else "?"

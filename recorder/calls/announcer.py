@@ -68,6 +68,8 @@ class Announcer(Component[BridgedCall]):
             self._hearer = self._call.parties[command.side]
         if command.what in (Play.NOTICE, Play.SECOND):
             self._listen(party)
+        if command.what is Play.SECOND:
+            self._call.recording.second_message_began()
         party.leg.play(
             self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD)
         )
@@ -119,7 +121,10 @@ class Announcer(Component[BridgedCall]):
             if is_complete and self._call.parties[side] is self._hearer:
                 self._call.parties[side] = replace(self._hearer, is_told=True)
             return NoticeEnded(complete=is_complete)
-        return SecondEnded() if played is Play.SECOND else None
+        if played is not Play.SECOND:
+            return None
+        self._call.recording.second_message_ended(is_complete=event.complete)
+        return SecondEnded()
 
     def proof(self, *, second_message: bool) -> NoticeProof:
         """Return the proof of the notice; ``second_message`` is whether the second message was begun."""

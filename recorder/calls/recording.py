@@ -26,7 +26,7 @@ from recorder.rules.policy import Extension, Nomination, Service
 from recorder.rules.retention_periods import days_of
 from recorder.rules.retention_schedule import DataClass
 from recorder.rules.sign_on import NOT_PROVEN
-from storage.types import Officer, Outcome, RecordingId, RecordingRow
+from storage.types import Officer, Outcome, PlayedMessage, RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class Recording(Component[RecordableCall]):
         self.operator = self.operators.now
         self.identities = Identities()
         self.related: tuple[RecordingId, ...] = ()
+        self.second_messages: tuple[PlayedMessage, ...] = ()
         self.pause_reasons = PauseReasons()
         self.in_progress: RecordingInProgress | None = None
         self.sounds = self.services.sounds
@@ -156,6 +157,16 @@ class Recording(Component[RecordableCall]):
             if self.in_progress is not None:
                 self.in_progress.update_row(self.row())
 
+    def second_message_began(self, by: str = "") -> None:
+        """Note that the second message is played; ``by`` is who asked, empty for the caller by a key."""
+        self.second_messages = (*self.second_messages, PlayedMessage(started_at=self.clock.now, by=by))
+
+    def second_message_ended(self, *, is_complete: bool) -> None:
+        """Note the end of the second message that began last."""
+        if self.second_messages:
+            *before, last = self.second_messages
+            self.second_messages = (*before, replace(last, ended_at=self.clock.now, complete=is_complete))
+
     # --- the recording in progress
 
     def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
@@ -217,6 +228,7 @@ class Recording(Component[RecordableCall]):
             outcome=Outcome.FAILED,
             reason="in_progress",
             notice=call.proof,
+            second_messages=self.second_messages,
             opted_out=self.pause_reasons.final is Final.OPTED_OUT,
             card_payment=self.service.card_payment.value,
             retention_due=self._due(started_at),

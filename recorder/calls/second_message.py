@@ -70,6 +70,7 @@ class SecondMessage(Component[BridgedCall]):
             raise RefusedError("the caller would not hear it: this call is on hold")
         self._tag += 1
         self._leg, self._by, call.progress.second_played = outside.leg.id, by, True
+        self._recording.second_message_began(by)
         outside.leg.play(second.prompt, tag=self._tag)
         if self._recording.in_progress is not None:
             # Recovery reads from the container's row that it was played.
@@ -93,6 +94,7 @@ class SecondMessage(Component[BridgedCall]):
         if self._leg is None:
             return
         self._leg = None
+        self._recording.second_message_ended(is_complete=is_complete)
         submit_entry(
             self._call.services,
             ActEntry(act=ENDED, actor=self._by, subject=self._call.id, details={"complete": is_complete}),

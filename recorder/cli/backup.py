@@ -23,6 +23,7 @@ from recorder.common.home import Home
 from recorder.common.plain_text import size_words
 from recorder.common.system_user import os_user
 from recorder.config.store_urls import is_object_store, overlap
+from recorder.rules import times
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.keys import NodeKeys
@@ -132,7 +133,7 @@ def list_(context: HomeJsonContext, destination: DestinationArgument = None, s3_
         fail(str(error))
     lines = [
         {
-            "id": one.id, "at": one.at and one.at.astimezone(context.zone).strftime("%d/%m/%Y %H:%M"), "by": one.by,
+            "id": one.id, "at": one.at and times.short_moment(one.at, context.zone), "by": one.by,
             **{str(name): size_words(size) for name, (_, size) in one.classes.items()}, "problem": one.problem,
         }
         for one in found

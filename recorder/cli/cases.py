@@ -9,7 +9,7 @@ from recorder.cli.accounts import accounts_of
 from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
 from recorder.cli.case_scope import confirm_scope, dismiss, match, narrow, search, searched
 from recorder.cli.context import KeysContext, PersonContext, PersonJsonContext
-from recorder.cli.hold import day_from
+from recorder.cli.hold import day_from, day_in_words
 from recorder.cli.records import (
     ExtensionOption,
     FromOption,
@@ -33,7 +33,7 @@ sar = typer.Typer(
     no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, courts or insurers."
 )
 DayOption = Annotated[
-    str | None, typer.Option("--on", metavar="DATE", help="The day it happened, 2026-11-25.", show_default="today")
+    str | None, typer.Option("--on", metavar="DATE", help="The day it happened, like 28/11/2026.", show_default="today")
 ]
 _COLUMNS = [
     ("id", "Case"),
@@ -102,7 +102,7 @@ def open_case(
         return casework.case_to_json(repos, case)
 
     done = act_on_cases(context, act)
-    due = f"; due on {done['due_on']}" if done["due_on"] else ""
+    due = f"; due on {day_in_words(done['due_on'])}" if done["due_on"] else ""
     context.tell(done, f"case {done['id']} is open{due}{_held_in_words(done['entries'][0]['details'])}")
 
 
@@ -123,7 +123,7 @@ def _note_command(word: str, step: CaseEvent) -> None:
             return casework.case_to_json(repos, casework.add_event(repos, person, case, step, text=reason, on=day))
 
         done = act_on_cases(context, act)
-        due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
+        due = f"; due on {day_in_words(done['due_on'])}" if done["due_on"] and done["state"] != "closed" else ""
         context.tell(done, f"case {case}: {word.replace('-', ' ')}{due}")
 
     sar.command(word, help=f"Record in the case: {word.replace('-', ' ')}.")(command)

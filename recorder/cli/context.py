@@ -8,6 +8,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_args
@@ -32,6 +33,7 @@ from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.permissions import Act, Person
+from recorder.rules import times
 
 
 class CommandContext:
@@ -72,6 +74,21 @@ class CommandContext:
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
         return ZoneInfo(self.config.site.timezone)
+
+    def day(self, at: datetime) -> str:
+        """Return a moment's day in words."""
+        return times.day(at.astimezone(self.zone))
+
+    def moment(self, at: datetime) -> str:
+        """Return a moment in words."""
+        return times.moment(at, self.zone)
+
+    def _known_zone(self) -> ZoneInfo | None:
+        """Return the site's time zone, or None if the configuration cannot be read."""
+        try:
+            return ZoneInfo(read_config(self.home.config).site.timezone)
+        except ConfigError:
+            return None
 
     @property
     def is_by_token(self) -> bool:
@@ -119,7 +136,7 @@ class CommandContext:
         if self.json:
             print_json(rows)
         else:
-            print_table(rows if lines is None else lines, columns, empty=empty)
+            print_table(rows if lines is None else lines, columns, empty=empty, zone=self._known_zone())
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,11 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
-from recorder.exports.cover_sheet import position_words
 from recorder.permissions import Act, Allowed, Person
 from recorder.recordings.home_stores import open_reader
 from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
+from recorder.rules import times
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
 from recorder.rules.requesting import AccessRequest
@@ -53,7 +53,10 @@ def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "")
     heard = _permit(context, row, person, leave, reason)
     withheld = withheld_of(row, heard)
     if withheld:
-        listed = ", ".join(f"{position_words(start_s)} to {position_words(end_s)}" for start_s, end_s in withheld)
+        listed = ", ".join(
+            f"{times.position(start_s, exact=True)} to {times.position(end_s, exact=True)}"
+            for start_s, end_s in withheld
+        )
         say(f"silent, because your grant does not cover it: {listed}")
     try:
         reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)

@@ -18,7 +18,6 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyOrder, CopyRepositories, Ordered, check_order
-from recorder.exports.cover_sheet import length_words
 from recorder.exports.exporting import Copying
 from recorder.exports.left_out import Ground
 from recorder.exports.span_words import position_in, redaction_from
@@ -26,6 +25,7 @@ from recorder.permissions import Act, Person
 from recorder.recordings.home_stores import open_reader, open_vault
 from recorder.recordings.keyring import read_passphrase
 from recorder.recordings.searching import knows
+from recorder.rules import times
 from storage.audit import AuditLog
 from storage.encoding import SUFFIXES, CopyFormat
 from storage.errors import NotFoundError, StorageError
@@ -272,7 +272,7 @@ def _preview(ordered: Sequence[Ordered], *, json: bool) -> None:
         return
     columns = [("id", "Recording"), ("start_s", "From, s"), ("end_s", "To, s"), ("is_whole", "Whole call")]
     print_table(found, columns, empty="")
-    say(f"{len(found)} copies, {length_words(sum(one.copy.duration_s for one in ordered))}; nothing was written")
+    say(f"{len(found)} copies, {times.duration(sum(one.copy.duration_s for one in ordered))}; nothing was written")
 
 
 def _copied(repos: CopyRepositories, person: Person, order: CopyOrder, ordered: list[Ordered], output: Path) -> Copying:
@@ -308,7 +308,7 @@ def _tell(output: Path, order: CopyOrder, ordered: Sequence[Ordered], copying: C
     if json:
         print_json(copies[0] if output.suffix in _FORMAT_OF else {"path": str(output), "copies": copies})
         return
-    total = length_words(sum(one.copy.duration_s for one in ordered))
+    total = times.duration(sum(one.copy.duration_s for one in ordered))
     if output.suffix in _FORMAT_OF:
         (one,) = copies
         say(f"{output}: {one['duration_s']:.1f} s, {one['bytes']} bytes, sha256 {one['sha256']}")

@@ -21,7 +21,9 @@ from recorder.recordings.home_stores import open_vault
 from recorder.retention.hold_lists import LISTED, hold_to_json, holds_listed, holds_of
 from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
+from recorder.rules import times
 from recorder.rules.holds import HoldWish
+from recorder.rules.typed_dates import TypedDateError, date_typed
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.holds import Holds
@@ -36,7 +38,10 @@ HoldArgument = Annotated[str, typer.Argument(metavar="HOLD", help="From `recorde
 ReviewOption = Annotated[
     str | None,
     typer.Option(
-        "--review", metavar="DATE", help="Day of the next review, 2026-11-25.", show_default="90 or 180 days by kind"
+        "--review",
+        metavar="DATE",
+        help="Day of the next review, like 28/11/2026.",
+        show_default="90 or 180 days by kind",
     ),
 ]
 OwnerOption = Annotated[
@@ -90,7 +95,7 @@ def add(
     placed = _act(context, place)
     context.tell(
         hold_to_json(placed, utc_now()),
-        f"hold {placed.id} is placed: {placed.recording} is kept; review on {placed.review_on}",
+        f"hold {placed.id} is placed: {placed.recording} is kept; review on {times.day(placed.review_on)}",
     )
 
 
@@ -99,7 +104,7 @@ def release(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOpt
     """Release a hold. The recording is kept for 14 more days, in which the hold can be reinstated."""
     done = _act(context, lambda repos, person: release_hold(repos, person, hold_id, reason=reason))
     assert done.grace_until is not None
-    sentence = f"hold {done.id} is released; it keeps {done.recording} until {done.grace_until:%Y-%m-%d}"
+    sentence = f"hold {done.id} is released; it keeps {done.recording} until {context.day(done.grace_until)}"
     context.tell(hold_to_json(done, utc_now()), f"{sentence}, and can be reinstated until then")
 
 
@@ -125,7 +130,8 @@ def review(
         return review_hold(repos, person, hold_id, reason=reason, review_on=day, owner=owner)
 
     done = _act(context, say_so)
-    context.tell(hold_to_json(done, utc_now()), f"hold {done.id} stays; {done.owner} reviews it on {done.review_on}")
+    review_on = times.day(done.review_on)
+    context.tell(hold_to_json(done, utc_now()), f"hold {done.id} stays; {done.owner} reviews it on {review_on}")
 
 
 @hold.command("list")
@@ -184,6 +190,11 @@ def day_from(text: str | None) -> date | None:
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        fail(f"{text!r} is not a date; write 2026-11-25", 2)
+        return date_typed(text)
+    except TypedDateError as error:
+        fail(f"{text!r} is not a date: {error}", 2)
+
+
+def day_in_words(text: str) -> str:
+    """Return a day of a JSON document in words."""
+    return times.day(date.fromisoformat(text))

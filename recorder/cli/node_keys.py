@@ -21,6 +21,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.permissions import Act
+from recorder.rules import times
 from recorder.service.new_home import NewHomeError, make_node_home
 from recorder.site_keys.joining import check_can_join, console_lines, lines_to_add
 from recorder.site_keys.joining import join as take_welcome
@@ -111,7 +112,7 @@ def add(
         told = {"name": made.name, "fingerprint": mark, "certificate_ends_at": ends.isoformat()}
         _write(context, output, welcome, told)
         say(f"fingerprint of the welcome: {mark}")
-        say(f"the certificate of {made.name} is valid until {ends:%Y-%m-%d}")
+        say(f"the certificate of {made.name} is valid until {times.day(ends)}")
         say(f"on {made.name} run `recorder node join FILE`, and compare the fingerprint by phone")
         _say_settings(context)
         _publish(home, index.database)
@@ -161,7 +162,7 @@ def remove(
         if record.removed_at is not None:  # it may have been interrupted
             _publish(home, index.database)
             Nodes(index.database).remove(record.name)
-            say(f"{record.name} was removed on {record.removed_at:%Y-%m-%d}")
+            say(f"{record.name} was removed on {times.day(record.removed_at)}")
             context.tell(told, "all machines are told again")
             return
         if is_dry:
@@ -224,9 +225,9 @@ def _show(planned: NodeAdmission) -> None:
     if planned.is_own:
         say("it is this machine, which records too")
     if before is not None:
-        say(f"it renews the certificate that ends on {before.ends_at:%Y-%m-%d}")
+        say(f"it renews the certificate that ends on {times.day(before.ends_at)}")
         if before.removed_at is not None:
-            say(f"it was removed on {before.removed_at:%Y-%m-%d}, and is a node again")
+            say(f"it was removed on {times.day(before.removed_at)}, and is a node again")
     say(f"fingerprint of the request: {made.fingerprint}")
 
 

@@ -1,6 +1,7 @@
 """`recorder users proposals`, `confirm` and `decline`: changes to accounts that need a second person."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from recorder.cli.shared import audit, fail, permit, refuse, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Allowed, DeniedError
+from recorder.rules import times
 from recorder.rules.authorisation import may
 from storage.rows import time_to_json
 
@@ -50,9 +52,13 @@ def _set_to_json(lately: LatelySet) -> dict[str, Any]:
 
 def _set_in_words(row: dict[str, Any]) -> str:
     by = f"password by {row['password_set_by']}" if row["password_set_by"] else "first password"
-    password = [f"{by} {row['password_set_at'][:10]}"] if row["password_set_at"] else []
-    authenticator = [f"authenticator {row['authenticator_set_at'][:10]}"] if row["authenticator_set_at"] else []
+    password = [f"{by} {_day(row['password_set_at'])}"] if row["password_set_at"] else []
+    authenticator = [f"authenticator {_day(row['authenticator_set_at'])}"] if row["authenticator_set_at"] else []
     return ", ".join(password + authenticator)
+
+
+def _day(text: str) -> str:
+    return times.short_day(date.fromisoformat(text[:10]))
 
 
 def sign_in_reader(context: CommandContext, what: str) -> None:
@@ -120,4 +126,4 @@ def proposed(
     else:
         what = note.details.get("token", note.subject)
         say(f"{what}: proposed; {who_confirms(proposal.change)} confirms it until "
-            f"{proposal.until:%d/%m/%Y}: `recorder users confirm {proposal.id}`")  # fmt: skip
+            f"{context.day(proposal.until)}: `recorder users confirm {proposal.id}`")  # fmt: skip

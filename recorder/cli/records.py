@@ -33,6 +33,7 @@ from recorder.retention.erasure_repositories import order_to_json
 from recorder.rules.authorisation import knows_all, may
 from recorder.rules.call_parts import is_withheld, relation
 from recorder.rules.requesting import AccessKind, AccessRequest
+from recorder.rules.typed_dates import TypedDateError, moment_typed
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, NotFoundError
@@ -130,7 +131,7 @@ def find(
             return
         page, counted = index.page(search)
     rows = [shown(person, row) for row in page if knows(person, row)]
-    print_table([_line(row, zone) for row in rows], FOUND_COLUMNS, empty="no call matches")
+    print_table([_line(row, zone) for row in rows], FOUND_COLUMNS, empty="no call matches", zone=zone)
     if counted > len(rows):
         total = f"more than {COUNTED}" if counted > COUNTED else counted
         say(f"{len(rows)} of {total} calls; give --limit to see more")
@@ -178,12 +179,12 @@ def moment(text: str | None, zone: ZoneInfo, *, is_end: bool) -> datetime | None
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        fail(f"{text!r} is not a time; write 2026-11-25, 2026-11-25T14:30 or 2026-11-25T14:30:00Z", 2)
-    if is_end and len(text) == len("2026-11-25"):
-        moment = datetime.combine(moment.date() + timedelta(days=1), time())
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        typed_at = moment_typed(text)
+    except TypedDateError as error:
+        fail(f"{text!r} is not a time: {error}; or give a day with a time, like 28/11/2026 14:30", 2)
+    if not isinstance(typed_at, datetime):
+        typed_at = datetime.combine(typed_at + timedelta(days=1 if is_end else 0), time())
+    return (typed_at if typed_at.tzinfo else typed_at.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def number_from(source: str | None) -> str | None:

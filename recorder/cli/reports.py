@@ -26,6 +26,7 @@ from recorder.permissions import Act, Person
 from recorder.reports.bypassed_calls import BypassedCall, BypassReport, UnreadableLineError, bypass_report, read_line
 from recorder.reports.pause_report import OfficerPauses
 from recorder.reports.reports import ReportQuery, ReportRefusedError, pause_report, period, teams_of
+from recorder.rules import times
 from storage.erasures import Erasures
 from storage.errors import StorageError
 
@@ -92,7 +93,7 @@ def pauses(
     elif csv:
         _print_csv(found.officers)
     else:
-        say(f"{start.astimezone(zone):%Y-%m-%d %H:%M} to {end.astimezone(zone):%Y-%m-%d %H:%M}, {zone.key}")
+        say(f"{times.moment(start, zone)} to {times.moment(end, zone)}")
         print_table([_line(officer) for officer in found.officers], COLUMNS, empty="no calls in this period")
 
 
@@ -128,7 +129,7 @@ def bypassed(
 
 def _print_bypassed(context: PersonJsonContext, found: BypassReport, start: datetime, end: datetime) -> None:
     zone = context.zone
-    say(f"{start.astimezone(zone):%Y-%m-%d %H:%M} to {end.astimezone(zone):%Y-%m-%d %H:%M}, {zone.key}")
+    say(f"{times.moment(start, zone)} to {times.moment(end, zone)}")
     lines = [
         {
             "from": f"{span.start.astimezone(zone):%Y-%m-%d %H:%M:%S}",

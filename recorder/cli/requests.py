@@ -86,7 +86,7 @@ def grant(
 
     done = _act(context, act)
     assert done.until is not None
-    context.tell(asking.request_to_json(done), f"{done.account} has access until {done.until:%Y-%m-%d %H:%M} UTC")
+    context.tell(asking.request_to_json(done), f"{done.account} has access until {context.moment(done.until)}")
 
 
 @requests.command("decline")

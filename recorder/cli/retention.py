@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -24,6 +25,7 @@ from recorder.retention.sweep_plan import Plan, PlanLine, Tally, damage_sentence
 from recorder.retention.sweep_process import opened_sweeper
 from recorder.retention.sweep_safeguards import Stop
 from recorder.retention.sweep_state import SweepState, state_to_json
+from recorder.rules import times
 from recorder.rules.retention_periods import larger_share, put_into_force
 from recorder.rules.retention_schedule import FIXED, SCHEDULE, DataClass
 from storage.errors import StorageError
@@ -69,7 +71,7 @@ def look(context: LazyHomeJsonContext, invoked: typer.Context, dry_run: DryRunOp
         if dry_run:
             _show_plan(sweeper, sweeper.plan(), json=context.json)
         else:
-            _show_state(sweeper, sweeper.file.load(), json=context.json)
+            _show_state(sweeper, sweeper.file.load(), context.zone, json=context.json)
 
 
 @retention.command("run")
@@ -149,15 +151,15 @@ def confirm_clock(context: PersonJsonContext) -> None:
         if until is not None:
             consent = _confirmed(context.home, sweeper, Stop.CLOCK, person, due=0)
             if consent.second_by is None:
-                _say_waits(context, consent, f"that the clock is right: {now:%Y-%m-%d %H:%M} UTC")
+                _say_waits(context, consent, f"that the clock is right: {context.moment(now)}")
                 return
             until = sweeper.confirm_clock(consent.second_by)
     if context.json:
         print_json({"now": now.isoformat(), "until": None if until is None else until.isoformat()})
     elif until is None:
-        say(f"the clock says {now:%Y-%m-%d %H:%M} UTC; no later time was seen before")
+        say(f"the clock says {context.moment(now)}; no later time was seen before")
     else:
-        say(f"the clock is right: {now:%Y-%m-%d %H:%M} UTC; later times up to {until:%Y-%m-%d %H:%M} were wrong")
+        say(f"the clock is right: {context.moment(now)}; later times up to {context.moment(until)} were wrong")
 
 
 @retention.command("write-off")
@@ -243,7 +245,7 @@ def _larger(sweeper: Sweeper) -> str:
 # --- the schedule and the last sweep
 
 
-def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
+def _show_state(sweeper: Sweeper, state: SweepState, zone: ZoneInfo, *, json: bool) -> None:
     found, _ = put_into_force(sweeper.periods, state.in_force, is_confirmed=False)
     waiting = _unconfirmed(sweeper)
     files = FileRemovals(sweeper.holds.database).waiting()
@@ -259,7 +261,7 @@ def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
     if state.last_success is None:
         say("no sweep has succeeded yet; the daemon runs one each day")
     else:
-        say(f"last sweep: {state.last_success:%Y-%m-%d %H:%M} UTC")
+        say(f"last sweep: {times.moment(state.last_success, zone)}")
         _say_counts(state)
     for problem in (state.stopped, state.problem):
         if problem:
@@ -267,7 +269,7 @@ def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
     for one in files:
         say(
             f"{one.count:,} deleted recordings have a file on node {one.node or 'without a name'}, the oldest since "
-            f"{one.since:%Y-%m-%d %H:%M} UTC; that node removes them when it is there"
+            f"{times.moment(one.since, zone)}; that node removes them when it is there"
         )
 
 

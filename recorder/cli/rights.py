@@ -62,7 +62,7 @@ def ask(
     case: Annotated[str, typer.Option("--case", metavar="REF", help="The case's reference.")] = "",
     on: Annotated[
         str | None,
-        typer.Option("--on", metavar="DATE", help="The day the request came, 2026-11-25.", show_default="today"),
+        typer.Option("--on", metavar="DATE", help="The day the request came, like 28/11/2026.", show_default="today"),
     ] = None,
 ) -> None:
     """Enter a data subject's request about a recording. A restriction or objection restricts its use at once."""

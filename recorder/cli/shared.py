@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from datetime import tzinfo
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, NoReturn
@@ -31,6 +32,7 @@ from recorder.access.sessions import SessionKind, Sessions
 from recorder.audit.audit_service import AuditService
 from recorder.audit.late_entries import IN_MEMORY, SHELL_FOLDER, LateEntries
 from recorder.cli.accounts import accounts_exist, accounts_of
+from recorder.cli.cells import cell
 from recorder.cli.command_access import ASKED_BY_THE_DAEMON, WITHOUT_ACCOUNT, requirement_of, takes_person
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -98,13 +100,16 @@ def print_json_list(items: Iterable[object]) -> None:
     sys.stdout.write("]\n" if opening.startswith(",") else "[]\n")
 
 
-def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *, empty: str) -> None:
-    """Print rows as a table: drawn on a terminal, tab-separated elsewhere.
+def print_table(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *, empty: str, zone: tzinfo | None = None
+) -> None:
+    """Print rows as a table: drawn in words on a terminal, tab-separated and with codes elsewhere.
 
     Args:
         rows: Values by key.
         columns: Key and heading of each column.
         empty: Message instead of an empty table.
+        zone: The site's time zone, in which a terminal shows times; None is UTC.
     """
     listed = list(rows)
     if not listed:
@@ -117,12 +122,8 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, 
     for _, heading in columns:
         table.add_column(heading, overflow="fold")
     for row in listed:
-        table.add_row(*(escape(one_line(_shown(row.get(key)))) for key, _ in columns))
+        table.add_row(*(escape(one_line(cell(key, row.get(key), zone))) for key, _ in columns))
     Console(highlight=False).print(table)
-
-
-def _shown(value: object) -> object:
-    return "" if value is None else value
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """`recorder users`: accounts, their roles and teams."""
 
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import datetime, time
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.permissions import TABLE, Act, Role
+from recorder.rules.typed_dates import TypedDateError, date_typed
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
 
@@ -147,11 +148,9 @@ def _remove_pin(place: Home, account: str, actor: str, done: str) -> None:
 
 def _day(text: str | None, config: Config) -> datetime | None:
     try:
-        return (
-            None if text is None else datetime.combine(date.fromisoformat(text), time(), ZoneInfo(config.site.timezone))
-        )
-    except ValueError:
-        fail(f"--from: {text!r} is not a day, write 2026-12-01", 2)
+        return None if text is None else datetime.combine(date_typed(text), time(), ZoneInfo(config.site.timezone))
+    except TypedDateError as error:
+        fail(f"--from: {text!r} is not a day: {error}", 2)
 
 
 @users.command("disable")

@@ -5,8 +5,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fastapi import FastAPI
-
 from recorder import permissions as access
 from recorder.calls.acts import ActEntry, PauseAnswer, audited
 from recorder.calls.call_services import CallServices
@@ -17,6 +15,7 @@ from recorder.calls.recorded_part import RecordedPart
 from recorder.control.bodies import ActBody, GrantBody, PersonalBody, RetroactivePauseBody, SocketCaller, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
 from recorder.control.permits import Permits
+from recorder.control.routes import routes_of
 from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
 from recorder.rules.pausing import AGENT, MANAGER, Authority, payment_app
 
@@ -45,19 +44,6 @@ class LiveActs:
         self._gateway = gateway
         self._permits = Permits(services)
         self._opt_outs = OptOutActs(services, control.group_acts)
-
-    def install(self, app: FastAPI) -> None:
-        """Add the routes to an application."""
-        app.post("/api/calls/{call_id}/pause")(self.pause)
-        app.post("/api/extensions/{number}/pause")(self.pause_extension)
-        app.post("/api/calls/{call_id}/resume")(self.resume)
-        app.post("/api/extensions/{number}/resume")(self.resume_extension)
-        app.post("/api/calls/{call_id}/opt-out")(self.opt_out)
-        app.post("/api/extensions/{number}/opt-out")(self.opt_out_extension)
-        app.post("/api/calls/{call_id}/forgot")(self.retroactive_pause)
-        app.post("/api/extensions/{number}/forgot")(self.retroactive_pause_extension)
-        app.post("/api/calls/{call_id}/second-message")(self.second_message)
-        app.post("/api/extensions/{number}/second-message")(self.second_message_extension)
 
     async def pause(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call and all others at its extension; answers when all are paused."""
@@ -205,6 +191,23 @@ class LiveActs:
         acts = await self._gateway.ended(start, signature, missing=found.missing)
         holds = _HOLDS[access.Act(signature.act)]
         return [(await self._gateway.stored(one, holds)).as_json() for one in acts]
+
+
+ROUTES = routes_of(
+    LiveActs,
+    (
+        ("POST", "/api/calls/{call_id}/pause", LiveActs.pause),
+        ("POST", "/api/extensions/{number}/pause", LiveActs.pause_extension),
+        ("POST", "/api/calls/{call_id}/resume", LiveActs.resume),
+        ("POST", "/api/extensions/{number}/resume", LiveActs.resume_extension),
+        ("POST", "/api/calls/{call_id}/opt-out", LiveActs.opt_out),
+        ("POST", "/api/extensions/{number}/opt-out", LiveActs.opt_out_extension),
+        ("POST", "/api/calls/{call_id}/forgot", LiveActs.retroactive_pause),
+        ("POST", "/api/extensions/{number}/forgot", LiveActs.retroactive_pause_extension),
+        ("POST", "/api/calls/{call_id}/second-message", LiveActs.second_message),
+        ("POST", "/api/extensions/{number}/second-message", LiveActs.second_message_extension),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

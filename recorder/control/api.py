@@ -19,6 +19,7 @@ from recorder.calls.live_calls import LiveCalls
 from recorder.calls.opt_out_register import newest
 from recorder.common import problem_answers
 from recorder.common.web import application, patterns_of
+from recorder.control import acts, drains, opt_outs, sign_ons
 from recorder.control.acts import LiveActs
 from recorder.control.bodies import WhoCalls
 from recorder.control.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
@@ -27,6 +28,7 @@ from recorder.control.drains import DrainCommands, LiveDrain
 from recorder.control.health_report import standing
 from recorder.control.opt_outs import LiveOptOuts
 from recorder.control.permits import require_named
+from recorder.control.routes import routes_of, serve
 from recorder.control.sign_ons import LiveSignOns
 from recorder.control.socket_access import check_socket
 from recorder.permissions import LocalUser
@@ -61,18 +63,19 @@ class LiveApi:
 
     def app(self) -> FastAPI:
         """Return the application."""
-        app = application(title="Recorder, live")
+        app = application(title="Recorder, live", routes=[*_ROUTES])
         problem_answers.install(app)
         app.state.verifier = self._verifier
-        app.get("/api/node")(self.node)
-        app.get("/api/health")(self.health)
-        app.get("/api/calls")(self.calls)
-        app.get("/api/events")(self.events)
-        LiveActs(self._services, self._control, self._gateway).install(app)
-        LiveOptOuts(self._services, self._control, self._gateway).install(app)
-        LiveSignOns(self._services, self._gateway).install(app)
-        LiveDrain(self._drain, self._gateway).install(app)
-        app.post("/api/reload")(self.reload)
+        serve(
+            app,
+            (
+                self,
+                LiveActs(self._services, self._control, self._gateway),
+                LiveOptOuts(self._services, self._control, self._gateway),
+                LiveSignOns(self._services, self._gateway),
+                LiveDrain(self._drain, self._gateway),
+            ),
+        )
         check_socket(patterns_of(app.routes))
         return app
 
@@ -148,3 +151,21 @@ class LiveApi:
     async def reload(self, who: WhoCalls) -> dict[str, Any]:
         """Read the configuration again; calls in progress keep their settings."""
         return await asyncio.to_thread(self._reload, who.actor)
+
+
+_ROUTES = (
+    *routes_of(
+        LiveApi,
+        (
+            ("GET", "/api/node", LiveApi.node),
+            ("GET", "/api/health", LiveApi.health),
+            ("GET", "/api/calls", LiveApi.calls),
+            ("GET", "/api/events", LiveApi.events),
+            ("POST", "/api/reload", LiveApi.reload),
+        ),
+    ),
+    *acts.ROUTES,
+    *opt_outs.ROUTES,
+    *sign_ons.ROUTES,
+    *drains.ROUTES,
+)

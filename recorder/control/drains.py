@@ -3,13 +3,13 @@
 from concurrent.futures import Future
 from typing import Annotated, Any, Protocol
 
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
 from recorder.control.bodies import SocketCaller, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway
+from recorder.control.routes import routes_of
 
 _LONGEST_S = 86_400.0
 
@@ -51,12 +51,6 @@ class LiveDrain:
         self._drain = drain
         self._gateway = gateway
 
-    def install(self, app: FastAPI) -> None:
-        """Add the routes to an application."""
-        app.get("/api/drain")(self.state)
-        app.post("/api/drain")(self.begin)
-        app.post("/api/drain/cancel")(self.take_back)
-
     async def state(self) -> dict[str, Any]:
         """Return whether new calls are refused, and how many are left."""
         return await self._gateway.on_call_thread(self._drain.as_json)
@@ -85,6 +79,16 @@ class LiveDrain:
             raise ProblemError(409, f"There is no drain to take back: {why}.")
         await self._gateway.confirm(entry)
         return await self.state()
+
+
+ROUTES = routes_of(
+    LiveDrain,
+    (
+        ("GET", "/api/drain", LiveDrain.state),
+        ("POST", "/api/drain", LiveDrain.begin),
+        ("POST", "/api/drain/cancel", LiveDrain.take_back),
+    ),
+)
 
 
 def _require_owner(who: SocketCaller, *, is_stop: bool = False) -> None:

@@ -3,8 +3,6 @@
 from concurrent.futures import Future
 from typing import Any
 
-from fastapi import FastAPI
-
 from recorder.calls.acts import ActEntry
 from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import LiveCalls, UnknownCallError
@@ -13,6 +11,7 @@ from recorder.calls.opt_out_register import UnknownRequestError
 from recorder.control.bodies import ActBody, GrantBody, PersonalBody, SocketCaller, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
 from recorder.control.permits import Permits, require_named
+from recorder.control.routes import routes_of
 from recorder.permissions import Act
 from recorder.rules.opt_out import OptOutRequest
 
@@ -31,13 +30,6 @@ class LiveOptOuts:
         self._gateway = gateway
         self._permits = Permits(services)
         self._acts = OptOutActs(services, control.group_acts)
-
-    def install(self, app: FastAPI) -> None:
-        """Add the routes to an application."""
-        app.get("/api/opt-outs")(self.requests)
-        app.post("/api/calls/{call_id}/opt-out-request")(self.ask)
-        app.post("/api/opt-outs/{request_id}/grant")(self.grant)
-        app.post("/api/opt-outs/{request_id}/decline")(self.decline)
 
     async def requests(self, who: WhoCalls) -> dict[str, Any]:
         """List the requests of the calls in progress, decided ones too."""
@@ -88,6 +80,17 @@ class LiveOptOuts:
 
         declined = await self._gateway.act(do, signature, missing=UnknownRequestError())
         return (await self._gateway.stored(declined, _NOT_DECLINED)).as_json()
+
+
+ROUTES = routes_of(
+    LiveOptOuts,
+    (
+        ("GET", "/api/opt-outs", LiveOptOuts.requests),
+        ("POST", "/api/calls/{call_id}/opt-out-request", LiveOptOuts.ask),
+        ("POST", "/api/opt-outs/{request_id}/grant", LiveOptOuts.grant),
+        ("POST", "/api/opt-outs/{request_id}/decline", LiveOptOuts.decline),
+    ),
+)
 
 
 def _signature(act: Act, sent: str, body: ActBody, who: SocketCaller) -> ActEntry:

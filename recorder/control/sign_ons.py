@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from fastapi import FastAPI
-
 from recorder.access.agents import SignOnClashError
 from recorder.calls.acts import ActEntry
 from recorder.calls.call_services import CallServices
@@ -13,6 +11,7 @@ from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import PersonalBody, SignOnBody, SocketCaller, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
+from recorder.control.routes import routes_of
 from recorder.permissions import Act, DeniedError, Fault, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.policy import Extension
@@ -31,12 +30,6 @@ class LiveSignOns:
     def __init__(self, services: CallServices, gateway: CallThreadGateway) -> None:
         self._services = services
         self._gateway = gateway
-
-    def install(self, app: FastAPI) -> None:
-        """Add the routes to an application."""
-        app.get("/api/agents")(self.agents)
-        app.post("/api/agents/{extension}/sign-on")(self.sign_on)
-        app.post("/api/agents/{extension}/sign-off")(self.sign_off)
 
     async def agents(self, who: WhoCalls) -> dict[str, Any]:
         """List who is at which extension, and recent takeovers; callers without a name see no people."""
@@ -159,6 +152,16 @@ class LiveSignOns:
         if there is None or there.operator != person.display_name:
             raise ProblemError(409, f"You are not signed on at extension {extension}.")
         return person
+
+
+ROUTES = routes_of(
+    LiveSignOns,
+    (
+        ("GET", "/api/agents", LiveSignOns.agents),
+        ("POST", "/api/agents/{extension}/sign-on", LiveSignOns.sign_on),
+        ("POST", "/api/agents/{extension}/sign-off", LiveSignOns.sign_off),
+    ),
+)
 
 
 def _iso(at: datetime) -> str:

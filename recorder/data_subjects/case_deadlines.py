@@ -7,6 +7,7 @@ from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_holds import HOLD_KIND
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.workdays import is_working_day
+from recorder.rules import times
 from recorder.rules.cases import Case, CaseKind
 from recorder.rules.deadlines import DeadlineFacts, due_on, warn_on
 from storage.retention_types import Claim, Hold
@@ -55,7 +56,7 @@ def needed_hold(cases: CaseRepository, timezone: str, hold: Hold) -> str | None:
     until = case.closed_on + COMPLAINT_WINDOW
     today = cases.now().astimezone(ZoneInfo(timezone)).date()
     return (
-        f"Kept until {until:%d/%m/%Y}: the requester of {case.id} can complain until then." if today < until else None
+        f"Kept until {times.day(until)}: the requester of {case.id} can complain until then." if today < until else None
     )
 
 

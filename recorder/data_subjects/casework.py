@@ -32,6 +32,7 @@ from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError,
 from recorder.retention.hold_repositories import steady_holds
 from recorder.retention.holding import place_hold, review_hold
 from recorder.retention.restricting import ClaimRepositories
+from recorder.rules import times
 from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, Decision, LegalGround, after, opened
 from recorder.rules.deadlines import extend_by
 from recorder.rules.holds import HoldWish
@@ -150,7 +151,7 @@ def add_event(
     if step is CaseEvent.EXTENDED:
         last = extend_by(case.course, repos.today, is_working_day)
         if last is not None and entry.on > last:
-            raise ProblemError(409, f"The requester had to be told of the extension by {last:%d/%m/%Y}.")
+            raise ProblemError(409, f"The requester had to be told of the extension by {times.day(last)}.")
     write_entry(repos, person, case.id, len(case.entries), entry)
     case = after(case, entry)
     if step is CaseEvent.DECIDED and case.decision is not Decision.REFUSE:

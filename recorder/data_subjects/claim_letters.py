@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from types import MappingProxyType
 
-from recorder.data_subjects.letters import ROUTES, NotYetError, in_words
+from recorder.data_subjects.letters import ROUTES, NotYetError, written
 from recorder.retention.rights import REFUSALS
+from recorder.rules.times import day
+from recorder.rules.wording import words
 from storage.retention_types import Claim, ClaimState, Right
 
 
@@ -27,17 +29,18 @@ _WHAT: Mapping[Right, str] = MappingProxyType(
 )
 _NOW: Mapping[Right, str] = MappingProxyType(
     {
-        Right.RESTRICTION: "From now on we keep the recording and do not use it, until we have looked into this.",
-        Right.OBJECTION: "From now on we keep the recording and do not use it, until we have looked into this.",
+        Right.RESTRICTION: "From now on we keep the recording but do not use it, until we have looked into this.",
+        Right.OBJECTION: "From now on we keep the recording but do not use it, until we have looked into this.",
         Right.ERASURE: "",
     }
 )
 _UPHELD: Mapping[Right, str] = MappingProxyType(
     {
-        Right.RESTRICTION: "We restrict the use of the recording: we keep it and do not use it. We will tell you "
-        "before the restriction ends.",
-        Right.OBJECTION: "We no longer use the recording, and erase it as soon as nothing requires us to keep it.",
-        Right.ERASURE: "We erase the recording as soon as nothing requires us to keep it.",
+        Right.RESTRICTION: "We have restricted the use of the recording: we keep it but do not use it. We will tell "
+        "you before the restriction ends.",
+        Right.OBJECTION: "We have stopped using the recording. We will erase it as soon as nothing requires us to keep "
+        "it.",
+        Right.ERASURE: "We will erase the recording as soon as nothing requires us to keep it.",
     }
 )
 
@@ -55,36 +58,36 @@ def claim_letter(which: ClaimLetter, claim: Claim, *, site: str, today: date, du
     Raises:
         NotYetError: The request is not in the state for this letter.
     """
-    body = _BODIES[which](claim, due)
-    head = f"{site}\n{in_words(today)}\nOur reference: {claim.case_reference or claim.id}"
-    return f"{head}\n\nDear {claim.requester or 'Sir or Madam'},\n\n{body}\n"
+    reference = claim.case_reference or claim.id
+    return written(_BODIES[which](claim, due), site=site, today=today, reference=reference, to=claim.requester)
 
 
 def _acknowledged(claim: Claim, due: date | None) -> str:
-    asked = f"On {in_words(claim.received_on)} you asked us {_WHAT[claim.right]}."
-    answer = f"We will answer by {in_words(due)}." if due else ""
-    return " ".join(filter(None, [asked, _NOW[claim.right], answer]))
+    asked = f"On {day(claim.received_on)} you asked us {_WHAT[claim.right]}."
+    answer = f"We will answer by {day(due)}." if due else ""
+    return "\n\n".join(filter(None, [asked, _NOW[claim.right], answer]))
 
 
 def _decided(claim: Claim, _due: date | None) -> str:
     if claim.state is ClaimState.UPHELD:
-        return f"{_UPHELD[claim.right]} {claim.words}\n\n{ROUTES}"
+        return "\n\n".join(filter(None, [_UPHELD[claim.right], claim.words, ROUTES]))
     if claim.state is ClaimState.DONE:
-        return f"We have erased the recording. {claim.words}\n\n{ROUTES}"
+        return "\n\n".join(filter(None, ["We have erased the recording.", claim.words, ROUTES]))
     if claim.state is not ClaimState.DECLINED:
-        raise NotYetError(f"Request {claim.id} is {claim.state}: there is no decision yet.")
+        raise NotYetError(f"Request {claim.id} has no decision yet: it is {words(claim.state)}.")
     ground = REFUSALS[claim.right][claim.decision_ground]
     return (
-        f"You asked us {_WHAT[claim.right]}. We have decided not to. The ground: {ground}. "
-        f"The reasons: {claim.words}\n\n{ROUTES}"
+        f"You asked us {_WHAT[claim.right]}. We have decided not to do this.\n\n"
+        f"The ground is: {ground}\n\nThe reasons are: {claim.words}\n\n{ROUTES}"
     )
 
 
 def _lifted(claim: Claim, _due: date | None) -> str:
     if claim.right is not Right.RESTRICTION or claim.state not in (ClaimState.UPHELD, ClaimState.LIFTED):
         raise NotYetError(f"Request {claim.id} is not a restriction that ends.")
-    reasons = f" The reasons: {claim.words}" if claim.state is ClaimState.LIFTED else ""
-    return f"The restriction on the use of the recording of your call ends.{reasons}\n\n{ROUTES}"
+    told = "We are ending the restriction on the use of the recording of your call."
+    reasons = f"\n\nThe reasons are: {claim.words}" if claim.state is ClaimState.LIFTED else ""
+    return f"{told}{reasons}\n\n{ROUTES}"
 
 
 _BODIES: Mapping[ClaimLetter, Callable[[Claim, date | None], str]] = MappingProxyType(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from recorder.audit.history import words_of
 from recorder.permissions import Act
+from recorder.rules.cases import Decision
+from recorder.rules.wording import words_for
 from storage.audit_entry import AuditEntry
 
 READ = "case.custody_read"
@@ -67,7 +69,7 @@ def _what(entry: AuditEntry) -> str:
     if entry.act == Act.EXPORT:
         facts = [
             "in a sealed package" if details.get("sealed") else "not sealed",
-            f"ground {str(details['ground']).replace('_', ' ')}" if details.get("ground") else "",
+            f"ground: {words_for('Ground', str(details['ground']))}" if details.get("ground") else "",
             f"for {details['case']}" if details.get("case") else "",
             f"copy {details.get('copy')}",
         ]
@@ -77,5 +79,5 @@ def _what(entry: AuditEntry) -> str:
     if entry.act == "case.matched":
         return f"{words_of(entry)}: {details.get('recording')}"
     if entry.act == "case.decided":
-        return f"{words_of(entry)}: {details.get('decision')}"
+        return f"{words_of(entry)}: {words_for(Decision, str(details.get('decision')))}"
     return words_of(entry)

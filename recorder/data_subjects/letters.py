@@ -6,10 +6,14 @@ from datetime import date
 from types import MappingProxyType
 
 from recorder.rules.cases import Case, CaseEvent, Decision
+from recorder.rules.times import day
 
-ROUTES = """If you are not content with this, you can ask the council's data protection officer to look at it again.
-You can complain to the Information Commissioner: Wycliffe House, Water Lane, Wilmslow, Cheshire SK9 5AF,
-telephone 0303 123 1113, ico.org.uk. You can also go to court."""
+ROUTES = """If you are not happy with this answer, you can ask our data protection officer to look at it again.
+
+You can also complain to the Information Commissioner's Office (ICO). Their website is ico.org.uk, their telephone
+number is 0303 123 1113, and their address is Wycliffe House, Water Lane, Wilmslow, Cheshire, SK9 5AF.
+
+You can also ask a court to decide."""
 
 
 class Letter(enum.StrEnum):
@@ -38,19 +42,34 @@ def letter(which: Letter, case: Case, *, site: str, today: date, due: date | Non
     Raises:
         NotYetError: The case is not in the state for this letter.
     """
-    body = _BODIES[which](case, due)
-    return f"{site}\n{in_words(today)}\nOur reference: {case.id}\n\nDear {case.requester},\n\n{body}\n"
+    return written(_BODIES[which](case, due), site=site, today=today, reference=case.id, to=case.requester)
+
+
+def written(body: str, *, site: str, today: date, reference: str, to: str) -> str:
+    """Return a letter from its paragraphs; without a name it is to "Sir or Madam"."""
+    sign_off = "Yours sincerely" if to else "Yours faithfully"
+    return (
+        f"{site}\n{day(today)}\nOur reference: {reference}\n\nDear {to or 'Sir or Madam'}\n\n{body}\n\n{sign_off}\n\n"
+        f"{site}\n"
+    )
 
 
 def _acknowledged(case: Case, due: date | None) -> str:
-    received = f"We received your request for recordings of your calls on {in_words(case.course.received_on)}."
+    received = f"We received your request for recordings of your calls on {day(case.course.received_on)}."
     if due is None:
-        return f"{received} Before the time for our answer begins we need what we asked you for: {_asked(case)}."
+        return (
+            f"{received}\n\nBefore we can start, we need {_asked(case)}. "
+            "The time that we have to answer begins when we get it."
+        )
     awaited = [wait for wait in case.course.clarifications if wait.came_on is None]
     if awaited:
-        return f"{received} We need to know more before we can go on: {_words(case, CaseEvent.CLARIFICATION_ASKED)}"
+        return (
+            f"{received}\n\nWe need to know more before we can go on: {_words(case, CaseEvent.CLARIFICATION_ASKED)}\n\n"
+            "The time that we have to answer stops until you tell us."
+        )
     return (
-        f"{received} We will answer by {in_words(due)}. We keep the recordings until then and for three months after."
+        f"{received}\n\nWe will answer by {day(due)}.\n\n"
+        "We will keep the recordings until then, and for 3 months after we close your case."
     )
 
 
@@ -66,26 +85,29 @@ def _asked(case: Case) -> str:
 def _extended(case: Case, due: date | None) -> str:
     if not case.course.is_extended or due is None:
         raise NotYetError(f"{case.id} was not extended.")
-    told = f"We need more time for your request. We will answer by {in_words(due)}."
-    return f"{told} The reasons: {_words(case, CaseEvent.EXTENDED)}\n\n{ROUTES}"
+    told = f"We need more time to answer your request. We will answer by {day(due)}."
+    return f"{told}\n\nThe reasons are: {_words(case, CaseEvent.EXTENDED)}\n\n{ROUTES}"
 
 
 def _refused(case: Case, _due: date | None) -> str:
     if case.decision is not Decision.REFUSE:
         raise NotYetError(f"{case.id} was not refused.")
     reasons = _words(case, CaseEvent.DECIDED)
-    return f"We have decided not to give you the recordings that you asked for. The reasons: {reasons}\n\n{ROUTES}"
+    told = "We have decided not to give you the recordings that you asked for."
+    return f"{told}\n\nThe reasons are: {reasons}\n\n{ROUTES}"
 
 
 def _disclosed(case: Case, _due: date | None) -> str:
     if case.decision in (None, Decision.REFUSE):
         raise NotYetError(f"{case.id} was not decided in the requester's favour.")
     count = len(case.recordings)
-    what = "We found no recording of your calls."
+    what = "We looked for recordings of your calls and found none."
     if count:
         copies = "a copy of a recorded call" if count == 1 else f"copies of {count} recorded calls"
-        what = f"With this letter you get {copies}. The cover sheet says what is in them."
-    partly = f" Some of it is left out: {_words(case, CaseEvent.DECIDED)}" if case.decision is Decision.PARTLY else ""
+        what = f"You asked for recordings of your calls. We are sending you {copies} with this letter."
+        what += "\n\nThe cover sheet says what you can hear, what we left out and how to listen."
+    reasons = _words(case, CaseEvent.DECIDED)
+    partly = f"\n\nWe have left some of it out. The reasons are: {reasons}" if case.decision is Decision.PARTLY else ""
     return f"{what}{partly}\n\n{ROUTES}"
 
 
@@ -101,8 +123,3 @@ _BODIES: Mapping[Letter, Callable[[Case, date | None], str]] = MappingProxyType(
 
 def _words(case: Case, step: CaseEvent) -> str:
     return next((entry.text for entry in reversed(case.entries) if entry.step is step), "")
-
-
-def in_words(day: date) -> str:
-    """Return a day as letters have it: 5 November 2026."""
-    return f"{day.day} {day:%B %Y}"

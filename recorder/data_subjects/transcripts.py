@@ -14,7 +14,6 @@ from recorder.access.tables import transcripts as _table
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_entries import CaseRepositories, require_worker, write_event
 from recorder.data_subjects.case_repository import CaseRepository
-from recorder.data_subjects.letters import in_words
 from recorder.exports.copy_orders import CaseFile
 from recorder.permissions import Act, Actor, Person
 from recorder.retention.erasure_repositories import refuse_locked
@@ -22,6 +21,7 @@ from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import withheld_of
 from recorder.rules.cases import Case, CaseEvent, Decision
 from recorder.rules.requesting import AccessKind
+from recorder.rules.times import day
 from recorder.rules.transcripts import (
     OVERHANG_S,
     Transcript,
@@ -154,7 +154,7 @@ def case_file(cases: CaseRepository, kept: Transcripts, case_id: str) -> CaseFil
     if case.decision in (None, Decision.REFUSE):
         raise ProblemError(409, f"{case.id} has no decision to hand anything over.")
     checked = next((entry for entry in reversed(case.entries) if entry.step is CaseEvent.IDENTITY_CHECKED), None)
-    identity = f"Checked on {in_words(checked.on)}" if checked else ""
+    identity = f"Checked on {day(checked.on)}" if checked else ""
     if not identity and case.is_in_doubt:
         identity = "In doubt; the data protection officer decided"
     opened = {recording: partial(_opened_of, case.id, found) for recording, found in kept.newest(case.id).items()}

@@ -13,13 +13,13 @@ from datetime import datetime
 from recorder.access.listening.requests import Requests
 from recorder.audit.audit_service import AuditService, incomplete
 from recorder.common.problems import ProblemError
-from recorder.exports.cover_sheet import length_words, position_words
 from recorder.exports.left_out import Ground
 from recorder.exports.span_words import OVERHANG_S
 from recorder.permissions import Act, Actor, Person
 from recorder.recordings.inspection import Inspector
 from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
+from recorder.rules import times
 from recorder.rules.call_parts import is_silent, narrowed, silenced, whole_for
 from recorder.rules.requesting import AccessKind, AccessRequest
 from recorder.rules.spans import Spans
@@ -322,11 +322,10 @@ def _check_span(start_s: float, end_s: float, row: RecordingRow, names: tuple[st
         raise incomplete("A span must begin at 0 or later.", at_start)
     if start_s >= row.duration_s or end_s > row.duration_s + OVERHANG_S:
         outside, name = (start_s, at_start) if start_s >= row.duration_s else (end_s, at_end)
-        raise incomplete(
-            f"{position_words(outside)} is not in {row.id}, which is {length_words(row.duration_s)} long.", name
-        )
+        where = times.position(outside, exact=True)
+        raise incomplete(f"{where} is not in {row.id}, which is {times.duration(row.duration_s)} long.", name)
     if not start_s < end_s:
-        raise incomplete(f"The span ends at {position_words(end_s)}, before it begins.", at_end)
+        raise incomplete(f"The span ends at {times.position(end_s, exact=True)}, before it begins.", at_end)
 
 
 @contextmanager

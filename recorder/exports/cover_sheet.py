@@ -8,8 +8,10 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from recorder.exports.left_out import LeftOut
+from recorder.rules import times
 from storage.encoding import CopyFormat
 from storage.types import RecordingRow
 
@@ -17,20 +19,20 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 _FORMATS: Mapping[CopyFormat, str] = MappingProxyType(
     {
-        CopyFormat.G711: "WAV with G.711, the sound exactly as it came over the telephone line",
-        CopyFormat.WAV: "WAV (PCM), without loss",
-        CopyFormat.FLAC: "FLAC, without loss",
+        CopyFormat.G711: "WAV with G.711: the sound exactly as it came over the telephone line",
+        CopyFormat.WAV: "WAV: no loss of sound quality",
+        CopyFormat.FLAC: "FLAC: no loss of sound quality",
         CopyFormat.MP3: "MP3",
         CopyFormat.OPUS: "Ogg Opus",
     }
 )
 _PLAYERS: Mapping[CopyFormat, str] = MappingProxyType(
     {
-        CopyFormat.G711: "Most players open the sound files, among them Windows Media Player and VLC.",
-        CopyFormat.WAV: "Every player opens the sound files: a double click is enough on most computers.",
-        CopyFormat.FLAC: "Most players open the sound files, among them those of Windows and macOS, and VLC.",
-        CopyFormat.MP3: "Every player and every telephone opens the sound files: a double click is enough.",
-        CopyFormat.OPUS: "Web browsers and VLC open the sound files.",
+        CopyFormat.G711: "Most media players can open the sound files, including Windows Media Player and VLC.",
+        CopyFormat.WAV: "All media players can open the sound files. On most computers you can double-click the file.",
+        CopyFormat.FLAC: "Most media players can open the sound files, including VLC and those in Windows and macOS.",
+        CopyFormat.MP3: "All media players and telephones can open the sound files. You can double-click the file.",
+        CopyFormat.OPUS: "Web browsers and VLC can open the sound files.",
     }
 )
 _DIRECTIONS: Mapping[str, str] = MappingProxyType(
@@ -119,9 +121,10 @@ class CoverSheet:
             loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         environment.filters.update(
-            when=lambda moment: moment_words(moment, zone),
-            duration=length_words,
-            position=position_words,
+            when=lambda moment: _kept_together(times.moment(moment, zone)),
+            when_exact=lambda moment: _kept_together(times.moment(moment, zone, with_seconds=True)),
+            duration=lambda seconds: _kept_together(times.duration(seconds)),
+            position=lambda seconds: _kept_together(times.position(seconds, exact=True)),
             direction=lambda word: _DIRECTIONS.get(word, word),
             format_words=_FORMATS.__getitem__,
         )
@@ -130,22 +133,6 @@ class CoverSheet:
         return environment.get_template("cover_sheet.html").render(sheet=self, title=title)
 
 
-def moment_words(moment: datetime, zone: ZoneInfo) -> str:
-    """Return a moment in local time, ``24 November 2026, 09:30:05 GMT``."""
-    local = moment.astimezone(zone)
-    return f"{local.day} {local:%B %Y, %H:%M:%S %Z}"
-
-
-def length_words(seconds: float) -> str:
-    """Return a length in words: hours, minutes and seconds."""
-    whole = round(seconds)
-    parts = ((whole // 3600, "hour"), (whole // 60 % 60, "minute"), (whole % 60, "second"))
-    said = [f"{number} {unit}{'' if number == 1 else 's'}" for number, unit in parts if number]
-    return " ".join(said) or "less than a second"
-
-
-def position_words(seconds: float) -> str:
-    """Return a position in a call, ``1:15.5`` or ``1:01:15.5``."""
-    tenths = round(seconds * 10)
-    hours, minutes, rest = tenths // 36000, tenths // 600 % 60, tenths % 600 / 10
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+def _kept_together(text: str) -> Markup:
+    """Return a text as HTML that does not break over two lines."""
+    return Markup('<span class="whole">{}</span>').format(text)

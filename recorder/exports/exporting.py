@@ -12,9 +12,10 @@ from typing import Any
 from recorder.common.problems import ProblemError
 from recorder.exports.copy_orders import CaseFile, CopyOrder, CopyRepositories, Ordered
 from recorder.exports.cover_sheet import CoverSheet, Sheeted, TranscriptFile
-from recorder.exports.left_out import GROUND_WORDS, left_out
+from recorder.exports.left_out import left_out
 from recorder.exports.pdf import PdfPrinter
 from recorder.permissions import Act, Person
+from recorder.rules import wording
 from recorder.rules.spans import in_seconds
 from recorder.rules.transcripts import Transcript
 from storage.copy_list import CopyMade, new_copy_id
@@ -161,7 +162,7 @@ class Copying:
         ground = self._order.ground
         return CoverSheet(
             site=self._repos.site, timezone=self._repos.timezone, requester=self._order.requester,
-            ground="Not stated" if ground is None else GROUND_WORDS[ground], reason=self._order.reason,
+            ground="Not stated" if ground is None else wording.title(ground), reason=self._order.reason,
             made_by=self._person.display_name, made_at=self._made_at, recordings=self.made, transcripts=self.written,
             case=self._case.id if self._case else "", identity=self._case.identity if self._case else "",
         )  # fmt: skip

@@ -25,18 +25,6 @@ class Ground(enum.StrEnum):
     OTHER = "other"
 
 
-GROUND_WORDS: Mapping[Ground, str] = MappingProxyType(
-    {
-        Ground.SAR: "Subject access request: somebody asked for their own data",
-        Ground.COMPLAINT: "A complaint",
-        Ground.TRAINING: "Training of officers",
-        Ground.EVIDENCE: "Evidence of unacceptable behaviour",
-        Ground.DISCLOSURE: "Disclosure to police, a court or an insurer",
-        Ground.OTHER: "Another one: see the reason",
-    }
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
     """A span of the call that cannot be heard, seconds, with the reason as a sentence."""

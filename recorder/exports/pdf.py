@@ -51,9 +51,9 @@ class PdfPrinter:
         try:
             pdf, complaints = self._process.communicate(html.encode(), timeout=ANSWER_S)
         except subprocess.TimeoutExpired as error:
-            raise ExportError(f"the cover sheet took more than {ANSWER_S:.0f} s as PDF") from error
+            raise ExportError(f"the PDF took more than {ANSWER_S:.0f} s") from error
         if self._process.returncode != 0:
-            raise ExportError(f"the cover sheet cannot be made as PDF: {_last_line(complaints)}")
+            raise ExportError(f"the PDF cannot be made: {_last_line(complaints)}")
         return pdf
 
     def _complaint(self) -> str:

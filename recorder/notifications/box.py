@@ -4,7 +4,7 @@ They are in the accounts database, so queued mails survive a restart.
 """
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,14 @@ from sqlalchemy import ColumnElement, Engine, delete, func, insert, select, upda
 
 from recorder.access.database import from_s
 from recorder.access.tables import notifications
-from recorder.notifications.kinds import WORDING, Notification, NotificationKind, Wording
+from recorder.notifications.kinds import (
+    TASKS_OF_CHANGES,
+    TASKS_OF_DATES,
+    WORDING,
+    Notification,
+    NotificationKind,
+    Wording,
+)
 
 LISTED = 200
 _AT_ONCE = 20
@@ -37,6 +44,7 @@ class Kept:
         notification: The notification.
         made_at: When it was stored, UTC.
         seen_at: When the account's owner saw it, or None.
+        over_at: When what it asks for was done or became impossible, or None.
         mail: What became of its mail.
         tries: How many attempts to send the mail have failed.
         problem: Why the last attempt failed.
@@ -45,9 +53,20 @@ class Kept:
     notification: Notification
     made_at: datetime
     seen_at: datetime | None = None
+    over_at: datetime | None = None
     mail: MailState = MailState.NONE
     tries: int = 0
     problem: str = ""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its owner has not seen it, and it is not over."""
+        return self.seen_at is None and self.over_at is None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it asks for something that still has to be done."""
+        return self.notification.kind in TASKS_OF_CHANGES | TASKS_OF_DATES and self.over_at is None
 
     @property
     def wording(self) -> Wording:
@@ -77,14 +96,20 @@ class Box:
         self._engine = engine
         self._now = now
 
-    def tell(self, told: Iterable[Notification], *, by_mail: frozenset[str]) -> int:
-        """Store new notifications and leave stored ones unchanged; return how many were new.
+    def tell(
+        self, told: Iterable[Notification], *, by_mail: frozenset[str], tasks: Collection[NotificationKind] = ()
+    ) -> int:
+        """Store new notifications and leave stored ones as they were told; return how many were new.
 
         Args:
             told: Notifications that apply now.
             by_mail: Accounts that get mails.
+            tasks: Kinds of which ``told`` has everything that still has to be done; stored ones of these kinds that are
+                not told are over from now on.
         """
-        now_s = self._now().timestamp()
+        told, now_s = list(told), self._now().timestamp()
+        if tasks:
+            self._keep_open({(one.account, one.key) for one in told}, tasks, now_s)
         rows = [
             {
                 "account": one.account, "key": one.key, "kind": str(one.kind), "subject": one.subject,
@@ -109,6 +134,27 @@ class Box:
                 connection.execute(insert(notifications), fresh)
         return len(new)
 
+    def _keep_open(
+        self, open_now: Collection[tuple[str, str]], tasks: Collection[NotificationKind], now_s: float
+    ) -> None:
+        """Mark stored notifications as over or as open again."""
+        table = notifications.c
+        stored = select(table.account, table.key, table.over_s).where(table.kind.in_([str(kind) for kind in tasks]))
+        with self._engine.begin() as connection:
+            for row in connection.execute(stored).all():
+                is_over = (row.account, row.key) not in open_now
+                if is_over != (row.over_s is not None):
+                    is_it = (table.account == row.account) & (table.key == row.key)
+                    over_s = now_s if is_over else None
+                    connection.execute(update(notifications).where(is_it).values(over_s=over_s))
+
+    def settle(self, kinds: Collection[NotificationKind], subject: str) -> None:
+        """Mark everybody's notifications of some kinds about a subject as over: it was just done."""
+        table = notifications.c
+        is_it = table.kind.in_([str(kind) for kind in kinds]) & (table.subject == subject) & table.over_s.is_(None)
+        with self._engine.begin() as connection:
+            connection.execute(update(notifications).where(is_it).values(over_s=self._now().timestamp()))
+
     def is_new(self, told: Iterable[Notification]) -> bool:
         """Tell whether any of these notifications is not stored yet."""
         wanted = {(one.account, one.key) for one in told}
@@ -122,8 +168,9 @@ class Box:
         return self._found(notifications.c.account == account)
 
     def unseen(self, account: str) -> int:
-        """Return how many notifications an account has not seen."""
-        query = select(func.count()).where(notifications.c.account == account, notifications.c.seen_s.is_(None))
+        """Return how many notifications an account has not seen, without those that are over."""
+        table = notifications.c
+        query = select(func.count()).where(table.account == account, table.seen_s.is_(None), table.over_s.is_(None))
         with self._engine.begin() as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -206,6 +253,6 @@ def _kept(row: Any) -> Kept:  # noqa: ANN401 - a RowMapping
         text=row["text"],
     )
     return Kept(
-        notification=told, made_at=made_at, seen_at=from_s(row["seen_s"]), mail=MailState(row["mail"]),
-        tries=row["tries"], problem=row["problem"],
+        notification=told, made_at=made_at, seen_at=from_s(row["seen_s"]), over_at=from_s(row["over_s"]),
+        mail=MailState(row["mail"]), tries=row["tries"], problem=row["problem"],
     )  # fmt: skip

@@ -46,6 +46,24 @@ class NotificationKind(enum.StrEnum):
     POLICY_UNDATED = "policy_undated"
 
 
+TASKS_OF_CHANGES = frozenset(
+    {
+        NotificationKind.REQUEST_WAITS, NotificationKind.OPT_OUT_WAITS, NotificationKind.EMERGENCY,
+        NotificationKind.GRANT_WAITS, NotificationKind.CLAIM_WAITS, NotificationKind.CLAIM_OVERDUE,
+        NotificationKind.SCOPE_WAITS, NotificationKind.ACCOUNTS_CHANGED,
+    }
+)  # fmt: skip
+"""Kinds that ask for something; such a notification is over when that is done, by whomever, or cannot be done."""
+TASKS_OF_DATES = frozenset(
+    {
+        NotificationKind.CASE_PRESSING, NotificationKind.CASE_DUE, NotificationKind.CASE_OVERDUE,
+        NotificationKind.HOLD_DUE, NotificationKind.HOLD_RELEASED, NotificationKind.DEPUTY_BY_ONE,
+        NotificationKind.POLICY_REVIEW, NotificationKind.POLICY_UNDATED,
+    }
+)  # fmt: skip
+"""The same for kinds that the calendar brings."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
     """Texts of a kind of notification.
@@ -66,155 +84,163 @@ class Wording:
 WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
     {
         NotificationKind.REQUEST_WAITS: Wording(
-            subject="An access request waits for your decision",
-            sentence="Somebody asks to hear recordings. You decide whether they may.",
+            subject="A request to listen waits for your decision",
+            sentence="Someone asked to listen to recordings. Decide whether they may.",
             path="/requests",
         ),
         NotificationKind.REQUEST_DECIDED: Wording(
             subject="Your request was decided",
-            sentence="Your request to hear recordings was decided, or a case gave you permission to hear some.",
+            sentence="Your request to listen to recordings was decided, or a case gave you permission to listen.",
             path="/requests",
         ),
         NotificationKind.OPT_OUT_WAITS: Wording(
             subject="A caller asks not to be recorded",
-            sentence="An officer asks to stop the recording of a call in progress. You can decide.",
+            sentence="An officer asked to end the recording of a call in progress. You can decide.",
             path="/live",
             mail_for=timedelta(minutes=30),
         ),
         NotificationKind.OPT_OUT_DECIDED: Wording(
-            subject="Your request to stop recording was decided",
-            sentence="Your request to stop the recording of a call was granted or declined.",
+            subject="Your request to end a recording was decided",
+            sentence="Your request to end the recording of a call was granted or declined.",
             path="/live",
             mail_for=timedelta(minutes=30),
         ),
         NotificationKind.EMERGENCY: Wording(
-            subject="A recording was heard without approval",
-            sentence="ICT listened to a recording in an emergency (break-glass). Acknowledge that you know of it.",
+            subject="Someone listened to a recording without approval",
+            sentence="ICT listened to a recording in an emergency (break-glass). Confirm that you know about it.",
             path="/requests",
         ),
         NotificationKind.GRANT_WAITS: Wording(
             subject="A change to an account waits for a second person",
-            sentence="Somebody proposes a powerful role, a new password, another authenticator or a token. "
-            "You can confirm it.",
+            sentence="Someone proposed a powerful role, a new password, the removal of an authenticator, or a "
+            "token. You can confirm it.",
             path="/people",
         ),
         NotificationKind.AUTHENTICATOR_GONE: Wording(
             subject="Your authenticator was removed",
-            sentence="An administrator removed it. If you did not ask for that, tell the data protection officer.",
+            sentence="An administrator removed it. If you did not ask for this, tell the data protection officer.",
             path="/account",
         ),
         NotificationKind.PASSWORD_CHANGED: Wording(
             subject="Your password was changed",
-            sentence="It was changed with your old password. If you did not do that, tell an administrator at once.",
+            sentence="Someone changed it with your old password. If this was not you, tell an administrator at once.",
             path="/account",
         ),
         NotificationKind.PASSWORD_SET: Wording(
             subject="You were given a new password",
-            sentence="An administrator set it. If you did not ask for that, tell the data protection officer.",
+            sentence="An administrator set it. If you did not ask for this, tell the data protection officer.",
             path="/account",
         ),
         NotificationKind.CLAIM_WAITS: Wording(
-            subject="A data subject waits for your decision",
-            sentence="Somebody asks to restrict or erase a recording, or objects to its use. Decide on it.",
+            subject="A data subject's request waits for your decision",
+            sentence="Someone asked to restrict or erase a recording, or objected to its use. Decide whether "
+            "to uphold the request.",
             path="/rights",
         ),
         NotificationKind.CLAIM_OVERDUE: Wording(
-            subject="A data subject was not answered in time",
-            sentence="A request for restriction or erasure, or an objection, was not decided within a month.",
+            subject="A data subject's request is overdue",
+            sentence="A request to restrict or erase a recording, or an objection to its use, was not decided "
+            "within a month.",
             path="/rights",
         ),
         NotificationKind.CASE_PRESSING: Wording(
             subject="A case is due soon",
-            sentence="A subject access request is 28 days old, or will be due in as few days as one that is.",
+            sentence="There are only a few days left to answer a subject access request.",
             path="/cases",
         ),
         NotificationKind.CASE_DUE: Wording(
             subject="A case is due today",
-            sentence="A subject access request has to be answered today.",
+            sentence="A subject access request must be answered today.",
             path="/cases",
         ),
         NotificationKind.CASE_OVERDUE: Wording(
             subject="A case is overdue",
-            sentence="A subject access request has not been answered in time.",
+            sentence="A subject access request was not answered in time.",
             path="/cases",
         ),
         NotificationKind.HOLD_DUE: Wording(
             subject="A legal hold is due for review",
-            sentence="Say whether the recording must still be kept, or release the hold.",
+            sentence="Decide whether the recording must still be kept. If not, release the hold.",
             path="/holds",
         ),
         NotificationKind.HOLD_RELEASED: Wording(
-            subject="Somebody else released your legal hold",
-            sentence="The recording is kept for 14 more days. Reinstate the hold if you still need it.",
+            subject="Someone else released your legal hold",
+            sentence="The recording is kept for 14 more days. If you still need it, reinstate the hold.",
             path="/holds",
         ),
         NotificationKind.POLICY_REVIEW: Wording(
             subject="The recording policy is due for review",
-            sentence="The policy on call recording is reviewed every three years. The next one is due soon or overdue.",
+            sentence="The policy on call recording must be reviewed every 3 years. The next review is due "
+            "soon, or is overdue.",
             path="/notifications",
         ),
         NotificationKind.ACCOUNTS_CHANGED: Wording(
-            subject="The accounts were changed outside the recorder",
-            sentence="A role, the data protection officer's deputy, or an emergency access to a recording does not "
-            "match the audit log. Changes without an entry in the log give no rights. Check who has which role.",
+            subject="Accounts were changed outside the recorder",
+            sentence="A role, the data protection officer's deputy, or emergency access to a recording does "
+            "not match the audit log. A change without an entry in the audit log gives nobody any "
+            "rights. Check who has which role.",
             path="/people",
         ),
         NotificationKind.MAIL_STUCK: Wording(
-            subject="The recorder cannot send mails",
-            sentence="Mails have waited for a day. `recorder mail status` says why.",
+            subject="The recorder cannot send emails",
+            sentence="Emails have waited for a day. Run `recorder mail status` to see why.",
             path="/notifications",
             mail_for=None,
         ),
         NotificationKind.SCOPE_WAITS: Wording(
             subject="A case holds many recordings until you decide",
-            sentence="The case holds all recordings that fit a wide search, for 14 days. Confirm or narrow that.",
+            sentence="The case holds all recordings that fit a wide search, for 14 days. Confirm the search or "
+            "narrow it.",
             path="/cases",
         ),
         NotificationKind.WEEK: Wording(
-            subject="Figures of the last week",
-            sentence="The figures of the last seven days:",
+            subject="Figures of last week",
+            sentence="These are the figures of the last 7 days:",
             path="/notifications",
         ),
         NotificationKind.TAKEN_OVER: Wording(
             subject="A phone was taken over",
-            sentence="Somebody signed on at a phone that was another officer's. If you did not expect that, tell your "
-            "manager.",
+            sentence="Someone signed on at a phone where another officer was signed on. If you did not expect "
+            "this, tell your manager.",
             path="/agent",
         ),
         NotificationKind.HEARD_MANY: Wording(
-            subject="Somebody heard very many recordings in a day",
-            sentence="An account heard or copied 40 recordings or more in a day. Each was allowed. The audit log says "
-            "which recordings, and why.",
+            subject="Someone listened to very many recordings in a day",
+            sentence="An account listened to or copied 40 recordings or more in a day. Each time was allowed. "
+            "The audit log says which recordings, and why.",
             path="/audit",
         ),
         NotificationKind.ROLE_USED_AT_ONCE: Wording(
             subject="A role was used as soon as it was granted",
-            sentence="An account used a new role within an hour of getting it. The audit log says who granted the "
-            "role and what was done.",
+            sentence="An account used a new role within an hour of getting it. The audit log says who granted "
+            "the role and what was done.",
             path="/audit",
         ),
         NotificationKind.NOTICE_CHANGED: Wording(
-            subject="A message that callers hear was changed",
-            sentence="Somebody replaced the sound file of a message to callers. If it is the wrong one, callers are "
-            "not told that they are recorded. Listen to it before the configuration is reloaded.",
+            subject="A message to callers was changed",
+            sentence="Someone replaced the sound file of a message to callers. If it is the wrong file, "
+            "callers are not told that they are recorded. Listen to it before anyone reloads the "
+            "configuration.",
             path="/notices",
         ),
         NotificationKind.AUTHENTICATORS_LOST: Wording(
-            subject="Authenticators were removed at the machine, because their key was lost",
-            sentence="The people concerned set up another one at their next sign-in, by password alone. Ask each of "
-            "them whether they did; the audit log names them.",
+            subject="Authenticators were removed because their key was lost",
+            sentence="Someone removed them on the server. The people concerned set up a new one at their next "
+            "sign-in, with their password alone. Ask each of them whether they did. The audit log "
+            "names them.",
             path="/audit",
         ),
         NotificationKind.DEPUTY_BY_ONE: Wording(
             subject="One person named the data protection officer's deputy",
-            sentence="The deputy decides on the data protection officer's requests, so two other people must name "
-            "them. The present deputy stays: propose them again (recorder requests deputy NAME), or somebody else.",
+            sentence="The deputy decides the data protection officer's own requests, so two other people must "
+            "name them. The present deputy stays. Propose them again with `recorder requests deputy "
+            "NAME`, or propose someone else.",
             path="/people",
         ),
         NotificationKind.POLICY_UNDATED: Wording(
             subject="The day of the last policy review is not set",
-            sentence="The policy on call recording is reviewed every three years. The recorder cannot remind you: ask "
-            "ICT to set policy_reviewed_on in [site] to the day of the last review.",
+            sentence="The policy on call recording must be reviewed every 3 years. The recorder cannot remind "
+            "you. Ask ICT to set policy_reviewed_on in [site] to the day of the last review.",
             path="/overview",
         ),
     }

@@ -9,6 +9,7 @@ from recorder.common.smtp import printable
 from recorder.notifications.kinds import WORDING, Notification
 
 _DOMAIN = "recorder.invalid"
+_NO_REPLY = "The call recorder sent this email. Do not reply to it: nobody reads the replies."
 
 
 def mail_of(
@@ -30,7 +31,7 @@ def mail_of(
         lines += [told.text, ""]
     if told.subject:
         lines += [f"Reference: {told.subject}", ""]
-    lines += [_where(wording.path, console_url), "", "The call recorder wrote this mail. Nobody reads answers to it."]
+    lines += [_where(wording.path, console_url), "", _NO_REPLY]
     mail = _mail(wording.subject, lines, address, sender=sender, site=site, now=now)
     mail["Message-ID"] = _id_of(told)
     return mail
@@ -38,7 +39,7 @@ def mail_of(
 
 def trial(address: str, *, sender: str, site: str, now: datetime) -> EmailMessage:
     """Return a test mail."""
-    lines = ["This mail was sent by `recorder mail test`. It shows that the recorder can send mails."]
+    lines = ["This email was sent by `recorder mail test`. It shows that the recorder can send emails."]
     mail = _mail("This is a test", lines, address, sender=sender, site=site, now=now)
     mail["Message-ID"] = make_msgid(domain=_DOMAIN)
     return mail
@@ -52,7 +53,7 @@ def _id_of(told: Notification) -> str:
 
 def _where(path: str, console_url: str | None) -> str:
     if console_url is None:
-        return f"Sign in to the recorder's console and look there, under {path}."
+        return f"Sign in to the recorder's console and go to {path}."
     return f"{console_url.rstrip('/')}{path}"
 
 

@@ -25,7 +25,7 @@ from recorder.notifications import conduct, recipients
 from recorder.notifications.addresses import Addresses
 from recorder.notifications.box import Box
 from recorder.notifications.conduct import Granted, LoggedAct
-from recorder.notifications.kinds import Notification, NotificationKind
+from recorder.notifications.kinds import TASKS_OF_CHANGES, TASKS_OF_DATES, Notification, NotificationKind
 from recorder.notifications.recipients import CaseClock
 from recorder.permissions import Act, Role
 from recorder.rules.cases import Case
@@ -125,6 +125,7 @@ def notify_of_changes(repos: WatchRepositories) -> int:
             *recipients.of_claims(_claims(repos.cases), approvers, repos.cases.today),
             *recipients.of_scopes(waiting_scopes(repos.cases.holds), approvers, repos.now),
         ],
+        TASKS_OF_CHANGES,
     )
 
 
@@ -155,6 +156,7 @@ def notify_of_dates(repos: WatchRepositories) -> int:
             *_conduct(repos, approvers),
             *_weekly(repos, approvers),
         ],
+        TASKS_OF_DATES,
     )
 
 
@@ -300,6 +302,8 @@ def _acts(audit: AuditLog, start: datetime, end: datetime) -> tuple[dict[str, in
     return counts, deleted
 
 
-def _keep(repos: WatchRepositories, approvers: Approvers, told: Iterable[Notification]) -> int:
+def _keep(
+    repos: WatchRepositories, approvers: Approvers, told: Iterable[Notification], tasks: frozenset[NotificationKind]
+) -> int:
     by_mail = frozenset(repos.addresses.all()) if repos.is_mail_on else frozenset()
-    return repos.box.tell(recipients.usable(told, approvers.people), by_mail=by_mail)
+    return repos.box.tell(recipients.usable(told, approvers.people), by_mail=by_mail, tasks=tasks)

@@ -11,6 +11,7 @@ from recorder.objects.marking import check_still_there
 from recorder.objects.names import container_key, folder_of
 from recorder.objects.rules import OWN_FOR, must_read_again
 from recorder.objects.store import LeftVersion, RecordingStore
+from recorder.rules import times
 from storage.durable import remove
 from storage.errors import NotFoundError
 from storage.index import Index
@@ -186,5 +187,5 @@ class Remover:
 def _sentence(left: tuple[LeftVersion, ...], until: datetime | None) -> str:
     """Return why versions are left, for people; without the names of objects."""
     reasons = sorted({one.why for one in left})
-    end = "" if until is None else f", until {until:%Y-%m-%d %H:%M} UTC"
+    end = "" if until is None else f", until {times.moment_utc(until)}"
     return f"{len(left)} versions are left: {'; '.join(reasons)}{end}"

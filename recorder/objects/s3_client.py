@@ -32,6 +32,7 @@ def client_of(account: StoreAccount, patience: Patience) -> Any:  # noqa: ANN401
         "s3",
         region_name=account.region,
         endpoint_url=account.endpoint,
+        verify=account.ca,
         aws_access_key_id=account.access_key_id,
         aws_secret_access_key=account.secret_access_key,
         config=Config(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from recorder.rules import wording
 from storage.types import NoticeProof, RecordingRow, Segment, SegmentKind
 
 
@@ -39,11 +40,10 @@ _BEGINS = {
 
 def timeline_of(row: RecordingRow) -> list[TimelineEvent]:
     """Return the events of a call, in order."""
-    steps = [*_notice(row.notice), *_spans(row), *_others(row)]
+    steps = [*_notice(row.notice), *_second_messages(row), *_spans(row), *_others(row)]
     if row.ended_at is not None:
-        ending = f"The call ended: {str(row.outcome).replace('_', ' ')}"
-        reason = row.reason.replace("_", " ")
-        steps.append(TimelineEvent(at=row.ended_at, what=ending + (f", {reason}" if reason else "")))
+        ending = ", ".join(filter(None, (wording.words(row.outcome), wording.outcome_reason(row.reason))))
+        steps.append(TimelineEvent(at=row.ended_at, what=f"The call ended: {ending}"))
     return sorted(steps, key=lambda step: step.at or row.started_at)
 
 
@@ -55,10 +55,29 @@ def _notice(notice: NoticeProof | None) -> Iterator[TimelineEvent]:
         return
     if notice.started_at is not None:
         yield TimelineEvent(at=notice.started_at, what="The notice began")
-    second = "; the second message was played" if notice.second_message else ""
     heard = "heard in full" if notice.complete else "not heard in full"
     if notice.ended_at is not None:
-        yield TimelineEvent(at=notice.ended_at, what=f"The notice ended, {heard}{second}")
+        yield TimelineEvent(at=notice.ended_at, what=f"The notice ended, {heard}")
+
+
+def _second_messages(row: RecordingRow) -> Iterator[TimelineEvent]:
+    if row.notice is not None and row.notice.second_message and not row.second_messages:
+        yield TimelineEvent(at=None, what="The second message was played")
+    for one in row.second_messages:
+        asked = f"as {one.by} asked" if one.by else "as the caller asked by a key"
+        unheard = "" if one.ended_at else "; it was not heard in full"
+        what = f"The second message began, {asked}{unheard}"
+        yield TimelineEvent(at=one.started_at, what=what, at_s=_position(row, one.started_at))
+        if one.ended_at is not None:
+            heard = "heard in full" if one.complete else "not heard in full"
+            what = f"The second message ended, {heard}"
+            yield TimelineEvent(at=one.ended_at, what=what, at_s=_position(row, one.ended_at))
+
+
+def _position(row: RecordingRow, at: datetime) -> float | None:
+    """Return the position of a moment in the recording, or None if it is not within it."""
+    at_s = (at - row.started_at).total_seconds()
+    return at_s if 0 <= at_s <= row.duration_s else None
 
 
 def _spans(row: RecordingRow) -> Iterator[TimelineEvent]:
@@ -108,7 +127,7 @@ def _recording(before: Segment | None, span: Segment) -> Iterator[str]:
     """Yield a sentence on what happens to the recording, if that is new."""
     if before is None or before.kind is not span.kind:
         again = " again" if before is not None and span.kind is SegmentKind.RECORDING else ""
-        reason = f" ({span.reason.replace('_', ' ').replace(',', ', ')})" if span.reason else ""
+        reason = f" ({wording.outcome_reason(span.reason)})" if span.reason else ""
         yield _BEGINS[span.kind] + again + reason + (f", by {span.by}" if span.by else "")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.recordings.move_note import MoveNote, place_of, read_note
+from recorder.rules import times
 from storage.database import SQLITE, Database, parse_url, sqlite_url
 from storage.database_look import DatabaseLook, look_at
 from storage.durable import free_bytes
@@ -135,7 +136,7 @@ class MovePlanner:
         if not found.rows:
             raise MoveRefusedError(f"there is no index in {name}: nothing to move; see index_url in recorder.toml")
         if found.moved_at is not None:
-            raise MoveRefusedError(f"the index in {name} was moved on {found.moved_at:%d/%m/%Y}: it is out of date")
+            raise MoveRefusedError(f"the index in {name} was moved on {times.day(found.moved_at)}: it is out of date")
         _refuse_sessions(found, name)
         return found
 
@@ -146,8 +147,8 @@ class MovePlanner:
             return False  # out of date: it is put aside
         if found.moved_at is not None:
             raise MoveRefusedError(
-                f"{name} holds an index that was moved away on {found.moved_at:%d/%m/%Y}: name a new database, or drop "
-                "and create this one"
+                f"{name} holds an index that was moved away on {times.day(found.moved_at)}: name a new "
+                "database, or drop and create this one"
             )
         _refuse_sessions(found, name)
         if found.strange:

@@ -11,6 +11,7 @@ from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.recordings.kept_live import is_being_discarded
 from recorder.recordings.visibility import begun_row, check_known, none_such
+from recorder.rules import times
 from recorder.rules.authorisation import knows_all
 from recorder.rules.holds import HoldFacts, hold_facts
 from storage.audit import AuditLog
@@ -76,7 +77,7 @@ def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None 
             tombstone = Deletions(repos.index.database).get(RecordingId(recording))
             if tombstone is not None:
                 raise ProblemError(
-                    409, f"The recording was deleted on {tombstone.deleted_at:%Y-%m-%d}, so it cannot be held."
+                    409, f"The recording was deleted on {times.day(tombstone.deleted_at)}, so it cannot be held."
                 ) from error
             raise none_such() from error
     _check_known(repos, person, recording, hold_facts(row))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from recorder.rules import times
 from storage.errors import StorageError
 
 CLOCK_BACK = timedelta(hours=1)
@@ -57,7 +58,7 @@ def clock_stop(now: datetime, seen: Iterable[datetime | None]) -> StoppedSweep |
         return None
     return StoppedSweep(
         why=Stop.CLOCK,
-        sentence=f"the clock says {now:%Y-%m-%d %H:%M} UTC, but this recorder has seen {newest:%Y-%m-%d %H:%M} "
+        sentence=f"the clock says {times.moment_utc(now)}, but this recorder has seen {times.moment_utc(newest)} "
         "already: set the clock right. If it was wrong then, two people confirm that, one of them the data protection "
         "officer or the deputy and neither of ICT: `recorder retention confirm-clock --as NAME`",
     )

@@ -16,6 +16,7 @@ from recorder.common.turns import Turn
 from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone
 from recorder.retention.sweep_safeguards import CLOCK_BACK, Stop, StoppedSweep
 from recorder.retention.sweep_state import NAME, SweepFile, SweepState, read_state, state_for_file, state_from_json
+from recorder.rules import times
 from storage.audit import AuditLog
 from storage.database import Database
 from storage.errors import LeaseLostError, StorageError
@@ -95,8 +96,8 @@ class Sharing:
             return None
         return StoppedSweep(
             why=Stop.CLOCK,
-            sentence=f"the clock of this machine says {now:%Y-%m-%d %H:%M} UTC and that of the database "
-            f"{other:%Y-%m-%d %H:%M} UTC: set the wrong one right, both by NTP",
+            sentence=f"the clock of this machine says {times.moment_utc(now)} and that of the database "
+            f"{times.moment_utc(other)}: set the wrong one right, both by NTP",
         )
 
     def busy(self, then: str) -> SweepBusyError:

@@ -30,16 +30,6 @@ class LegalGround(enum.StrEnum):
     STATUTE = "statute"
 
 
-LEGAL_GROUND_WORDS: Mapping[LegalGround, str] = MappingProxyType(
-    {
-        LegalGround.COURT_ORDER: "Order of a court (DPA 2018 schedule 2 paragraph 5(2))",
-        LegalGround.CRIME: "Crime: police or another authority (DPA 2018 schedule 2 paragraph 2)",
-        LegalGround.LEGAL_CLAIM: "Legal claims: solicitors, insurers (DPA 2018 schedule 2 paragraph 5(3))",
-        LegalGround.STATUTE: "Required by an enactment (DPA 2018 schedule 2 paragraph 5(1))",
-    }
-)
-
-
 class CaseEvent(enum.StrEnum):
     """What can happen in a case; the audit act is ``case.`` and this word."""
 

@@ -48,18 +48,6 @@ class Category(enum.StrEnum):
     AUTHORISED = "authorised"
 
 
-CATEGORY_WORDS: dict[Category, str] = {
-    Category.ACCURACY: "Checking what was said",
-    Category.COMPLAINT: "Answering a complaint",
-    Category.TRAINING: "Training",
-    Category.QUALITY: "Quality of service",
-    Category.EVIDENCE: "Evidence of unacceptable behaviour",
-    Category.SUBJECT_ACCESS: "A subject access request",
-    Category.DISCLOSURE: "Disclosure to police, court or insurer",
-    Category.ABOUT_ME: "The call is about me (elected members)",
-    Category.AUTHORISED: "With the caller's written authorisation (elected members)",
-}
-
 MEMBER_GROUNDS = frozenset({Category.ABOUT_ME, Category.AUTHORISED})
 """Grounds on which elected members ask, and only they (P15)."""
 

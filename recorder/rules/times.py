@@ -5,8 +5,7 @@ letter that must not break a time over two lines does that with `unbroken` or wi
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime, time
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime, time, tzinfo
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -16,17 +15,22 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 _NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 
-def moment(at: datetime, zone: ZoneInfo, *, with_seconds: bool = False) -> str:
+def moment(at: datetime, zone: tzinfo, *, with_seconds: bool = False) -> str:
     """Return a moment: ``28 November 2026, 5:46am``; an hour that comes twice names its zone, ``1:30am BST``."""
     return f"{day(at.astimezone(zone))}, {clock(at, zone, with_seconds=with_seconds)}"
 
 
-def short_moment(at: datetime, zone: ZoneInfo) -> str:
+def short_moment(at: datetime, zone: tzinfo) -> str:
     """Return a moment for narrow tables: ``28 Nov 2026, 5:46am``."""
     return f"{short_day(at.astimezone(zone))}, {clock(at, zone)}"
 
 
-def clock(at: datetime, zone: ZoneInfo, *, with_seconds: bool = False) -> str:
+def moment_utc(at: datetime) -> str:
+    """Return a moment where the site's zone is not known: ``28 November 2026, 5:46am UTC``."""
+    return f"{moment(at, UTC)} UTC"
+
+
+def clock(at: datetime, zone: tzinfo, *, with_seconds: bool = False) -> str:
     """Return a moment's time of day: ``5:46am``, ``5am``, ``midday``, or ``5:46:09am``."""
     local = at.astimezone(zone)
     is_twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
@@ -71,6 +75,8 @@ def duration(seconds: float) -> str:
     Seconds are rounded, and left out from an hour on; hours are the largest unit.
     """
     whole = round(seconds)
+    if not whole and seconds > 0:
+        return "less than 1 second"
     if whole >= 3600:
         hours, minutes = divmod(round(whole / 60), 60)
         return _joined((hours, "hour"), (minutes, "minute"))

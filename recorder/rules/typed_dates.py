@@ -6,7 +6,7 @@ digits is one of this century.
 
 import calendar
 import re
-from datetime import date, time
+from datetime import date, datetime, time
 from enum import StrEnum
 
 from recorder.rules.times import MONTHS
@@ -20,6 +20,8 @@ _PASSED_OVER = re.compile(
     r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day",
     re.IGNORECASE,
 )
+_ISO_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*", re.ASCII)
+_CLOCK_SIGNS = re.compile(r":|am$|pm$|midday|noon|midnight", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.](\d\d)(?:[:.](\d\d))?)? ?(am|pm)?", re.ASCII)
 
 
@@ -71,6 +73,28 @@ def date_of(day: str, month: str, year: str) -> date:
         raise TypedDateError(f"The date must include a {' and a '.join(missing)}", missing[0])
     in_year, in_month = _year(fields[DatePart.YEAR]), _month(fields[DatePart.MONTH])
     return date(in_year, in_month, _day(fields[DatePart.DAY], in_month, in_year))
+
+
+def moment_typed(text: str) -> date | datetime:
+    """Return the day, or the day and time of day, that somebody typed: ``28/11/2026 14:30``, or ISO 8601.
+
+    A time is aware only if it was typed with its zone.
+
+    Raises:
+        TypedDateError: As in `date_typed` and `time_typed`.
+    """
+    plain = text.strip()
+    if _ISO_MOMENT.fullmatch(plain):
+        try:
+            return datetime.fromisoformat(plain)
+        except ValueError:
+            pass  # the parts are read below, to say what is wrong
+    on, comma, at = plain.rpartition(",")
+    if not comma or not _CLOCK_SIGNS.search(at):
+        on, _, at = plain.replace("T", " ").rpartition(" ")
+    if on and _CLOCK_SIGNS.search(at):
+        return datetime.combine(date_typed(on), time_typed(at))
+    return date_typed(plain)
 
 
 def time_typed(text: str) -> time:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from recorder.rules.times import day
 from storage.types import Outcome, RecordingRow, SegmentKind
 
 WEEKLY_AT = time(7)
@@ -86,15 +87,15 @@ class Week:
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the figures for people: label and value."""
-        review = f"{self.review_on:%d/%m/%Y}" if self.review_on else "not set: [site] policy_reviewed_on"
+        review = day(self.review_on) if self.review_on else "not set: [site] policy_reviewed_on"
         return [
-            *((f"Calls {_OUTCOME_WORDS[one]}", str(self.calls.outcomes.get(one, 0))) for one in Outcome),
+            *((_CALLS[one], str(self.calls.outcomes.get(one, 0))) for one in Outcome),
             ("Calls with a pause", str(self.calls.paused)),
             ("Pauses", str(self.calls.pauses)),
             ("Calls opted out", str(self.calls.opted_out)),
             ("Calls with digits silenced", str(self.calls.silenced)),
             ("Calls not recorded for a while, a fax suspected", str(self.calls.fax_suspected)),
-            *((words, str(self.acts.get(word, 0))) for word, words in ACTS.items()),
+            *((label, str(self.acts.get(word, 0))) for word, label in ACTS.items()),
             ("Records deleted", str(self.deleted)),
             ("Holds due for review", str(self.holds_due)),
             ("Heard without approval, not acknowledged", str(self.emergencies)),
@@ -104,7 +105,13 @@ class Week:
         ]
 
 
-_OUTCOME_WORDS: Mapping[Outcome, str] = {one: str(one).replace("_", " ") for one in Outcome}
+_CALLS: Mapping[Outcome, str] = {
+    Outcome.RECORDED: "Calls recorded",
+    Outcome.PARTIAL: "Calls partly recorded",
+    Outcome.BLOCKED: "Calls not recorded",
+    Outcome.NO_CONVERSATION: "Calls without a conversation",
+    Outcome.FAILED: "Calls whose recording failed",
+}
 ACTS: Mapping[str, str] = {
     "asked": "Requests to hear recordings",
     "granted": "Requests granted",

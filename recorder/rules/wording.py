@@ -35,9 +35,13 @@ def title(code: Enum) -> str:
     return capital(words(code))
 
 
-def words_for(enumeration: type[Enum], value: str) -> str:
-    """Return the words for a value of an enumeration, read from JSON or a database."""
-    return ENUMERATIONS[enumeration.__name__].get(value) or _unknown(value)
+def words_for(enumeration: type[Enum] | str, value: str) -> str:
+    """Return the words for a value of an enumeration, read from JSON or a database.
+
+    Where the layers forbid to import the enumeration, its name is given.
+    """
+    name = enumeration if isinstance(enumeration, str) else enumeration.__name__
+    return ENUMERATIONS[name].get(value) or _unknown(value)
 
 
 def outcome_reason(reason: str) -> str:

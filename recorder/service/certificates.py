@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from recorder.config.settings import Config
 from recorder.config.sip_transports import tls_options
+from recorder.rules import times
 from recorder.service.findings import SiteFinding, error, ok, warning
 from sip.options import Address, TlsOptions, TransportKind
 from sip.tls import TlsFilesError, days_left, load
@@ -97,7 +98,7 @@ def _check(
             f"{what} certificate", str(problem), why=f"the {program} does not start", do=f"give PEM files in {section}",
         )  # fmt: skip
         return
-    left, day = days_left(expires_at, now), expires_at.date().isoformat()
+    left, day = days_left(expires_at, now), times.day(expires_at)
     if left < 0:
         yield error(f"{what} certificate", f"it ended on {day}", why=f"{who} refuse the connection", do=again)
     elif left < SOON_DAYS:

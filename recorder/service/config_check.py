@@ -9,6 +9,7 @@ from recorder.access.operator_names import misnamed_operators
 from recorder.config.settings import Config
 from recorder.config.sip_accounts import AccountError, accounts, registrars
 from recorder.permissions import Person, Role
+from recorder.rules import times
 from recorder.rules.signing_in import SecondFactor
 from recorder.service.findings import SiteFinding, error, ok, warning
 from sip.options import TransportKind
@@ -202,12 +203,12 @@ def check_review(config: Config, today: date) -> Iterator[SiteFinding]:
         )  # fmt: skip
     elif today >= review_on:
         yield warning(
-            what, f"the policy has been due for review since {review_on:%d/%m/%Y}",
+            what, f"the policy has been due for review since {times.day(review_on)}",
             why="the policy is reviewed every three years",
             do="ask the data protection officer to review it, then set policy_reviewed_on in [site]",
         )  # fmt: skip
     else:
-        yield ok(what, f"the next one is on {review_on:%d/%m/%Y}")
+        yield ok(what, f"the next one is on {times.day(review_on)}")
 
 
 def check_accounts(config: Config) -> Iterator[SiteFinding]:

@@ -9,6 +9,7 @@ from recorder.config.store_urls import is_object_store
 from recorder.objects.elsewhere import open_objects
 from recorder.objects.object_file import RANGE_BYTES
 from recorder.objects.store import Patience, RecordingStore, StoreError
+from recorder.rules import times
 from recorder.service.findings import Level, SiteFinding, ok, warning
 
 _WHAT = "objects"
@@ -55,7 +56,7 @@ def _trial(store: RecordingStore) -> Iterator[SiteFinding]:
         )  # fmt: skip
     left = store.remove_all(folder).left
     if left:
-        until = "" if left[0].until is None else f" until {left[0].until:%Y-%m-%d %H:%M} UTC"
+        until = "" if left[0].until is None else f" until {times.moment_utc(left[0].until)}"
         yield warning(
             _WHAT, f"{store.name} does not remove objects: {left[0].why}{until}",
             why="deleted recordings stay there, and health has an alarm as long",

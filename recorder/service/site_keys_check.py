@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from recorder.common.home import Home
+from recorder.rules import times
 from recorder.service.findings import SiteFinding, error, ok, warning
 from recorder.site_keys.authority import SOON, load_authority, read_certificate
 from recorder.site_keys.node_records import read_records
@@ -43,7 +44,7 @@ def _of_node(home: Home, now: datetime) -> Iterator[SiteFinding]:
 
 
 def _ending(what: str, ends_at: datetime, now: datetime, *, do: str) -> SiteFinding:
-    day = ends_at.date().isoformat()
+    day = times.day(ends_at)
     if ends_at <= now:
         return error(what, f"it ended on {day}", why="the machines of the site refuse it", do=do)
     if ends_at - now < SOON:

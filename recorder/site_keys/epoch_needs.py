@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from recorder.common.home import Home
+from recorder.rules import times
 from recorder.site_keys.node_records import NodeRecord, read_records
 from storage.database import Database
 from storage.epochs import epoch_order
@@ -98,7 +99,7 @@ def _state(node: NodeRecord, report: NodeReport | None) -> str:
 
 
 def _at(report: NodeReport) -> str:
-    return f"{report.reported_at:%Y-%m-%d %H:%M:%S} UTC"
+    return times.moment_utc(report.reported_at)
 
 
 def _month(epoch: str) -> tuple[datetime, datetime]:

@@ -9,18 +9,19 @@ from recorder.access.attempts import SignInRefused
 from recorder.access.passwords import RULES, weakness
 from recorder.web.auth import ConsoleCaller
 from recorder.web.first_steps import ENROL_PAGE, in_turn, note_try, start_second
+from recorder.web.forms import EMPTY, TypedForm, refused_at
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.sign_in_pages import signed_out
 
 router = APIRouter(include_in_schema=False)
 
-NOT_RIGHT = "The password is not right, or the account is locked."
+NOT_RIGHT = "The password is wrong, or the account is locked."
 
 
 @router.get("/account")
 def account(console: Console, caller: PageReader, changed: str = "") -> HTMLResponse:
     """Show a person's own account."""
-    said = "You have a new password. Your other sessions have ended." if changed == "password" else ""
+    said = "Your password has been changed. Your other sessions have ended." if changed == "password" else ""
     return account_page(console, caller, said=said)
 
 
@@ -36,15 +37,16 @@ def change_password(  # noqa: PLR0917 - FastAPI passes them by name
 ) -> Response:
     """Set a new password; needs the current one, which somebody at an abandoned browser does not know."""
     name, people = caller.actor.actor, console.deps.people
-    problem = weakness(new, account=name) or (None if new == again else "The two new passwords are not the same.")
+    problem = weakness(new, account=name) or (None if new == again else "The new passwords do not match.")
     if problem is not None:
-        return _password_page(console, caller, field="new", error=problem, status=422)
+        return _password_page(console, caller, form=refused_at("new", problem), status=422)
     checked = people.verify(name, password)
     if isinstance(checked, SignInRefused):
         note_try(request, console, checked.note)
-        return _password_page(console, caller, field="password", error=NOT_RIGHT, status=403)
+        return _password_page(console, caller, form=refused_at("password", NOT_RIGHT), status=403)
     if new == password:
-        return _password_page(console, caller, field="new", error="That is the password of now.", status=422)
+        same = refused_at("new", "The new password is the same as the current one.")
+        return _password_page(console, caller, form=same, status=422)
     console.audit_service.note("people.set_password", name, name)
     people.set_password(name, new)  # ends every session, this one too
     console.gate.all_ended(name)
@@ -60,11 +62,11 @@ def begin_authenticator(request: Request, console: Console, caller: PageChanger,
     """Set up an authenticator; needs the password, which somebody at an abandoned browser does not know."""
     name = caller.actor.actor
     if console.deps.second_factors.has(name):
-        return account_page(console, caller, error="You have an authenticator already.", status=409)
+        return account_page(console, caller, form=refused_at("", "You have an authenticator already."), status=409)
     result = console.deps.people.verify(name, password)
     note_try(request, console, result.note)
     if isinstance(result, SignInRefused):
-        return account_page(console, caller, error=NOT_RIGHT, status=403)
+        return account_page(console, caller, form=refused_at("password", NOT_RIGHT), status=403)
     return start_second(console, result.person, ENROL_PAGE)
 
 
@@ -80,12 +82,12 @@ def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
 
 
 def account_page(
-    console: ConsoleParts, caller: ConsoleCaller, *, said: str = "", error: str | None = None, status: int = 200
+    console: ConsoleParts, caller: ConsoleCaller, *, said: str = "", form: TypedForm = EMPTY, status: int = 200
 ) -> HTMLResponse:
     """Return the page of a person's own account."""
     factors, name = console.deps.second_factors, caller.actor.actor
     return console.renderer.page(
-        "account.html", caller, status=status, said=said, error=error, has_factor=factors.has(name),
+        "account.html", caller, status=status, said=said, form=form, has_factor=factors.has(name),
         codes_left=factors.codes_left(name), openid=_openid(console, name),
     )  # fmt: skip
 
@@ -98,7 +100,7 @@ def _openid(console: ConsoleParts, name: str) -> dict[str, Any] | None:
 
 
 def _password_page(
-    console: ConsoleParts, caller: ConsoleCaller, *, field: str = "", error: str = "", status: int = 200
+    console: ConsoleParts, caller: ConsoleCaller, *, form: TypedForm = EMPTY, status: int = 200
 ) -> HTMLResponse:
-    """Show the form, with ``error`` at ``field``. Passwords are never filled in again."""
-    return console.renderer.page("password.html", caller, status=status, field=field, error=error, rules=RULES)
+    """Show the form. Passwords are never filled in again."""
+    return console.renderer.page("password.html", caller, status=status, form=form, rules=RULES)

@@ -13,11 +13,13 @@ from recorder.access.acknowledging import is_asked, is_due
 from recorder.access.database import AuditNote
 from recorder.access.operator_names import MisnamedOperator
 from recorder.access.reachability import AccountsAwayError
+from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person, Role
 from recorder.rules.call_target import CallTarget, ExtensionTarget
 from recorder.web.agent_view import PhoneState, PhoneView, phone_of
 from recorder.web.auth import ConsoleCaller
+from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.live_pages import SECOND_PLAYS, SPANS, span_s
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, PageWatcher, signed_in
 
@@ -115,16 +117,17 @@ def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResp
 
 
 @router.post("/agent/sign-on")
-def sign_on(console: Console, caller: PageChanger, extension: Number = "") -> HTMLResponse:
+def sign_on(console: Console, caller: PageChanger, sent: Sent, extension: Number = "") -> HTMLResponse:
     """Sign the person on at an extension, or show the code to key there."""
-    number = extension.strip()
+    number, form = extension.strip(), sent.named("sign-on")
     if not number:
-        return _page(console, caller, problem="Give the extension of the phone that you sit at.", status=422)
+        missing = incomplete("Give the extension of the phone that you sit at.", "extension")
+        return _page(console, caller, problem=missing.detail, status=422, form=form.refused(missing))
     try:
         is_anothers = is_anothers_extension(console.deps.people, _person(caller), number)
         answer = console.sign_ons.sign_on(caller.actor, number, is_anothers=is_anothers)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
+        return _page(console, caller, problem=error.detail, status=error.status, form=form.refused(error))
     if "code" in answer:
         return _page(console, caller, code=answer)
     return _page(
@@ -202,6 +205,7 @@ def _page(
     problem: str = "",
     status: int = 200,
     code: Mapping[str, Any] | None = None,
+    form: TypedForm = EMPTY,
 ) -> HTMLResponse:
     """Show the page; ``code`` is the code to key at a phone before the person is signed on there."""
     signed_on: list[dict[str, Any]] = []
@@ -217,7 +221,7 @@ def _page(
         phone = PhoneView(standing=PhoneState.NOT_CONFIRMED)
         problem = problem or error.detail
     return console.renderer.page(
-        "agent.html", caller, status=status, phone=phone,
+        "agent.html", caller, status=status, phone=phone, form=form,
         must_acknowledge=_must_acknowledge(console, _person(caller), phone),
         said=said, problem=problem, spans=SPANS, code=code, signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
     )  # fmt: skip

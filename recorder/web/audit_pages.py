@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
@@ -82,8 +83,9 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, sent: Mapping[str, str])
     form = read_form(sent, console.deps.timezone)
     log = console.deps.repos.audit
     found = None if form.errors else _found(console, caller, log, form, sent)
+    zone = ZoneInfo(console.deps.timezone)
     for entry in [] if found is None else found.entries:
-        entry["shown"] = details_in_words(entry["details"], console.renderer.when)
+        entry["shown"] = details_in_words(entry["details"], zone)
     return console.renderer.page(
         "audit.html",
         caller,

@@ -150,7 +150,7 @@ class ConsoleDeps:
         transcripts: Transcripts of recordings in cases.
         watch: Stored state that notifications are derived from.
         notices: Returns all versions of all messages to callers, oldest first.
-        row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
+        row_json: Turns a row into JSON-able values: `recorder.recordings.lengths.row_with_lengths`.
         site: Name of the council, shown on every page.
         colour: The council's colour, #rrggbb.
         timezone: IANA name of the time zone of the pages.

@@ -14,7 +14,7 @@ from recorder.retention.erasure_decisions import decide_erasure
 from recorder.rules.erasing import position_from
 from recorder.web.auth import ConsoleCaller
 from recorder.web.erasures import orders_for, three_of
-from recorder.web.forms import FieldErrors, Sent
+from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.recording_view import again, to_page
 from storage.retention_types import ErasureKind, ErasureState
@@ -35,11 +35,7 @@ class _Form:
     third: str
 
     def span_s(self) -> tuple[float, float | None]:
-        """Return the span; an empty end is the end of the recording.
-
-        Raises:
-            ProblemError: 422, it is invalid; it names the fields.
-        """
+        """Return the span; an empty end is the end of the recording. ProblemError at its fields if it is invalid."""
         errors, start_s, end_s = FieldErrors(), 0.0, None
         with errors.of("start"):
             start_s = position_from(self.start)
@@ -65,7 +61,7 @@ def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanF
             third=form.third,
         )  # fmt: skip
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.RETROACTIVE_PAUSE, form=sent)
+        return again(console, caller, recording_id, error, Act.RETROACTIVE_PAUSE, form=sent.named("forgot"))
     return to_page(order.recording, _DONE[order.state])
 
 
@@ -82,7 +78,7 @@ def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanFo
             reason=form.reason,
         )
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.ERASE, form=sent)
+        return again(console, caller, recording_id, error, Act.ERASE, form=sent.named("erase"))
     return to_page(order.recording, _DONE[order.state])
 
 
@@ -93,25 +89,30 @@ def erasures(console: Console, caller: PageReader) -> HTMLResponse:
 
 
 @router.post("/erasures/{order_id}/listen")
-def listen(console: Console, order_id: str, caller: PageChanger) -> HTMLResponse:
+def listen(console: Console, order_id: str, caller: PageChanger, sent: Sent) -> HTMLResponse:
     """Let an approver of an order that needs three people hear its span."""
     assert caller.person is not None, "pages know sessions only, and those are people's"
     try:
         recording, secret = console.recording_service.grant_span(caller.person, order_id)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, audio=(order_id, f"/recordings/{recording}/audio/{secret}"))
+        form = sent.named(f"decide-{order_id}").refused(error)
+        return _page(console, caller, problem=error.detail, status=error.status, form=form)
+    typed = sent.named(f"decide-{order_id}")
+    return _page(console, caller, audio=(order_id, f"/recordings/{recording}/audio/{secret}"), form=typed)
 
 
 @router.post("/erasures/{order_id}/{decision}")
-def decide(console: Console, order_id: str, decision: str, caller: PageChanger, reason: Text = "") -> Response:
+def decide(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, order_id: str, decision: str, caller: PageChanger, sent: Sent, reason: Text = ""
+) -> Response:
     """Confirm or decline an order."""
     if decision not in ("confirm", "decline"):
         raise ProblemError(404, "There is no such page.")
     try:
         decide_erasure(console.deps.repos, caller.actor, order_id, confirm=decision == "confirm", reason=reason)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
+        form = sent.named(f"decide-{order_id}").refused(error)
+        return _page(console, caller, problem=error.detail, status=error.status, form=form)
     return RedirectResponse("/erasures", 303)
 
 
@@ -122,9 +123,10 @@ def _page(
     problem: str = "",
     status: int = 200,
     audio: tuple[str, str] | None = None,
+    form: TypedForm = EMPTY,
 ) -> HTMLResponse:
     orders = orders_for(console, caller.actor)
     return console.renderer.page(
-        "erasures.html", caller, status=status, orders=orders, problem=problem, audio=audio,
+        "erasures.html", caller, status=status, orders=orders, problem=problem, audio=audio, form=form,
         three=three_of(console, orders),
     )  # fmt: skip

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from recorder.rules.typed_dates import TypedDateError, date_typed, time_typed
 from storage.types import Outcome, Search
 
 PAGE_SIZE = 50
@@ -66,28 +67,19 @@ def _moment(values: Mapping[str, str], which: str, zone: ZoneInfo, errors: dict[
         if time_text:
             errors[f"{which}_date"] = "Give the date as well as the time."
         return None
-    day = _date(day_text)
-    if day is None:
-        errors[f"{which}_date"] = "Write the date like 25/11/2026."
+    try:
+        day = date_typed(day_text)
+    except TypedDateError as error:
+        errors[f"{which}_date"] = f"{error}."
         return None
     try:
-        clock = time.fromisoformat(time_text) if time_text else time(0)
-    except ValueError:
-        errors[f"{which}_time"] = "Write the time like 09:30."
+        clock = time_typed(time_text) if time_text else time(0)
+    except TypedDateError as error:
+        errors[f"{which}_time"] = f"{error}."
         return None
     if which == "to" and not time_text:
         day += timedelta(days=1)
-    return datetime.combine(day, clock.replace(tzinfo=None), zone).astimezone(UTC)
-
-
-def _date(text: str) -> date | None:
-    for pattern in ("%Y-%m-%d", "%d/%m/%Y"):
-        try:
-            day = datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a date has no zone
-        except ValueError:
-            continue
-        return day if 1970 <= day.year < 9000 else None
-    return None
+    return datetime.combine(day, clock, zone).astimezone(UTC)
 
 
 def _outcome(text: str, errors: dict[str, str]) -> Outcome | None:

@@ -16,6 +16,7 @@ from recorder.access.sessions import SessionKind
 from recorder.access.totp import new_secret
 from recorder.permissions import Person
 from recorder.web.agent_pages import first_page
+from recorder.web.forms import EMPTY, refused_at
 from recorder.web.parts import Console, ConsoleParts
 
 CODE_PAGE, ENROL_PAGE = "/sign-in/code", "/sign-in/authenticator"
@@ -43,8 +44,8 @@ def sign_in_page(console: ConsoleParts, *, name: str = "", error: str | None = N
     secret = secrets.token_urlsafe(32)
     provider = console.deps.provider
     page = console.renderer.page(
-        "sign_in.html", None, status=status, name=name, error=error, form_csrf=secret,
-        openid=provider.options if provider else None,
+        "sign_in.html", None, status=status, form=refused_at("name", error, name=name) if error else EMPTY,
+        form_csrf=secret, openid=provider.options if provider else None,
     )  # fmt: skip
     console.gate.cookies.set_sign_in(page, secret)
     return page

@@ -112,6 +112,19 @@ EMPTY = TypedForm()
 """A form that is shown for the first time."""
 
 
+def refused_at(field_name: str, sentence: str, *, form: str = "", **typed: str) -> TypedForm:
+    """Return a form with one error, for routes that hand only some fields back, such as those that take a password.
+
+    Args:
+        field_name: The field that is wrong; "" for the form as a whole.
+        sentence: What is wrong.
+        form: Which form of the page it is.
+        typed: The values to show again, by field.
+    """
+    values = {key: (value,) for key, value in typed.items()}
+    return TypedForm(name=form, values=values, errors={field_name: sentence}, is_sent=True)
+
+
 async def _sent(request: Request) -> TypedForm:
     """Read the form again; FastAPI has read it, and starlette keeps it."""
     sent = await request.form()

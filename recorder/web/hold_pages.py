@@ -10,13 +10,16 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor
 from recorder.retention.hold_lists import check_of, holds_listed
 from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
+from recorder.rules.typed_dates import TypedDateError, date_typed
 from recorder.web.auth import ConsoleCaller
+from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.recording_view import again, recording_page
 from storage.retention_types import Hold, HoldKind, HoldState
@@ -75,7 +78,7 @@ class _Typed:
     def wish(self) -> HoldWish:
         """Return the wish; ProblemError if it is invalid."""
         if self.kind not in set(HoldKind):
-            raise ProblemError(422, "Choose why the recording is to be kept.")
+            raise incomplete("Choose why the recording is to be kept.", "kind")
         return HoldWish(
             kind=HoldKind(self.kind),
             reason=self.reason,
@@ -101,26 +104,26 @@ def _day(text: str) -> date | None:
     if not text.strip():
         return None
     try:
-        return date.fromisoformat(text.strip())
-    except ValueError as error:
-        raise ProblemError(422, "Write the day of the review as year-month-day: 2026-11-25.") from error
+        return date_typed(text)
+    except TypedDateError as error:
+        raise incomplete(f"Day of the review: {error}.", "review_on") from error
 
 
 @router.post("/recordings/{recording_id}/hold")
 def place(
-    console: Console, recording_id: str, caller: PageChanger, typed: Annotated[_Typed, Depends(_typed)]
+    console: Console, recording_id: str, caller: PageChanger, typed: Annotated[_Typed, Depends(_typed)], sent: Sent
 ) -> HTMLResponse:
     """Place a hold."""
     try:
         place_hold(console.deps.hold_repositories, caller.actor, recording_id, typed.wish())
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.PLACE_HOLD)
+        return again(console, caller, recording_id, error, Act.PLACE_HOLD, form=sent.named("hold"))
     return recording_page(console, caller, recording_id, said="The recording is kept: the hold stands.")
 
 
 @router.post("/recordings/{recording_id}/holds/{hold_id}/{act}")
 def change_there(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, recording_id: str, hold_id: str, act: str, caller: PageChanger, change: Change
+    console: Console, recording_id: str, hold_id: str, act: str, caller: PageChanger, change: Change, sent: Sent
 ) -> HTMLResponse:
     """Change a hold from its recording's page."""
     do, said = _known(act)
@@ -128,7 +131,7 @@ def change_there(  # noqa: PLR0917 - FastAPI passes them by name
     try:
         do(console.deps.hold_repositories, caller.actor, hold_id, change)
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.RELEASE_HOLD)
+        return again(console, caller, recording_id, error, Act.RELEASE_HOLD, form=sent.named(f"hold-{hold_id}"))
     return recording_page(console, caller, recording_id, said=said)
 
 
@@ -139,13 +142,16 @@ def holds(console: Console, caller: PageReader) -> HTMLResponse:
 
 
 @router.post("/holds/{hold_id}/{act}")
-def change_here(console: Console, hold_id: str, act: str, caller: PageChanger, change: Change) -> Response:
+def change_here(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, hold_id: str, act: str, caller: PageChanger, change: Change, sent: Sent
+) -> Response:
     """Change a hold from the list."""
     do, _ = _known(act)
     try:
         do(console.deps.hold_repositories, caller.actor, hold_id, change)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
+        form = sent.named(f"hold-{hold_id}").refused(error)
+        return _page(console, caller, problem=error.detail, status=error.status, form=form)
     return RedirectResponse("/holds", 303)
 
 
@@ -155,10 +161,12 @@ def _known(act: str) -> tuple[Callable[[HoldRepositories, Actor, str, _Change], 
     return _ACTS[act]
 
 
-def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+def _page(
+    console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200, form: TypedForm = EMPTY
+) -> HTMLResponse:
     now = console.deps.now()
     listed = [
         (hold, hold.state_at(now)) for hold in holds_listed(console.deps.hold_repositories, caller.actor, is_due=False)
     ]
     due = [hold for hold, state in listed if state is HoldState.ACTIVE and hold.review_on <= now.date()]
-    return console.renderer.page("holds.html", caller, status=status, holds=listed, due=due, problem=problem)
+    return console.renderer.page("holds.html", caller, status=status, holds=listed, due=due, problem=problem, form=form)

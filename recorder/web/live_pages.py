@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from recorder.common.problems import ProblemError
 from recorder.control.client import OptOutGrant
+from recorder.notifications.kinds import NotificationKind
 from recorder.rules.call_target import CallTarget
 from recorder.web.auth import ConsoleCaller
 from recorder.web.board_stream import BoardStream, Watcher
@@ -18,6 +19,7 @@ from recorder.web.live_call_service import LiveCallService, SilentNode
 from recorder.web.live_rows import LiveRow, row_of
 from recorder.web.opt_out_service import OptOutService
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, PageWatcher, Text, signed_in
+from recorder.web.settling import settle
 
 router = APIRouter(include_in_schema=False)
 
@@ -135,8 +137,11 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
     try:
         if decision == "decline":
             console.opt_outs.decline(caller.actor, request_id, reason)
+            settle(console, request_id, NotificationKind.OPT_OUT_WAITS)
             return _live_page(console, caller, said="The request is declined. The call is still recorded.")
-        return _live_page(console, caller, said=_ended(console.opt_outs.grant(caller.actor, request_id, grant)))
+        answer = console.opt_outs.grant(caller.actor, request_id, grant)
+        settle(console, request_id, NotificationKind.OPT_OUT_WAITS)
+        return _live_page(console, caller, said=_ended(answer))
     except ProblemError as error:
         request = next((one for one in _requests(console.opt_outs, caller) if one["id"] == request_id), None)
         if request is None:  # its call has ended, or they may not see it

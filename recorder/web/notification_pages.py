@@ -11,10 +11,10 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/notifications")
 def notifications(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show this person's notifications, newest first."""
+    """Show this person's notifications, newest first: all that were told, and those that still wait."""
     assert caller.person is not None, "pages know sessions only, and those are people's"
     told = console.deps.watch.box.of_account(caller.person.name)
-    return console.renderer.page("notifications.html", caller, told=told)
+    return console.renderer.page("notifications.html", caller, told=told, waits=[one for one in told if one.waits])
 
 
 @router.post("/notifications/seen")

@@ -25,6 +25,7 @@ from recorder.config.openid_options import CALLBACK_PATH
 from recorder.rules.signing_in import SECOND_FACTOR_ROLES, OpenIdIdentity
 from recorder.web.account_pages import NOT_RIGHT, account_page
 from recorder.web.first_steps import after_first_factor, begin, note_try, out_of_date
+from recorder.web.forms import refused_at
 from recorder.web.parts import Console, ConsoleParts, PageChanger, Text
 
 _log = logging.getLogger(__name__)
@@ -126,10 +127,11 @@ async def connect(request: Request, console: Console, caller: PageChanger, passw
         result = await run_in_threadpool(people.verify, name, password)
     await run_in_threadpool(note_try, request, console, result.note)
     if isinstance(result, SignInRefused):
-        return await run_in_threadpool(partial(account_page, console, caller, error=NOT_RIGHT, status=403))
+        wrong = refused_at("password", NOT_RIGHT, form="connect")
+        return await run_in_threadpool(partial(account_page, console, caller, form=wrong, status=403))
     if result.person.roles & SECOND_FACTOR_ROLES and not rules.counts_as_proven(is_proven=session.is_proven):
-        error = "Sign in with the code of your authenticator first."
-        return await run_in_threadpool(partial(account_page, console, caller, error=error, status=403))
+        unproven = refused_at("", "Sign in with the code of your authenticator first.", form="connect")
+        return await run_in_threadpool(partial(account_page, console, caller, form=unproven, status=403))
     return await _to_provider(console, provider, Start(account=name, session=session.key))
 
 

@@ -6,10 +6,12 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.control.client import OptOutGrant
+from recorder.notifications.kinds import NotificationKind
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.web.api import PROBLEMS
 from recorder.web.live_routes import ActReason, CallPath
 from recorder.web.parts import ApiChanger, ApiReader, Console
+from recorder.web.settling import settle
 
 router = APIRouter(prefix="/api", responses={**PROBLEMS, 409: PROBLEMS[403]})
 
@@ -60,10 +62,14 @@ def opt_out(console: Console, call: CallPath, caller: ApiChanger, order: GrantOr
 @router.post("/opt-outs/{request_id}/grant")
 def grant(console: Console, request_id: RequestPath, caller: ApiChanger, order: GrantOrder) -> dict[str, Any]:
     """Grant a request: recording stops for the rest of the call. Needs both statements and a reason."""
-    return console.opt_outs.grant(caller.actor, request_id, order.grant())
+    answer = console.opt_outs.grant(caller.actor, request_id, order.grant())
+    settle(console, request_id, NotificationKind.OPT_OUT_WAITS)
+    return answer
 
 
 @router.post("/opt-outs/{request_id}/decline")
 def decline(console: Console, request_id: RequestPath, caller: ApiChanger, why: ActReason) -> dict[str, Any]:
     """Decline a request, with a reason."""
-    return console.opt_outs.decline(caller.actor, request_id, why.reason)
+    answer = console.opt_outs.decline(caller.actor, request_id, why.reason)
+    settle(console, request_id, NotificationKind.OPT_OUT_WAITS)
+    return answer

@@ -85,7 +85,7 @@ def play(console: Console, recording_id: str, caller: PageChanger, sent: Sent, r
             person, recording_id
         )
         page = Act.PLAY if is_break_glass else page
-        return again(console, caller, recording_id, error, Act.PLAY, form=sent, page=page)
+        return again(console, caller, recording_id, error, Act.PLAY, form=sent.named("play"), page=page)
     return recording_page(console, caller, recording_id, audio=_audio(recording_id, secret), act=page)
 
 

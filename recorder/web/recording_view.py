@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from recorder.common.problems import ProblemError
-from recorder.exports.left_out import GROUND_WORDS
+from recorder.exports.left_out import Ground
 from recorder.permissions import Act, Refusal
 from recorder.rules import wording
 from recorder.rules.authorisation import may
@@ -24,8 +24,9 @@ from recorder.web.recording_title import title_of
 from storage.encoding import CopyFormat
 from storage.erasures import is_open
 from storage.retention_types import HoldKind
-from storage.types import RecordingRow, SegmentKind
+from storage.types import RecordingRow
 
+_GROUNDS = {ground: wording.title(ground) for ground in Ground}
 DONE = MappingProxyType(
     {
         "erasing": "The part is marked and will be erased in a moment. Until then the recording is locked.",
@@ -73,12 +74,12 @@ def recording_page(
     withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
     return console.renderer.page(
         PAGES.get(act, "recording.html"), caller, status=status, row=row,
-        title=title_of(row, ZoneInfo(console.deps.timezone)), formats=list(CopyFormat), grounds=GROUND_WORDS,
+        title=title_of(row, ZoneInfo(console.deps.timezone)), formats=list(CopyFormat), grounds=_GROUNDS,
         problem=problem, form=form, said=said, orders=orders, copies=service.copies(row),
         player=player_of(row, audio, preview_s=preview_s), is_locked=any(map(is_open, orders)),
         restricted=service.restriction(row),
         leave=leave, may_copy=copying is not None, withheld=withheld, not_copied=not_copied, is_part=is_part(row),
-        categories=list(Category), held=_held(row), erased_s=_erased_s(row),
+        categories=list(Category), held=_held(row),
         **holds_on_page(console, caller, row), **_told(console, caller, row, act),
     )  # fmt: skip
 
@@ -87,10 +88,6 @@ def _held(row: RecordingRow) -> list[str]:
     """Return in words what a recording is held for; a person who may not know that sees that it is held."""
     kinds = set(HoldKind)
     return [wording.held_for(HoldKind(kind)) if kind in kinds else "held" for kind in row.holds]
-
-
-def _erased_s(row: RecordingRow) -> float:
-    return sum(one.end_s - one.start_s for one in row.segments if one.kind is SegmentKind.ERASED)
 
 
 def _told(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow, act: Act) -> dict[str, Any]:

@@ -22,9 +22,11 @@ from starlette.responses import HTMLResponse
 
 from recorder.access.reachability import AccountsAwayError
 from recorder.permissions import Act, Person, Refusal
+from recorder.recordings.lengths import lengths_of
 from recorder.rules.authorisation import may
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
+from recorder.web.forms import EMPTY
 from recorder.web.live_rows import LiveRow
 from recorder.web.navigation import navigation
 from recorder.web.word_filters import filters_for
@@ -46,11 +48,16 @@ _LAYOUT = dict.fromkeys(
 
 
 class _PageUndefined(StrictUndefined):
-    """A misspelt variable or attribute is an error; an absent key of a component's parameters is not."""
+    """A misspelt variable or attribute is an error; what a component may be called without is not.
+
+    That is an absent key of its parameters, and ``caller``.
+    """
 
     def __new__(cls, hint: str | None = None, obj: Any = missing, *rest: Any, **others: Any) -> Any:  # noqa: ANN401
         """Return the undefined value of a name or of an attribute of ``obj``."""
-        return ChainableUndefined(hint, obj, *rest, **others) if isinstance(obj, dict) else super().__new__(cls)
+        if isinstance(obj, dict) or others.get("name") == "caller":
+            return ChainableUndefined(hint, obj, *rest, **others)
+        return super().__new__(cls)
 
 
 class Renderer:
@@ -66,9 +73,9 @@ class Renderer:
             loader=ChoiceLoader((FileSystemLoader(HERE / "templates"), PrefixLoader(_COMPONENTS))),
             autoescape=True, undefined=_PageUndefined, trim_blocks=True,
         )  # fmt: skip
-        self._templates.globals.update(_LAYOUT)
+        self._templates.globals.update({**_LAYOUT, "undefined": ChainableUndefined(), "null": None})
         filters = filters_for(ZoneInfo(deps.timezone))
-        self._templates.filters.update(filters)
+        self._templates.filters.update(filters, lengths=lengths_of)
         self.when = filters["when"]
 
     @staticmethod
@@ -89,7 +96,7 @@ class Renderer:
             headings=navigation(may_do) if person else (),
             csrf=caller.csrf if caller else "",
             unseen=lambda: self._unseen(person),  # lazy: parts of pages do not use it
-            **values,
+            **{"form": EMPTY, **values},
         )
         return HTMLResponse(html, status_code=status)
 

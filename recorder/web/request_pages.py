@@ -10,12 +10,16 @@ from starlette.responses import Response
 
 from recorder.access.listening import asking
 from recorder.access.listening.appointing import acknowledge, mark_absent
+from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
+from recorder.notifications.kinds import NotificationKind
 from recorder.permissions import Act, Person
 from recorder.rules.requesting import GRANT_DAYS, MOST_GRANT_DAYS, AccessKind, Category, RequestState, RequestWish
 from recorder.web.auth import ConsoleCaller
+from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.recording_view import again, recording_page
+from recorder.web.settling import settle
 from storage.types import RecordingId
 
 router = APIRouter(include_in_schema=False)
@@ -31,17 +35,18 @@ def requests(console: Console, caller: PageReader) -> HTMLResponse:
 
 @router.post("/requests")
 def ask(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, caller: PageChanger, recordings: _Ids = "", category: _Word = "", leave: _Word = "",
+    console: Console, caller: PageChanger, sent: Sent, recordings: _Ids = "", category: _Word = "", leave: _Word = "",
     reason: Text = "", reference: Text = "",
 ) -> Response:  # fmt: skip
     """Ask for access to recordings by their ids."""
     wanted = [RecordingId(word) for word in re.split(r"[\s,]+", recordings) if word]
-    return _done(console, caller, lambda: _ask(console, caller, wanted, category, leave, reason, reference))
+    form = sent.named("request")
+    return _done(console, caller, lambda: _ask(console, caller, wanted, category, leave, reason, reference), form)
 
 
 @router.post("/recordings/{recording_id}/request")
 def ask_for(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, recording_id: str, caller: PageChanger, category: _Word = "", leave: _Word = "",
+    console: Console, recording_id: str, caller: PageChanger, sent: Sent, category: _Word = "", leave: _Word = "",
     reason: Text = "", reference: Text = "",
 ) -> Response:  # fmt: skip
     """Ask for access to a page's recording.
@@ -51,7 +56,7 @@ def ask_for(  # noqa: PLR0917 - FastAPI passes them by name
     try:
         _ask(console, caller, [RecordingId(recording_id)], category, leave, reason, reference)
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.ASK)
+        return again(console, caller, recording_id, error, Act.ASK, form=sent.named("request"))
     if not console.renderer.can(_person(caller), Act.VIEW):
         return RedirectResponse("/requests", 303)
     said = "Your request is on its way. You can listen here once it is granted."
@@ -60,8 +65,8 @@ def ask_for(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.post("/requests/{request_id}/{decision}")
 def decide(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, request_id: str, decision: str, caller: PageChanger, words: Text = "", days: _Word = "",
-    whole_call: _Word = "",
+    console: Console, request_id: str, decision: str, caller: PageChanger, sent: Sent, words: Text = "",
+    days: _Word = "", whole_call: _Word = "",
 ) -> Response:  # fmt: skip
     """Grant, decline or withdraw a request."""
     hearing, actor = console.deps.hearing, caller.actor
@@ -74,13 +79,23 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
     }
     if decision not in acts:
         raise ProblemError(404, "There is no such page.")
-    return _done(console, caller, acts[decision])
+
+    def act() -> None:
+        acts[decision]()
+        settle(console, request_id, NotificationKind.REQUEST_WAITS)
+
+    return _done(console, caller, act, sent.named(f"decide-{request_id}"))
 
 
 @router.post("/emergencies/{emergency_id}/acknowledge")
 def take_note(console: Console, emergency_id: str, caller: PageChanger) -> Response:
     """Acknowledge a break-glass access."""
-    return _done(console, caller, lambda: acknowledge(console.deps.hearing, caller.actor, emergency_id))
+
+    def act() -> None:
+        acknowledge(console.deps.hearing, caller.actor, emergency_id)
+        settle(console, emergency_id, NotificationKind.EMERGENCY)
+
+    return _done(console, caller, act)
 
 
 @router.post("/team-leaders/{account}/absent")
@@ -99,13 +114,16 @@ def _ask(  # noqa: PLR0917 - as they are sent
     console: ConsoleParts, caller: ConsoleCaller, recordings: list[RecordingId], category: str, leave: str, reason: str,
     reference: str,
 ) -> None:  # fmt: skip
-    try:
-        wish = RequestWish(
-            recordings=tuple(recordings), category=Category(category), reason=reason, leave=AccessKind(leave),
-            reference=reference,
-        )  # fmt: skip
-    except ValueError as error:
-        raise ProblemError(422, "Choose for what, and whether to listen or to take a copy too.") from error
+    errors = FieldErrors()
+    if category not in {*Category}:
+        errors["category"] = "Choose what you need the recordings for."
+    if leave not in {*AccessKind}:
+        errors["leave"] = "Choose whether to listen, or to listen and take copies."
+    errors.check()
+    wish = RequestWish(
+        recordings=tuple(recordings), category=Category(category), reason=reason, leave=AccessKind(leave),
+        reference=reference,
+    )  # fmt: skip
     asking.ask(console.deps.hearing, caller.actor, wish)
 
 
@@ -113,21 +131,23 @@ def _days(typed: str) -> int | None:
     if not typed.strip():
         return None
     if not (typed.strip().isascii() and typed.strip().isdigit()):
-        raise ProblemError(422, f"For how many days: a number from 1 to {MOST_GRANT_DAYS}.")
+        raise incomplete(f"For how many days: a number from 1 to {MOST_GRANT_DAYS}.", "days")
     return int(typed)
 
 
-def _done(console: ConsoleParts, caller: ConsoleCaller, act: Callable[[], object]) -> Response:
+def _done(console: ConsoleParts, caller: ConsoleCaller, act: Callable[[], object], form: TypedForm = EMPTY) -> Response:
     try:
         act()
     except ProblemError as error:
         if error.status == 503:
             raise
-        return _page(console, caller, problem=error.detail, status=error.status)
+        return _page(console, caller, problem=error.detail, status=error.status, form=form.refused(error))
     return RedirectResponse("/requests", 303)
 
 
-def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+def _page(
+    console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200, form: TypedForm = EMPTY
+) -> HTMLResponse:
     hearing, person = console.deps.hearing, _person(caller)
     everybodys = asking.seen(hearing, person)
     mine = hearing.requests.of_account(person.name)
@@ -135,7 +155,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", st
     approvers = hearing.approvers
     is_protector = person.is_proven and person.name in approvers.protectors
     return console.renderer.page(
-        "requests.html", caller, status=status, problem=problem, mine=mine, categories=list(Category),
+        "requests.html", caller, status=status, problem=problem, form=form, mine=mine, categories=list(Category),
         to_decide=asking.to_decide(hearing, person), days=GRANT_DAYS, most_days=MOST_GRANT_DAYS,
         others=[one for one in everybodys if one.account != person.name and one.state is not RequestState.WAITING],
         good=frozenset(one.id for one in mine if one.gives(AccessKind.LISTEN, now)),

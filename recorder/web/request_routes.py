@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.access.listening import asking
+from recorder.notifications.kinds import NotificationKind
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.rules.requesting import (
     GRANT_DAYS,
@@ -18,6 +19,7 @@ from recorder.rules.requesting import (
 )
 from recorder.web.api import PROBLEMS
 from recorder.web.parts import ApiChanger, ApiReader, Console
+from recorder.web.settling import settle
 from storage.types import RecordingId
 
 RequestPath = Annotated[str, Path(description="The request's id, from GET /api/requests", max_length=40)]
@@ -84,6 +86,7 @@ def grant(console: Console, request_id: RequestPath, caller: ApiChanger, said: G
     done = asking.decide(
         hearing, caller.actor, request_id, granted=True, words=said.words, days=said.days, is_whole=said.whole_call
     )
+    settle(console, request_id, NotificationKind.REQUEST_WAITS)
     return asking.request_to_json(done)
 
 
@@ -91,10 +94,13 @@ def grant(console: Console, request_id: RequestPath, caller: ApiChanger, said: G
 def decline(console: Console, request_id: RequestPath, caller: ApiChanger, said: RefusalBody) -> dict[str, Any]:
     """Decline a request, with the reason."""
     done = asking.decide(console.deps.hearing, caller.actor, request_id, granted=False, words=said.words)
+    settle(console, request_id, NotificationKind.REQUEST_WAITS)
     return asking.request_to_json(done)
 
 
 @router.post("/{request_id}/withdraw")
 def withdraw(console: Console, request_id: RequestPath, caller: ApiChanger) -> dict[str, Any]:
     """Withdraw your own request."""
-    return asking.request_to_json(asking.withdraw(console.deps.hearing, caller.actor, request_id))
+    withdrawn = asking.withdraw(console.deps.hearing, caller.actor, request_id)
+    settle(console, request_id, NotificationKind.REQUEST_WAITS)
+    return asking.request_to_json(withdrawn)

@@ -133,6 +133,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "POST /cases/{case_id}/transcript": takes(Act.WORK_ON_CASES, note="of a recording that they may hear"),
         "POST /cases/{case_id}/transcript-file": takes(Act.WORK_ON_CASES, note="of a recording that they may hear"),
         "GET /cases/{case_id}/transcripts/{one}": takes(Act.WORK_ON_CASES, note="of a recording that they may hear"),
+        "GET /cases/{case_id}/letters/{which}": takes(Act.WORK_ON_CASES),
         "GET /cases/{case_id}/custody": takes(Act.WORK_ON_CASES),
         "GET /rights": takes(Act.WRITE_CLAIM, deputy=True),
         "POST /rights": takes(Act.WRITE_CLAIM),
@@ -141,6 +142,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "POST /rights/{claim_id}/{event=lift}": kept(Act.DECIDE_CLAIM, others=True, deputy=True),
         "POST /rights/{claim_id}/{event=allow_use}": kept(Act.DECIDE_CLAIM, others=True, deputy=True),
         "POST /rights/{claim_id}/{event=withdraw}": takes(Act.WRITE_CLAIM),
+        "GET /rights/{claim_id}/letters/{which}": takes(Act.WRITE_CLAIM, deputy=True),
         "GET /rights/{claim_id}/letter/{which}": takes(Act.WRITE_CLAIM, deputy=True),
         # The recorder and its people
         "GET /overview": takes(Act.ACKNOWLEDGE),

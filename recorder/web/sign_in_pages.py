@@ -27,6 +27,7 @@ from recorder.web.first_steps import (
     out_of_date,
     sign_in_page,
 )
+from recorder.web.forms import EMPTY, refused_at
 from recorder.web.parts import Console, ConsoleParts, PageChanger, SignInNeededError, Text
 
 router = APIRouter(include_in_schema=False)
@@ -82,7 +83,7 @@ StartingChanger = Annotated[ConsoleCaller, Depends(_starting_changer)]
 @router.get(CODE_PAGE)
 def code_form(console: Console, caller: Starting) -> Response:
     """Ask for the code of the authenticator."""
-    return console.renderer.page("sign_in_code.html", None, form_csrf=caller.csrf, error=None)
+    return console.renderer.page("sign_in_code.html", None, form_csrf=caller.csrf, form=EMPTY)
 
 
 @router.post(CODE_PAGE)
@@ -103,8 +104,8 @@ def _wrong(console: ConsoleParts, caller: ConsoleCaller, result: SignInRefused, 
     """Show the form again; after too many tries start over, so that a password alone does not allow many codes."""
     assert caller.session is not None
     if result.refusal is SignInRefusal.WRONG_CODE:
-        error = WRONG_CODE_SENTENCE
-        return console.renderer.page(page, None, status=403, form_csrf=caller.csrf, error=error, **about)
+        form = refused_at("code", WRONG_CODE_SENTENCE)
+        return console.renderer.page(page, None, status=403, form_csrf=caller.csrf, form=form, **about)
     console.deps.sessions.end(caller.session.key)
     answer = sign_in_page(console, error=_LOCKED, status=403)
     console.gate.cookies.clear(answer, console.gate.cookies.starting)
@@ -120,7 +121,7 @@ def authenticator_form(console: Console, caller: Starting) -> Response:
     if caller.session is None or caller.session.enrolling is None:
         return RedirectResponse(CODE_PAGE, 303)
     return console.renderer.page(
-        "authenticator.html", None, form_csrf=caller.csrf, error=None, **_secret(console, caller)
+        "authenticator.html", None, form_csrf=caller.csrf, form=EMPTY, **_secret(console, caller)
     )
 
 
@@ -128,7 +129,7 @@ def _secret(console: ConsoleParts, caller: ConsoleCaller) -> dict[str, Any]:
     assert caller.session is not None
     assert caller.session.enrolling is not None
     secret, account = caller.session.enrolling, caller.session.account
-    title = "QR code of your secret; below it stands as text"
+    title = "QR code of the secret that follows as text"
     picture = svg_of(address_of(secret, account, f"{console.deps.site} call recorder"), title=title)
     return {"picture": Markup(picture), "secret": spaced(secret), "account": account}  # noqa: S704 - drawn by us
 

@@ -42,6 +42,7 @@ from recorder.exports.copy_orders import CopyRepositories
 from recorder.notifications.watch import WatchRepositories, watch_repositories
 from recorder.recordings.home_stores import open_index, open_vault, shared_name
 from recorder.recordings.keyring import epoch_keys
+from recorder.recordings.lengths import row_with_lengths
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.console_sweep import PeopleSweep
@@ -59,7 +60,6 @@ from storage.erasures import Erasures
 from storage.holds import Holds
 from storage.index import Index
 from storage.reader import open_recording
-from storage.rows import row_to_json
 from storage.vault import Vault
 
 _BEATS = StreamTimes(connect_s=SILENCE_S, silence_s=SILENCE_S, beat_s=BEAT_S)
@@ -207,7 +207,7 @@ def _console_deps(opened: _Opened, site: OpenSite, *, is_tls: bool) -> ConsoleDe
         people_sweep=_people_sweep(opened),
         eraser=_eraser(opened),
         hearing=opened.hearing,
-        row_json=row_to_json,
+        row_json=row_with_lengths,
         site=config.site.name,
         colour=config.site.colour,
         timezone=config.site.timezone,

@@ -192,7 +192,7 @@ def an_officer_listens(desk: Desk, recording: str) -> None:
 def listen_to_the_end(page: Page) -> None:
     page.get_by_role("button", name="Listen").click()
     play_fast(page)
-    page.get_by_role("button", name="Play from 0:00.0").click()
+    page.get_by_role("button", name="Play from 0:00").click()
     wait_until(page, "document.querySelector('audio').ended")
 
 
@@ -299,8 +299,9 @@ def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
         page.goto(f"{desk.url}/recordings/{recording}")
         history = page.locator("#history + .scroll")
         for words in (
-            "Paused the recording", "Asked to hear it: accuracy", "Granted the request of alice", "Was sent the audio",
-            "Listened without approval", "Took a copy as wav, 1 span silenced", "Was refused: recording view",
+            "Paused the recording", "Asked to hear it: checking what was said", "Granted the request of alice",
+            "Was sent the audio", "Listened without approval", "Took a copy as WAV, 1 span silenced",
+            "Was refused: see the details of a recording",
         ):  # fmt: skip
             expect(history).to_contain_text(words)
         page.goto(f"{desk.url}/audit")

@@ -90,7 +90,7 @@ def test_who_has_no_account_reads_what_to_do(browser: Browser, console: Console,
         expect(page.get_by_role("heading", level=1)).to_have_text("You have no account here")
         assert violations(page) == []
         assert not is_too_wide(page)
-        page.get_by_role("link", name="Back to the sign-in page").click()
+        page.get_by_role("link", name="Return to the sign-in page").click()
         page.wait_for_url("**/sign-in")
 
 

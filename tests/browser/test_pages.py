@@ -177,7 +177,7 @@ def wrong_code(page: Page) -> None:
 
 
 STATES: list[tuple[str, str, Visit, str]] = [
-    ("sign_in", "ann", at("/sign-in"), "Name of your account"),
+    ("sign_in", "ann", at("/sign-in"), "Account name"),
     ("sign_in_wrong", "ann", sign_in_again, "There is a problem"),
     ("accessibility", "ann", at("/accessibility"), "What is not accessible"),
     ("agent", "ann", at("/agent"), "Pause recording"),
@@ -336,7 +336,7 @@ def test_a_player_and_its_waveform_belong_together(pages: dict[str, Page], conso
     page.keyboard.press("Tab")
     page.evaluate(_NOTE_A_BEGINNING)
     play_fast(page)
-    page.get_by_role("button", name="Play from 0:00.0").press("Enter")
+    page.get_by_role("button", name="Play from 0:00").press("Enter")
     wait_until(page, "window.began")  # it plays from the beginning
     wait_until(page, "document.querySelector('audio').ended")
     assert len(console.entries("recording.play.opened")) == opened + 1

@@ -1,4 +1,4 @@
-"""A site of several machines: trunk, Kamailio, two recorders, PostgreSQL and PBX, each a host of a switch."""
+"""A site of several machines, each a host of a switch: trunk, Kamailio, two recorders, PostgreSQL, store and PBX."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,10 +11,11 @@ from benchmarks.postgres import PostgresServer
 from tests.helpers.certificates import Authority
 from tests.helpers.kamailio import Address, Kamailio, kamailio
 from tests.helpers.networks import Host, Switch
+from tests.helpers.radosgw import radosgw
 from tests.helpers.recorder_home import Edits, RecorderHome, eventually, recorder_home
 from tests.helpers.site_nodes import edits_of, give_own_keys
 
-HOSTS = ("kamailio", "north", "south", "database", "trunk", "pbx")
+HOSTS = ("kamailio", "north", "south", "database", "store", "trunk", "pbx")
 _SIP_PORT, _CONTROL_PORT = 5060, 7443
 _PORTS_PER_CALL = 4
 
@@ -58,13 +59,14 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, *, calls: int, talk_s: float | None = None) -> Iterator[Cluster]:
+def cluster(folder: Path, *, calls: int, talk_s: float | None = None, has_store: bool = False) -> Iterator[Cluster]:
     """Start the site; ends what it started whatever happens.
 
     Args:
         folder: For homes and logs.
         calls: How many calls there will be; each is of an extension of its own.
         talk_s: When the officer of each hangs up, seconds after answering; None if calls last.
+        has_store: Whether recordings go to an object store, in parts while their calls last.
     """
     with ExitStack() as stack:
         switch = stack.enter_context(Switch(*HOSTS))
@@ -77,9 +79,10 @@ def cluster(folder: Path, *, calls: int, talk_s: float | None = None) -> Iterato
             PlacedCalls(calls, callers=_place(switch["trunk"]), officers=_place(switch["pbx"]), talk_s=talk_s)
         )
         authority, nodes = Authority(folder / "authority"), {}
+        stored = stack.enter_context(_store(folder, switch["store"], authority)) if has_store else ()
         for name in ("north", "south"):
             edits = edits_of(authority, name, url, listen=_CONTROL_PORT, host=switch[name].address)
-            nodes[name] = stack.enter_context(_node(folder, switch[name], front, calls, edits=edits))
+            nodes[name] = stack.enter_context(_node(folder, switch[name], front, calls, edits=[*edits, *stored]))
         proxy = stack.enter_context(
             kamailio(
                 folder, address=front, trunk=placed.caller.address, pbx=placed.officer.address,
@@ -90,6 +93,20 @@ def cluster(folder: Path, *, calls: int, talk_s: float | None = None) -> Iterato
         made = Cluster(switch, nodes, proxy, server, placed)
         made.wait_welcoming(*nodes)
         yield made
+
+
+@contextmanager
+def _store(folder: Path, host: Host, authority: Authority) -> Iterator[Edits]:
+    """Start the object store; yields the changes of a configuration that stores there."""
+    with ExitStack() as stack:
+        with host.inside():
+            gateway = stack.enter_context(radosgw(folder / host.name, host=host.address, authority=authority))
+        account = gateway.account(folder / "account.toml")
+        yield (
+            ('url = "off"                     # "s3://BUCKET', f'url = "s3://{gateway.bucket}/site"  # "s3://BUCKET'),
+            ('s3_file = "off"                 # for s3://B', f's3_file = "{account}"  # for s3://B'),
+            ("parts = false", "parts = true"),
+        )
 
 
 def _place(host: Host) -> Place:

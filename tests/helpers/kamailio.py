@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recorder.reports.bypassed_calls import BypassedCall, read_line
+from tests.helpers import recorder_home
 from tests.helpers.networks import Network
 from tests.helpers.peer_process import peer_process
-from tests.helpers.recorder_home import ROOT
 
 Address = tuple[str, int]
-CONFIG = ROOT / "deploy" / "kamailio" / "kamailio.cfg"
+CONFIG = Path("deploy/kamailio/kamailio.cfg")
 CONTROL = "control"
 PROGRAM = shutil.which("kamailio") or "/usr/sbin/kamailio"
 
@@ -129,7 +129,18 @@ def kamailio(
     }
     words = [f"-A{name}={value}" for name, value in values.items()]
     there = [] if own is None else ["nsenter", f"--net={own.path}"]
-    command = [*there, PROGRAM, "-f", str(CONFIG), "-DD", "-E", "-w", str(folder), "-Y", str(folder)]
+    command = [
+        *there,
+        PROGRAM,
+        "-f",
+        str(recorder_home.ROOT / CONFIG),
+        "-DD",
+        "-E",
+        "-w",
+        str(folder),
+        "-Y",
+        str(folder),
+    ]
     made = Kamailio(address, trunk, log, bypassed, trunk_network)
     with peer_process([*command, "-m", "32", "-M", "4", *words], log, made.answers, timeout_s=15) as process:
         made.pid = process.pid

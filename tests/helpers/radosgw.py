@@ -1,5 +1,6 @@
 """Ceph's object gateway from Debian, alone with a database of its own: a real S3 server with one bucket."""
 
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx2
 
 from benchmarks.ports import free_port
+from tests.helpers.certificates import Authority
 from tests.helpers.peer_process import peer_process
 from tests.helpers.recorder_home import eventually
 
@@ -24,7 +26,7 @@ rgw_config_store = dbstore
 dbstore_db_dir = {folder}/db
 dbstore_config_uri = file:{folder}/db/config.db
 rgw_data = {folder}/data
-rgw_frontends = beast endpoint=127.0.0.1:{port}
+rgw_frontends = beast {listening}
 log_file = {folder}/log
 admin_socket =
 run_dir = {folder}
@@ -37,11 +39,18 @@ class Gateway:
 
     endpoint: str
     bucket: str
+    ca: Path | None = None
+
+    @property
+    def trusting(self) -> tuple[str, ...]:
+        """The words that make curl trust it."""
+        return () if self.ca is None else ("--cacert", str(self.ca))
 
     def account(self, file: Path, *, secret: str = SECRET) -> Path:
         """Write the file of its account."""
         lines = {
             "endpoint": self.endpoint, "region": "default", "access_key_id": KEY, "secret_access_key": secret,
+            **({} if self.ca is None else {"ca": self.ca}),
         }  # fmt: skip
         file.write_text("".join(f'{name} = "{value}"\n' for name, value in lines.items()))
         file.chmod(0o600)
@@ -49,11 +58,15 @@ class Gateway:
 
 
 @contextmanager
-def radosgw(folder: Path, *, port_of: Gateway | None = None) -> Iterator[Gateway]:
+def radosgw(
+    folder: Path, *, host: str = "127.0.0.1", authority: Authority | None = None, port_of: Gateway | None = None
+) -> Iterator[Gateway]:
     """Start a gateway in a folder; ends it whatever happens.
 
     Args:
         folder: Its folder.
+        host: Where it listens.
+        authority: Signs its certificate; without one it speaks plain HTTP, which accounts take on loopback only.
         port_of: A gateway that ran in this folder and has ended: start it again as it was.
     """
     if port_of is not None:
@@ -62,14 +75,19 @@ def radosgw(folder: Path, *, port_of: Gateway | None = None) -> Iterator[Gateway
         return
     for name in ("db", "data"):
         (folder / name).mkdir(parents=True)
-    port = free_port()
-    (folder / "ceph.conf").write_text(_CONFIG.format(folder=folder, port=port))
+    address = f"{host}:{free_port()}"
+    if authority is None:
+        gateway, listening = Gateway(endpoint=f"http://{address}", bucket="recordings"), f"endpoint={address}"
+    else:
+        certificate, key = authority.issue("store", ips=(host,))
+        gateway = Gateway(endpoint=f"https://{address}", bucket="recordings", ca=authority.ca)
+        listening = f"ssl_endpoint={address} ssl_certificate={certificate} ssl_private_key={key}"
+    (folder / "ceph.conf").write_text(_CONFIG.format(folder=folder, listening=listening))
     _make_user(folder, _words(folder))
-    gateway = Gateway(endpoint=f"http://127.0.0.1:{port}", bucket="recordings")
     with _running(folder, gateway):
         subprocess.run(
-            ["curl", "--silent", "--fail", "--aws-sigv4", "aws:amz:default:s3", "--user", f"{KEY}:{SECRET}",
-             "--request", "PUT", f"{gateway.endpoint}/{gateway.bucket}"],
+            ["curl", "--silent", "--fail", *gateway.trusting, "--aws-sigv4", "aws:amz:default:s3",
+             "--user", f"{KEY}:{SECRET}", "--request", "PUT", f"{gateway.endpoint}/{gateway.bucket}"],
             check=True, timeout=30,
         )  # fmt: skip
         yield gateway
@@ -81,7 +99,7 @@ def _words(folder: Path) -> tuple[str, ...]:
 
 def _running(folder: Path, gateway: Gateway) -> AbstractContextManager[object]:
     command = ("radosgw", *_words(folder), "-f", "-n", "client.rgw")
-    return peer_process(command, folder / "out", lambda: _answers(gateway.endpoint))
+    return peer_process(command, folder / "out", lambda: _answers(gateway))
 
 
 def _make_user(folder: Path, words: tuple[str, ...]) -> None:
@@ -105,9 +123,10 @@ def _make_user(folder: Path, words: tuple[str, ...]) -> None:
         process.wait(10)
 
 
-def _answers(url: str) -> bool:
+def _answers(gateway: Gateway) -> bool:
+    trusted = True if gateway.ca is None else ssl.create_default_context(cafile=gateway.ca)
     try:
-        httpx2.get(url, timeout=5)
+        httpx2.get(gateway.endpoint, timeout=5, verify=trusted)
     except httpx2.TransportError:
         return False
     return True

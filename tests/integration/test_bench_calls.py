@@ -97,6 +97,7 @@ def test_calls_that_ended_do_not_count_as_standing() -> None:
         assert placed.hang_up() == 0
 
 
+@pytest.mark.long
 def test_a_real_run_fails_no_call_and_has_its_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert recorder_command()
     status = calls.main(["--calls", "3", "--seconds", "1", "--notice-s", "0.4", "--json"])

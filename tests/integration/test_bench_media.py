@@ -262,7 +262,11 @@ def test_the_cpu_time_of_a_path_is_that_of_its_children_too() -> None:
         family.communicate(b"\n")
 
 
-@pytest.mark.parametrize("mode", ["forward", "tones", "no-tones", "written", "twice", "twice-srtp"])
+ALONE = [pytest.param(one, marks=pytest.mark.long) for one in ("tones", "no-tones", "written", "twice")]
+"""Modes whose parts the others have as well, or that the media core's own tests have."""
+
+
+@pytest.mark.parametrize("mode", ["forward", *ALONE, "twice-srtp"])
 def test_the_core_passes_every_stream_intact(mode: str) -> None:
     with MediaPath(media.core_command(mode), 3) as path:
         packets = path.run(seconds=0.5).packets

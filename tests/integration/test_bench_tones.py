@@ -37,7 +37,10 @@ def test_minutes_of_speech_give_no_card_pause() -> None:
     assert part["digits"] <= 2
 
 
-@pytest.mark.parametrize(("keys", "pauses", "masked"), [("4716", 1, 1), ("471", 0, 0), ("1111", 0, 1)])
+NO_CARDS = [pytest.param(*row, marks=pytest.mark.long) for row in (("471", 0, 0), ("1111", 0, 1))]
+
+
+@pytest.mark.parametrize(("keys", "pauses", "masked"), [("4716", 1, 1), *NO_CARDS])
 def test_a_folder_with_keys_in_it_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], keys: str, pauses: int, masked: int
 ) -> None:

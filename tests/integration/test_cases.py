@@ -75,6 +75,13 @@ def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) 
         browser.sign_in("lead")
         copy = browser.submit(f"/recordings/{ID}/export", format="flac", reason=case.id, ground="sar", package="yes")
         assert copy.content[:2] == b"PK"
+        letter = browser.get(f"/cases/{case.id}/letters/disclosure")
+        assert letter.content[:5] == b"%PDF-"
+        assert letter.headers["content-disposition"] == (
+            'attachment; filename="SAR-2026-0001 Letter with the copies.pdf"'
+        )
+        assert browser.get(f"/cases/{case.id}/letters/refusal").status_code == 409
+        assert browser.get(f"/cases/{case.id}/letters/gossip").status_code == 404
     step(console, case, CaseEvent.HANDED_OVER, text="by recorded post")
     case = step(console, case, CaseEvent.CLOSED, text="")
     console_hold = console.deps.hold_repositories.holds.get(hold.id)
@@ -123,7 +130,7 @@ def test_time_and_its_warnings(console: Console, clock: Clock) -> None:
     clock.time = datetime(2026, 12, 26, 9, 0, tzinfo=UTC)
     assert case_deadlines.is_pressing(repos, case)
     other = opened(console, received_on=date(2026, 10, 1))
-    assert "had to be told of the extension by 02/11/2026" in refused(console, other, CaseEvent.EXTENDED, 409)
+    assert "had to be told of the extension by 2 November 2026" in refused(console, other, CaseEvent.EXTENDED, 409)
     extended = step(console, other, CaseEvent.EXTENDED, on=date(2026, 10, 20))
     assert case_deadlines.due(repos, extended) == date(2027, 1, 4)
     listed = casework.list_cases(repos, console.person("dpo"))
@@ -193,7 +200,7 @@ def test_on_the_pages(console: Console) -> None:
         made = lead.submit("/cases", requester="<i>J. Doe</i>", form="letter", text="my call", on="2026-11-02")
         page = made.headers["location"]
         assert page == "/cases/SAR-2026-0001"
-        assert "02/12/2026" in lead.get("/cases").text
+        assert "2 December 2026" in lead.get("/cases").text
         assert "<i>J. Doe" not in lead.get(page).text
         assert lead.submit(f"{page}/step", step="identity_doubted", text="no paper shown").status_code == 303
         found = lead.submit(f"{page}/search", operator="Olive Officer").text

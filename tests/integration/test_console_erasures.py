@@ -44,8 +44,8 @@ def test_an_officer_who_forgot_marks_a_span_and_it_goes(console: Console) -> Non
         assert done.ordered_by == "officer"
         shown = officer.get(PATH).text
         assert "Locked." not in shown
-        assert '<td>0:01.0</td><td>0:02.0</td><th scope="row">Erased</th><td>card data</td><td>officer</td>' in shown
-        assert "Card data from 0:01.0 to 0:02.0, ordered by officer" in shown
+        assert '<td>0:01</td><td>0:02</td><th scope="row">Erased</th><td>card details</td><td>officer</td>' in shown
+        assert "Card details from 0:01 to 0:02, ordered by officer" in shown
     assert acts(console) == ["erasure.ordered", "erasure.done"]
     assert console.entries("erasure.ordered")[0].details["where"] == "console"
 
@@ -95,7 +95,7 @@ def test_a_second_person_confirms_on_the_page(console: Console, clock: Clock) ->
         page = lead.get("/erasures").text
         assert f"/erasures/{order.id}/confirm" in page
         assert f"/erasures/{order.id}/decline" in page
-        assert "from 0:01.0 to the end" in page
+        assert "from 0:01 to the end" in page
         assert lead.submit(f"/erasures/{order.id}/maybe").status_code == 404
         for reason in ("", "  ", "ok"):
             unsaid = lead.submit(f"/erasures/{order.id}/confirm", reason=reason)

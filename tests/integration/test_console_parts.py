@@ -132,7 +132,7 @@ def test_what_was_not_granted_is_silent_where_it_is_heard(console: Console) -> N
     assert granted["spans"] == {ID: [[EDGE_S, 3.0]]}
     with signed_in(console, "housing") as browser:
         page = browser.get(f"/recordings/{ID}").text
-        assert "silent: 0:00.0 to 0:01.5" in page
+        assert "silent: 0:00 to 0:01.5" in page
         sound = listened(browser).content
         ((first, last),) = samples(sound)
         assert EDGE <= first <= EDGE + MARGIN + 80
@@ -166,7 +166,7 @@ def test_what_was_not_granted_is_silent_in_a_copy_and_its_cover_sheet_says_so(co
     assert [(one["start_s"], one["end_s"]) for one in listed["left_out"]] == [(0.0, EDGE_S)]
     (entry,) = console.entries("recording.export")
     assert entry.details["part"] == [[EDGE_S, 3.0]]
-    assert words_of(entry) == "Took a copy as g711, their part"
+    assert words_of(entry) == "Took a copy as G.711, their part"
 
 
 def test_an_officer_who_joined_late_hears_their_part(console: Console) -> None:
@@ -188,7 +188,7 @@ def test_an_approver_grants_the_whole_call_for_a_complaint_with_a_reason(console
             refused(lead.post(f"/api/requests/{asked['id']}/grant", json=said), status)
             page = lead.get("/requests").text
             assert (f'id="whole-{asked["id"]}"' in page) == (category == "complaint")
-            assert "only 0:01.5 to 0:03.0" in page
+            assert "only 0:01.5 to 0:03" in page
         answer = lead.submit(f"/requests/{asked['id']}/grant", words="they complain of both", whole_call="yes")
         assert answer.status_code == 303, answer.text
         ((first, _),) = samples(listened(browser).content)

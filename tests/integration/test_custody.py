@@ -106,12 +106,14 @@ def test_everybody_who_had_something_is_in_it_and_it_is_proven(console: Console,
     assert found.is_proven
     what = [hand.what for hand in found.hands]
     order = [
-        "Case opened", "Case identity checked", f"Case matched: {ID}", "Case decided: disclose", "Took a copy as wav",
-        "Copy ", "Case handed over", "Case passphrase told", "Case received", "Case returned", "Case destroyed",
+        "Opened a case", "Confirmed the identity", f"Took a recording into a case: {ID}", "Decided a case: disclose",
+        "Took a copy as WAV", "Copy ", "Handed over the copies", "Gave the passphrase",
+        "Noted that the copies of a case were received", "Noted that the copies of a case came back",
+        "Noted that copies of a case were destroyed",
     ]  # fmt: skip
     at = [next(place for place, words in enumerate(what) if words.startswith(one)) for one in order]
     assert at == sorted(at), what
-    assert any(words.startswith("Hold ") for words in what)
+    assert any(words == "Placed a legal hold" for words in what)
     assert any(words.startswith("Granted the request of lead") for words in what)
     assert [one.is_good for one in found.copies.values()] == [True]
     assert "Copy " in found.copies[str(path)].words
@@ -184,7 +186,7 @@ def test_at_the_shell(home: RecorderHome) -> None:
     found = sar("custody", CASE, "--json")
     document = json.loads(found.stdout)
     assert (found.exit_code, document["is_proven"], document["audit_log"]["problems"]) == (0, True, [])
-    assert [one["what"] for one in document["hands"]] == ["Case opened"]
+    assert [one["what"] for one in document["hands"]] == ["Opened a case"]
     assert "unchanged" in sar("custody", CASE).output
     other = home.root / "other.txt"
     other.write_text("not a copy")

@@ -100,7 +100,7 @@ def test_a_request_and_its_decision_are_told_once(console: Console, certificates
         (asked,) = [officer.post("/api/requests", json={"recordings": [ID], **ASKED}).json()["id"]]
         post.run_once()
         post.run_once()
-        assert subjects(mailbox) == [("lead", "An access request waits for your decision")]
+        assert subjects(mailbox) == [("lead", "A request to listen waits for your decision")]
         page = lead.get("/notifications").text
         assert "Notifications (1 new)" in page
         assert asked in page
@@ -120,7 +120,7 @@ def test_while_the_leader_is_away_the_officer_is_told(console: Console, certific
         console.deps.hearing.appointments.mark_absent("lead", by="dpo")
         officer.post("/api/requests", json={"recordings": [ID], **ASKED})
         post.run_once()
-        assert subjects(mailbox) == [("dpo", "An access request waits for your decision")]
+        assert subjects(mailbox) == [("dpo", "A request to listen waits for your decision")]
 
 
 def test_an_emergency_and_an_opt_out_are_told(tmp_path: Path, certificates: Certificates) -> None:
@@ -135,11 +135,11 @@ def test_an_emergency_and_an_opt_out_are_told(tmp_path: Path, certificates: Cert
         post.run_once()
         waits = "A caller asks not to be recorded"
         assert subjects(mailbox) == [
-            ("dpo", "A recording was heard without approval"), ("lead", waits), ("revenues", waits),
+            ("dpo", "Someone listened to a recording without approval"), ("lead", waits), ("revenues", waits),
         ]  # fmt: skip
         console.daemon.requests[0] |= {"state": "declined", "decided_by": "revenues"}
         post.run_once()
-        assert ("officer", "Your request to stop recording was decided") in subjects(mailbox)
+        assert ("officer", "Your request to end a recording was decided") in subjects(mailbox)
 
 
 def test_a_new_password_and_a_lost_phone_are_told_to_whose_they_are(
@@ -201,8 +201,9 @@ def test_the_week_for_the_data_protection_officer(console: Console, certificates
         ((to, content),) = mailbox.mails
         assert to == ["dpo@council.example"]
         text = message_from_string(content, policy=default).get_content()
-        for line in (f"Access refused: {refused}", "Calls recorded: ", "Holds due for review: 0", "Records deleted: 0",
-                     "Next review of the policy: 01/01/2099", "Sign-ins refused: 0", "Calls opted out: 0"):  # fmt: skip
+        for line in (f"Access refused: {refused}", "Calls recorded: ", "Holds due for review: 0",
+                     "Records deleted: 0", "Next review of the policy: 1 January 2099", "Sign-ins refused: 0",
+                     "Calls opted out: 0"):  # fmt: skip
             assert line in text
         assert "Olive" not in text
         assert "02079460000" not in text
@@ -225,11 +226,11 @@ def test_conduct_that_may_be_an_account_in_the_wrong_hands(console: Console, cer
         post.run_once()
         assert sorted(subjects(mailbox)) == [
             ("dpo", "A role was used as soon as it was granted"),
-            ("dpo", "Somebody heard very many recordings in a day"),
+            ("dpo", "Someone listened to very many recordings in a day"),
         ]
     with signed_in(console, "dpo") as dpo:
         page = dpo.get("/notifications").text
-        assert "Somebody heard very many recordings in a day</a>, lead," in page
+        assert "Someone listened to very many recordings in a day</a>, lead," in page
         assert "A role was used as soon as it was granted</a>, ict," in page
 
 
@@ -273,7 +274,7 @@ def test_a_hold_that_somebody_else_releases_is_told_to_its_owner(console: Consol
     assert recipients.of_released_holds(repos.holds.in_grace(console.deps.now() + timedelta(days=15))) == []
     with mail_server(certificates.context) as mailbox:
         postman(console, options(mailbox.port, certificates)).run_once()
-        assert subjects(mailbox) == [("revenues", "Somebody else released your legal hold")]
+        assert subjects(mailbox) == [("revenues", "Someone else released your legal hold")]
 
 
 def test_a_changed_message_to_callers_is_told_to_who_protects_data_and_did_not_change_it(
@@ -286,9 +287,9 @@ def test_a_changed_message_to_callers_is_told_to_who_protects_data_and_did_not_c
         post = postman(console, options(mailbox.port, certificates))
         post.run_once()
         post.run_once()
-        assert subjects(mailbox) == [("dpo", "A message that callers hear was changed")]
+        assert subjects(mailbox) == [("dpo", "A message to callers was changed")]
     with signed_in(console, "dpo") as dpo:
-        assert "A message that callers hear was changed</a>, first" in dpo.get("/notifications").text
+        assert "A message to callers was changed</a>, first" in dpo.get("/notifications").text
 
 
 def test_authenticators_that_somebody_at_the_machine_removed_are_told(
@@ -303,7 +304,7 @@ def test_authenticators_that_somebody_at_the_machine_removed_are_told(
         post.run_once()
         post.run_once()
         told = subjects(mailbox)
-    subject = "Authenticators were removed at the machine, because their key was lost"
+    subject = "Authenticators were removed because their key was lost"
     assert told == [("dpo", subject)]
     with signed_in(console, "admin") as admin:  # who has no address for mail here
         assert subject in admin.get("/notifications").text
@@ -325,7 +326,7 @@ def test_a_server_that_is_down_holds_nothing_up_and_gets_it_later(
         assert first.tries == 0
         clock.time += timedelta(seconds=61)
         post.run_once()
-        assert subjects(mailbox) == [("lead", "An access request waits for your decision")] * 3
+        assert subjects(mailbox) == [("lead", "A request to listen waits for your decision")] * 3
 
 
 def test_after_a_day_ict_is_told_and_after_five_it_is_given_up(
@@ -387,7 +388,7 @@ def test_a_refused_mailbox_stops_nobody_elses_mail(console: Console, certificate
         with signed_in(console, "officer") as officer:
             officer.post("/api/requests", json={"recordings": [ID], **ASKED})
         post.run_once()
-        assert subjects(mailbox) == [("lead", "An access request waits for your decision")]
+        assert subjects(mailbox) == [("lead", "A request to listen waits for your decision")]
         assert post.repos.box.queue().given_up == 2, "the emergency, and the week"
         assert kinds(console, "dpo") == [NotificationKind.EMERGENCY], "it stands in the console"
 

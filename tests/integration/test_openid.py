@@ -81,7 +81,7 @@ def test_an_officer_signs_in_and_is_connected_for_good(console: Console, provide
         assert led_to(answer) == "/live"
         assert "SameSite=strict" in next(c for c in answer.headers.get_list("set-cookie") if c.startswith("recorder="))
         assert browser.get("/live").status_code == 200
-        assert browser.get("/account").text.count("Connected to <code>") == 1
+        assert browser.get("/account").text.count("Your account is connected to <code>") == 1
     acts = [(entry.act, entry.actor, entry.details.get("by")) for entry in console.entries() if "people." in entry.act]
     assert acts == [("people.connected", "officer", "claim"), ("people.sign_in", "officer", "openid")]
     with console.browser() as again:

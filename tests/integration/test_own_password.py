@@ -56,7 +56,7 @@ def test_it_is_changed_and_every_other_session_ends(console: Console, officer: B
     with signed_in(console, "officer") as elsewhere, signed_in(console, "other") as stranger:
         done = officer.submit(PAGE, **GOOD)
         assert (done.status_code, done.headers["location"]) == (303, "/account?changed=password")
-        assert "You have a new password" in officer.get(done.headers["location"]).text, "this browser stays signed in"
+        assert "Your password has been changed" in officer.get(done.headers["location"]).text, "this browser stays signed in"
         assert officer.cookies["recorder"] != old, "on a session of its own"
         assert elsewhere.get("/account").headers["location"] == "/sign-in"
         assert stranger.get("/account").status_code == 200
@@ -70,19 +70,19 @@ def test_it_is_changed_and_every_other_session_ends(console: Console, officer: B
     assert told(console, "officer") == [NotificationKind.PASSWORD_CHANGED]
     assert told(console, "officer") == [NotificationKind.PASSWORD_CHANGED], "once"
     assert told(console, "other") == []
-    assert "If you did not do that" in officer.get("/notifications").text
+    assert "If this was not you" in officer.get("/notifications").text
 
 
 @pytest.mark.parametrize(
     ("sent", "status", "sentence"),
     [
-        ({"password": "not this one at all"}, 403, "The password is not right"),
-        ({"password": ""}, 403, "The password is not right"),
-        ({"again": "copper walrus teapots"}, 422, "not the same"),
+        ({"password": "not this one at all"}, 403, "The password is wrong"),
+        ({"password": ""}, 403, "The password is wrong"),
+        ({"again": "copper walrus teapots"}, 422, "do not match"),
         ({"new": "short", "again": "short"}, 422, "at least 12 characters"),
         ({"new": "Welcome2026!!", "again": "Welcome2026!!"}, 422, "guessed first"),
         ({"new": "officer walrus teapot", "again": "officer walrus teapot"}, 422, "account&#39;s name"),
-        ({"new": PASSWORD, "again": PASSWORD}, 422, "the password of now"),
+        ({"new": PASSWORD, "again": PASSWORD}, 422, "the same as the current one"),
         ({"new": "x" * 257, "again": "x" * 257}, 422, "more than 256"),
     ],
 )

@@ -82,7 +82,7 @@ def test_who_sees_the_page(console: Console) -> None:
         with signed_in(console, name) as browser:
             page = browser.get("/people")
             assert page.status_code == status, name
-            assert ("Olive Officer" in page.text) == (status == 200)
+            assert ("Otto Other" in page.text) == (status == 200)
             assert ('action="/people/officer/roles"' in page.text) == (name == "admin")
             if name != "admin":
                 assert browser.submit("/people/officer/roles", role="manager", reason=WHY).status_code == 403

@@ -174,7 +174,7 @@ def test_the_page_says_what_is_wrong_with_a_date(console: Console) -> None:
         browser.sign_in("lead")
         page = browser.get("/reports/pauses", params={"from_date": "yesterday"})
         assert page.status_code == 422
-        assert "Write the date like" in page.text
+        assert "Enter a date like" in page.text
         south = browser.get("/reports/pauses", params={"team": "south"})
     assert "Bob" in south.text
     assert '<th scope="row">Ann</th>' not in south.text

@@ -98,6 +98,8 @@ def test_a_restriction_from_the_request_to_its_end(console: Console, clock: Cloc
         assert dpo.submit(f"/rights/{claim.id}/uphold", words="it is contested").status_code == 303
         assert dpo.submit(f"/rights/{claim.id}/uphold", words="again").status_code == 409
         assert "before the restriction ends" in dpo.get(f"/rights/{claim.id}/letter/decision").text
+        assert dpo.get(f"/rights/{claim.id}/letters/decision").content[:5] == b"%PDF-"
+        assert dpo.get(f"/rights/{claim.id}/letters/gossip").status_code == 404
         allowed = {"words": "a claim in court", "use_ground": "legal_claims", "days": "2"}
         assert dpo.submit(f"/rights/{claim.id}/allow_use", **allowed).status_code == 303
         assert officer.submit(f"/recordings/{ID}/play").status_code == 200

@@ -30,9 +30,11 @@ LOOKS = re.compile(r"(\.view|\.refused)$")
 """Entries of the audit log that change nothing: a page may be shown with the refusal."""
 BY_STATE = {
     "GET /cases/{case_id}/transcripts/{one}", "POST /cases/{case_id}/transcript",
-    "POST /cases/{case_id}/transcript-file", "GET /recordings/{recording_id}/audio/{secret}", "POST /account/connect",
+    "POST /cases/{case_id}/transcript-file", "GET /cases/{case_id}/letters/{which}",
+    "GET /rights/{claim_id}/letters/{which}", "GET /recordings/{recording_id}/audio/{secret}", "POST /account/connect",
 }  # fmt: skip
-"""What takes more than a role where it is allowed - a transcript, an address of audio, a provider: elsewhere tested."""
+"""What takes more than a role where it is allowed - a transcript, an address of audio, a provider, a process that
+makes a PDF: elsewhere tested."""
 NOT_YET = {"POST /erasures/{order_id}/listen"}
 """What is for others, and whose own gets 409 here because nothing is there to be done yet."""
 OF_UPHELD = {"POST /rights/{claim_id}/{event=lift}", "POST /rights/{claim_id}/{event=allow_use}"}

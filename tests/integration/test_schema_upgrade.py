@@ -1,16 +1,20 @@
-"""An upgrade that takes long says how far it is, and Ctrl-C ends it in the middle of a statement."""
+"""An upgrade that takes long says how far it is, and Ctrl-C ends it in the middle of a statement or between two."""
 
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from storage import migrations
-from storage.schema_upgrade import UpgradeProgress
+from storage.database import make_engine, sqlite_url
+from storage.schema_upgrade import Schema, UpgradeProgress
 
 SLOW = '''"""Adds a table, {title}."""
 import sqlalchemy as sa
@@ -42,19 +46,38 @@ with engine.begin() as connection:
 """
 FOREVER = " CROSS JOIN n AS m"
 """Makes the statement longer than a test waits."""
+SHORT = '''"""Adds two tables."""
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0001", None
+
+def upgrade():
+    op.create_table("t1", sa.Column("x", sa.Integer))
+    op.execute("INSERT INTO t1 VALUES (interrupted())")
+    op.create_table("t2", sa.Column("x", sa.Integer))
+'''
+
+
+def put_scripts(folder: Path, texts: dict[str, str]) -> Path:
+    """Make a folder of scripts."""
+    scripts = folder / "scripts"
+    (scripts / "versions").mkdir(parents=True)
+    (scripts / "env.py").write_text((Path(migrations.__file__).parent / "env.py").read_text())
+    for name, text in texts.items():
+        (scripts / "versions" / name).write_text(text)
+    return scripts
 
 
 def started(folder: Path, second: str) -> subprocess.Popen[str]:
     """Start an upgrade of two steps; the second is as long as told."""
-    scripts = folder / "scripts"
-    (scripts / "versions").mkdir(parents=True)
-    (scripts / "env.py").write_text((Path(migrations.__file__).parent / "env.py").read_text())
+    texts = {}
     for number, title, revisions, more in (
         (1, "the first", '"0001", None', ""),
         (2, "the second", '"0002", "0001"', second),
     ):
-        text = SLOW.format(number=number, title=title, revisions=revisions, times=3, more=more)
-        (scripts / "versions" / f"v000{number}.py").write_text(text)
+        texts[f"v000{number}.py"] = SLOW.format(number=number, title=title, revisions=revisions, times=3, more=more)
+    scripts = put_scripts(folder, texts)
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(folder / "a.sqlite"), str(scripts)], stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -89,6 +112,47 @@ def test_ctrl_c_ends_it_in_the_middle_of_a_statement_and_nothing_has_changed(tmp
             raise
     assert process.returncode == -signal.SIGINT, rest
     assert rest.rstrip().endswith("KeyboardInterrupt")
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == []
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    made = make_engine(sqlite_url(tmp_path / "a.sqlite"))
+    yield made
+    made.dispose()
+
+
+@pytest.mark.parametrize("step", ["before_cursor_execute", "in the statement", "after_cursor_execute", "the last"])
+def test_ctrl_c_at_any_step_of_a_statement_ends_it_cleanly(tmp_path: Path, engine: sa.Engine, step: str) -> None:
+    """A KeyboardInterrupt between two steps of SQLAlchemy made it close the connection under the upgrade."""
+    sent: list[str] = []
+
+    def send(*given: Any) -> None:
+        is_here = given[2].strip().startswith("CREATE TABLE t2" if step == "the last" else "INSERT INTO t1")
+        if not sent and is_here:
+            sent.append(step)
+            signal.raise_signal(signal.SIGINT)
+
+    def in_the_statement() -> int:
+        if step == "in the statement":
+            sent.append(step)
+            signal.raise_signal(signal.SIGINT)
+        return 1
+
+    with engine.execution_options(is_writing=True).connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.create_function("interrupted", 0, in_the_statement)
+        if step != "in the statement":
+            sa.event.listen(engine, "after_cursor_execute" if step == "the last" else step, send)
+        scripts = put_scripts(tmp_path, {"v0001.py": SHORT})
+        schema = Schema(
+            name="the trial", metadata=sa.MetaData(), revision="0001", version_table="v", scripts=scripts
+        )  # fmt: skip
+        with pytest.raises(KeyboardInterrupt), connection.begin():
+            schema.migrate(connection)
+    assert sent == [step]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with closing(sqlite3.connect(tmp_path / "a.sqlite")) as database:
         assert database.execute("SELECT name FROM sqlite_master").fetchall() == []
 

@@ -51,7 +51,7 @@ class Phone:
     """Somebody's authenticator app, by somebody else's library, on the test's clock."""
 
     def __init__(self, page: httpx2.Response, clock: Clock) -> None:
-        found = re.search(r"<dt>Secret</dt><dd><code>([A-Z2-7 ]+)</code>", page.text)
+        found = re.search(r'<code id="secret">([A-Z2-7 ]+)</code>', page.text)
         assert found is not None, page.text[:500]
         self._app = pyotp.TOTP(found[1].replace(" ", ""))
         self._clock = clock

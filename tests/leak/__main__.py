@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--in-kernel", action="store_true", help="the kernel relays what it may (ADR 29)")
     parser.add_argument(
         "--servers", action="store_true",
-        help="the index is in PostgreSQL, which logs statements, and recordings go to an object store",
+        help="index in PostgreSQL, which logs statements; recordings in an object store; calls by Kamailio",
     )  # fmt: skip
     parser.add_argument("--only", type=int, action="append", help="number of a call to make again; repeat")
     parser.add_argument("--mutations", choices=("all", "none", "only"), default="all")

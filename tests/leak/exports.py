@@ -20,12 +20,13 @@ from storage.export import export
 from storage.reader import RecordingReader, open_recording
 from storage.types import Search
 from tests.helpers.wave_file import wave_channels
+from tests.leak.file_sinks import planted_container
 from tests.leak.judge import Leak, owed_samples
 from tests.leak.media import Band
 from tests.leak.ring import Ring
+from tests.leak.scene import Scene
 from tests.leak.search import Finder, symbols_of
 from tests.leak.signals import LINEAR, PCMA
-from tests.leak.sinks import Scene, planted_container
 
 TEMPLATE = 640
 """Samples that are looked for at a time: by chance they are like nothing in a copy to more than 0.2."""

@@ -21,7 +21,7 @@ from tests.leak.plan import Plan, plan
 from tests.leak.run import Result, Run, Say
 from tests.leak.search import DIGITS
 
-_SOURCES = ("audio", "storage", "sip", "recorder", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+_SOURCES = ("audio", "storage", "sip", "recorder", "deploy", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Mutation:
         finds: Pattern that what was found must match: the right thing must be named.
         sinks: Sinks that are searched beside the containers.
         has_console: Whether the console is needed.
+        has_front: Whether calls come by Kamailio.
     """
 
     name: str
@@ -47,11 +48,13 @@ class Mutation:
     finds: str
     sinks: tuple[str, ...] = ()
     has_console: bool = False
+    has_front: bool = False
 
 
 _LOG = ("log of the daemon",)
 _BOTH = "    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n"
 _LEFT = _BOTH.replace("side < 2", "side < 1")
+_KAMAILIO = "deploy/kamailio/kamailio.cfg"
 _GATE, _TAP, _WHO = "audio/core/gate.c", "audio/core/tap_write.c", "audio/core/sources.c"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -196,6 +199,18 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/plain",), finds="what is sent by syslog and webhooks.*the caller's number",
         sinks=("what is sent by syslog and webhooks",),
     ),
+    Mutation(
+        name="Kamailio logs what it cannot read", file=_KAMAILIO,
+        old='modparam("debugger", "mod_level", "core=-2")\n', new="",
+        calls=("card_relay/killed",), finds="log of Kamailio: log: secret digits", sinks=("log of Kamailio",),
+        has_front=True,
+    ),
+    Mutation(
+        name="Kamailio lists who called", file=_KAMAILIO,
+        old="extension=$avp(extension);", new="extension=$fU;",
+        calls=("card_relay/killed",), finds="calls that went round: list and report: bypassed.*the caller's number",
+        sinks=("calls that went round: list and report",), has_front=True,
+    ),
 )  # fmt: skip
 
 QUICK = ("a pause is acknowledged before the gate is shut", "bodies of INFO are logged")
@@ -296,7 +311,7 @@ def _started_from(folder: Path) -> Any:
 
 def _run(mutation: Mutation) -> Result:
     plans = _calls(mutation)
-    with Run(plans, seed=SEED, slots=len(plans)) as run:
+    with Run(plans, seed=SEED, slots=len(plans), has_front=mutation.has_front) as run:
         run.start(has_console=mutation.has_console)
         run.make_calls()
         run.judge_calls()

@@ -25,7 +25,7 @@ class TwiceRing(Ring):
         plan, outer, pbx = self.plan, self.id, self.second
         self.extension = self._deputy
         placed = self._placed = self.lines.caller.invite(
-            self.site.home.sip, self.extension, from_number=plan.caller, media=self.left.media()
+            self.site.entrance, self.extension, from_number=plan.caller, media=self.left.media()
         )
         placed.wait_confirmed(12)
         self.left.relayed_to = placed.remote_media

@@ -12,7 +12,7 @@ from tests.leak.moments import DISTORTIONS
 from tests.leak.plan import OPT_OUTS, Plan
 from tests.leak.signals import PCMA, PCMU, Bytes
 from tests.leak.site import RefusedError, Site, deputy, extension
-from tests.leak.triggers import _DTMF, _RELAY, RESUMES, TRIGGERS, Act, _info
+from tests.leak.triggers import DTMF, RELAY, RESUMES, TRIGGERS, Act, send_info
 
 FRINGE_S = 0.1
 """Between the acknowledgement of a resume and speech that must be kept."""
@@ -24,17 +24,22 @@ STRAYS_FROM = 50_000_000
 
 
 class Lines:
-    """Both sides' telephones: one caller and one officer for every recorder of a run."""
+    """Both sides' telephones: one caller and one officer for every recorder of a run.
 
-    def __init__(self) -> None:
+    Args:
+        caller: The caller's address, without its port.
+        officer: The officer's.
+    """
+
+    def __init__(self, caller: str = "127.0.0.1", officer: str = "127.0.0.1") -> None:
         self._plans: dict[str, Answer] = {}
-        self.officer = Officer(answer=self._answer)
-        self.caller = Caller()
+        self.officer = Officer((officer, 0), answer=self._answer)
+        self.caller = Caller((caller, 0))
 
     @property
     def next_hop(self) -> str:
         """Where recorders are to place calls to."""
-        return f"127.0.0.1:{self.officer.address[1]}"
+        return "{}:{}".format(*self.officer.address)
 
     def expect(self, number: str, answer: Answer) -> None:
         """Be ready for a call."""
@@ -121,7 +126,7 @@ class Ring:
         plan = self.plan
         self.lines.expect(plan.caller, Answer(after_s=0.05, media=self.right.media()))
         self.first = self.lines.caller.invite(
-            self.site.home.sip, self.extension, from_number=plan.caller, media=self.left.media()
+            self.site.entrance, self.extension, from_number=plan.caller, media=self.left.media()
         )
         self.first.wait_confirmed(12)
         self.left.is_heard = lambda: listens(self.first)
@@ -241,7 +246,7 @@ class Ring:
             self.left.press("*2")
         elif self.plan.intruder == "caller_info":
             for key in "*2":
-                _info(self.first, key, _RELAY)
+                send_info(self.first, key, RELAY)
                 time.sleep(0.05)
         elif self.plan.intruder == "token":
             try:
@@ -299,7 +304,7 @@ class Ring:
         carrier = self.plan.trigger.removeprefix("digits_")
         if carrier in ("relay", "info"):
             asked_s = time.monotonic()
-            _info(self.first, digit, _RELAY if carrier == "relay" else _DTMF)
+            send_info(self.first, digit, RELAY if carrier == "relay" else DTMF)
             self.first.wait_for(lambda call: len(call.replies_to("INFO")) > self.left.pressed, 5)
             self.left.pressed += 1
             # It is silenced from 0.6 s before to 0.4 s after the moment it is read, between these two.

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,20 +26,25 @@ from storage.types import RecordingRow, Search
 from tests.helpers.starvation import noting_starvation
 from tests.leak import exports
 from tests.leak.faults import Disk, freezing
+from tests.leak.front import PBX, TRUNK, Front
 from tests.leak.judge import Leak, Verdict, judge, owed_samples
 from tests.leak.media import STALL_S, Studio
 from tests.leak.passage import TwiceRing
 from tests.leak.plan import SESSIONS, Plan
+from tests.leak.process_sinks import in_child
 from tests.leak.ring import Lines, Ring
+from tests.leak.scene import Scene, Sink
 from tests.leak.search import DIGITS, Finder, Hit, digits_said
 from tests.leak.session import SessionRing
 from tests.leak.signals import secret_codes, secret_symbols
-from tests.leak.sinks import Scene, Sink, sinks_of, strangers_in, unregistered
+from tests.leak.sinks import sinks_of, strangers_in, unregistered
 from tests.leak.site import MANAGER, Site, site
 from tests.leak.watch import Watch
 
 Say = Callable[[str], None]
 KILL_AFTER_S = (3.2, 5.6)
+ROUND = 4
+"""Calls that go round a recorder which was killed."""
 TURN_S = 0.0005
 """How long another thread keeps a voice waiting."""
 _PLANTED_NUMBER = "4929130718346275"
@@ -111,6 +116,7 @@ class Run:
         in_kernel: The kernel relays what it may.
         has_database_server: The index is in PostgreSQL.
         has_object_store: Finished recordings are stored in an object store as well.
+        has_front: Calls run through Kamailio.
     """
 
     def __init__(
@@ -123,7 +129,9 @@ class Run:
         in_kernel: bool = False,
         has_database_server: bool = False,
         has_object_store: bool = False,
+        has_front: bool = False,
     ) -> None:
+        self._has_front = has_front
         self._servers = {"has_database_server": has_database_server, "has_object_store": has_object_store}
         self.plans = list(plans)
         self._edits = [("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')] if in_kernel else []
@@ -152,14 +160,19 @@ class Run:
     def __enter__(self) -> Self:
         stack = self._stack
         folder = Path(tempfile.mkdtemp(prefix="recorder-leak-"))
-        self.lines = Lines()
+        front = stack.enter_context(closing(Front())) if self._has_front else None
+        self.lines = Lines() if front is None else Lines(TRUNK, PBX)
         stack.callback(self.lines.close)
         self.studio = stack.enter_context(Studio())
         self.disk = Disk(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-leak-shim-"))))
         made = site(
-            folder, next_hop=self.lines.next_hop, slots=self.slots, edits=self._edits, **self._servers
+            folder, next_hop=self.lines.next_hop if front is None else "{}:{}".format(*front.address),
+            slots=self.slots, edits=self._edits, front=front, **self._servers,
         )  # fmt: skip
         self.site = stack.enter_context(made)
+        if front is not None:
+            front.start(self.lines, self.site.home.sip)
+            front.report = self.site.bypassed
         self.watch = stack.enter_context(Watch(lambda path: path.startswith(f"{folder}/")))
         self.site.unwatched = self.watch.paused
         self.scene = Scene(self.site, self.watch)
@@ -251,9 +264,18 @@ class Run:
             thread.join()
         for ring in rings:
             ring.error = None  # the daemon was killed under it
+        self._lead_round()
         self.site.restart(before=self.disk.before)
         self._know_processes()
         self.say(f"killed with {len(rings)} calls, and started again")
+
+    def _lead_round(self) -> None:
+        """While the recorder is dead, have some calls go round it."""
+        front = self.site.front
+        if front is not None:
+            cards = [ring.plan for ring in self.rings if len(ring.plan.digits) >= DIGITS]
+            front.lead_round(self.lines, self.site.numbers[0], cards[:ROUND])
+            self.result.faults += front.faults
 
     # --- verdicts
 
@@ -383,8 +405,6 @@ class Run:
 
     def _prove_watch(self) -> None:
         """Write where nothing may be written, as a child of ours: it must be noticed."""
-        from tests.leak.sinks import in_child  # noqa: PLC0415
-
         before = len(self.watch.written)
         stray = f"/var/tmp/recorder-leak-stray-{self.site.home.root.parent.name}"
         inside = f"{self.site.home.root}/forgotten.txt"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
@@ -28,6 +28,9 @@ from tests.helpers.unix_transport import UnixTransport
 from tests.leak.database_server import DatabaseServer
 from tests.leak.object_gateway import ObjectGateway
 from tests.leak.receivers import Receivers
+
+if TYPE_CHECKING:
+    from tests.leak.front import Front
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
 SERVICES = {"Desk": "2", "Quiet": "3", "Discard": "4", "Masked": "5"}
@@ -72,6 +75,7 @@ class Site:
         receivers: The systems that the recorder sends its audit log and events to.
         database: The PostgreSQL server with the index; None for SQLite in the home.
         objects: The object store of finished recordings; None for none.
+        front: Kamailio, which calls run through; None for none.
     """
 
     def __init__(
@@ -83,8 +87,10 @@ class Site:
         edits: Sequence[tuple[str, str]] = (),
         has_database_server: bool = False,
         has_object_store: bool = False,
+        front: "Front | None" = None,
     ) -> None:
         self.folder = folder
+        self.front = front
         self.receivers = Receivers()
         self.database = DatabaseServer() if has_database_server else None
         self.objects = ObjectGateway() if has_object_store else None
@@ -149,12 +155,16 @@ class Site:
         self.home.edit(f'listen = "off"                  {words}', f'listen = "127.0.0.1:{port}"  {words}')
         return f"http://127.0.0.1:{port}"
 
+    @property
+    def entrance(self) -> tuple[str, int]:
+        """Where callers send their calls."""
+        return self.home.sip if self.front is None else self.front.address
+
     # --- processes
 
     def start(self, *, before: Sequence[str] = (), has_console: bool = True) -> None:
         """Start daemon and console, make people and a token, and listen to what happens."""
-        self.home.start(before=before)
-        self._note_processes()
+        self._start_daemon(before)
         if has_console:
             self._start_console()
         # Here and not in calls: to look whether an account is there takes the lock for which all commands wait.
@@ -174,9 +184,14 @@ class Site:
         """Start the daemon again after a kill."""
         self.is_killed = False
         self.live = []
+        self._start_daemon(before)
+        self._watch()
+
+    def _start_daemon(self, before: Sequence[str]) -> None:
         self.home.start(before=before)
         self._note_processes()
-        self._watch()
+        if self.front is not None:
+            self.front.wait_welcoming(self.home.sip)
 
     def _note_processes(self) -> None:
         """Note the daemon, and the process that sends to other systems."""
@@ -216,6 +231,12 @@ class Site:
         if done.returncode:
             raise RefusedError(f"recorder {words[0]}: exit {done.returncode}: {done.stderr[-500:]}")
         return done.stdout
+
+    def bypassed(self) -> list[str]:
+        """Return what the recorder reports of the calls that went round it, to its data protection officer."""
+        assert self.front is not None
+        words = ("report", "bypassed", str(self.front.listing), *self.home.as_admin(), "-C", str(self.home.root))
+        return [self.command(*words), self.command(*words, "--json")]
 
     def _run(self, words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         if recorder_home.ROOT == preloaded.ROOT:

@@ -28,6 +28,7 @@ def run_calls(
     is_proven: bool = True,
     has_database_server: bool = False,
     has_object_store: bool = False,
+    has_front: bool = False,
 ) -> Result:
     """Make the calls of a run, or some of them, and search everything; see `Run` for the parts.
 
@@ -40,7 +41,7 @@ def run_calls(
         plans = [plan for plan in plans if plan.number in only]
     with Run(
         plans, seed=seed, slots=min(slots, len(plans)), say=say, in_kernel=in_kernel,
-        has_database_server=has_database_server, has_object_store=has_object_store,
+        has_database_server=has_database_server, has_object_store=has_object_store, has_front=has_front,
     ) as run:  # fmt: skip
         run.start()
         say(f"the recorder is up; {len(plans)} calls, seed {seed}, {run.slots} at a time")
@@ -75,7 +76,7 @@ def main(options: argparse.Namespace, seed: int) -> int:
     if options.mutations != "only" and not options.mutation:
         result = run_calls(
             seed, options.calls, slots=options.slots, only=options.only, in_kernel=options.in_kernel,
-            has_database_server=options.servers, has_object_store=options.servers,
+            has_database_server=options.servers, has_object_store=options.servers, has_front=options.servers,
         )  # fmt: skip
         print(report.table(result))  # noqa: T201 - the result of the program
         if options.json:

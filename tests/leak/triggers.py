@@ -73,7 +73,8 @@ def _by_keys(keys: str, goal: Callable[[State], bool], *, in_band: bool) -> Do:
     return do
 
 
-def _info(call: Call, signal: str, content_type: str) -> None:
+def send_info(call: Call, signal: str, content_type: str) -> None:
+    """Send a key by INFO."""
     relay = f"Signal={signal}\r\nDuration=160\r\n".encode()
     call.request("INFO", relay if content_type.endswith("relay") else signal.encode(), content_type)
 
@@ -82,7 +83,7 @@ def _by_info(keys: str, goal: Callable[[State], bool], content_type: str) -> Do:
     def do(ring: "Ring") -> Act:
         for key in keys:
             asked_s = time.monotonic()
-            _info(ring.second, key, content_type)
+            send_info(ring.second, key, content_type)
             if key == "*":
                 ring.second.wait_for(lambda c: c.replies_to("INFO"))
         return _heard(ring, asked_s, goal, f"the officer's {keys} by INFO")
@@ -164,7 +165,7 @@ def _card_by_info(content_type: str) -> Do:
         asked = []
         for digit in ring.plan.digits:
             asked.append(time.monotonic())
-            _info(ring.first, digit, content_type)
+            send_info(ring.first, digit, content_type)
             time.sleep(0.12)
         ring.left.pressed = len(asked)
         return _heard(ring, asked[3], _is_held, "the fourth digit by INFO")
@@ -182,15 +183,15 @@ def _unhold(ring: "Ring") -> Act:
     return _heard(ring, asked_s, _is_open, "the hold is over")
 
 
-_RELAY, _DTMF = "application/dtmf-relay", "application/dtmf"
+RELAY, DTMF = "application/dtmf-relay", "application/dtmf"
 _KEY_LEAD_S, _TONE_LEAD_S = 0.22, 0.26
 
 TRIGGERS: Mapping[str, Trigger] = MappingProxyType(
     {
         "key_rfc4733": Trigger(do=_by_keys("*1", _is_held, in_band=False), lead_s=_KEY_LEAD_S),
         "key_inband": Trigger(do=_by_keys("*1", _is_held, in_band=True), lead_s=_TONE_LEAD_S, slack_s=0.16),
-        "key_relay": Trigger(do=_by_info("*1", _is_held, _RELAY), slack_s=0.12),
-        "key_info": Trigger(do=_by_info("*1", _is_held, _DTMF), slack_s=0.12),
+        "key_relay": Trigger(do=_by_info("*1", _is_held, RELAY), slack_s=0.12),
+        "key_info": Trigger(do=_by_info("*1", _is_held, DTMF), slack_s=0.12),
         **{
             how: Trigger(do=_by_post(how, "pause", _is_held))
             for how in ("socket", "socket_extension", "api_call", "api_extension", "console")
@@ -200,8 +201,8 @@ TRIGGERS: Mapping[str, Trigger] = MappingProxyType(
         "cli": Trigger(do=_by_command("pause", goal=_is_held), slack_s=2.5),
         "card_rfc4733": Trigger(do=_card_by_media(in_band=False), lead_s=0.44),
         "card_inband": Trigger(do=_card_by_media(in_band=True), lead_s=0.5, slack_s=0.16),
-        "card_relay": Trigger(do=_card_by_info(_RELAY), lead_s=0.36, slack_s=0.12),
-        "card_info": Trigger(do=_card_by_info(_DTMF), lead_s=0.36, slack_s=0.12),
+        "card_relay": Trigger(do=_card_by_info(RELAY), lead_s=0.36, slack_s=0.12),
+        "card_info": Trigger(do=_card_by_info(DTMF), lead_s=0.36, slack_s=0.12),
         "opt_out_console": Trigger(do=_opt_out_by_console),
         "opt_out_cli": Trigger(do=_by_command("opt-out", goal=_is_held, is_signed=True), slack_s=3.5),
         "hold": Trigger(do=_hold, erase_s=0.0, slack_s=0.15, service="Quiet"),
@@ -213,8 +214,8 @@ RESUMES: Mapping[str, tuple[Do, float]] = MappingProxyType(
     {
         "key_rfc4733": (_by_keys("*2", _is_open, in_band=False), _KEY_LEAD_S),
         "key_inband": (_by_keys("*2", _is_open, in_band=True), _TONE_LEAD_S),
-        "key_relay": (_until_heard(_by_info("*2", _is_open, _RELAY)), 0.0),
-        "key_info": (_until_heard(_by_info("*2", _is_open, _DTMF)), 0.0),
+        "key_relay": (_until_heard(_by_info("*2", _is_open, RELAY)), 0.0),
+        "key_info": (_until_heard(_by_info("*2", _is_open, DTMF)), 0.0),
         **{
             how: (_by_post(how, "resume", _is_open), 0.0)
             for how in ("socket", "socket_extension", "api_call", "api_extension", "console")

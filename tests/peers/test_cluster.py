@@ -1,11 +1,16 @@
-"""Two recorders on hosts of their own, with PostgreSQL, behind Kamailio, under load: one is killed, both are upgraded.
+"""Two recorders on hosts of their own, with PostgreSQL and an object store, behind Kamailio, under load.
+
+One is killed, also with its disk; both are upgraded.
 
 ``CLUSTER_CALLS`` says how many calls there are when a recorder is killed (40 if it is not set). With ``pytest -s`` each
 test prints what it measured. They want a machine with CPU to spare: a recorder that gets none for a second and a half
 is dead to Kamailio.
 """
 
+import contextlib
 import os
+import shutil
+import signal
 import statistics
 import sys
 import threading
@@ -19,7 +24,7 @@ from benchmarks.peers import Call
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
 from recorder.config.reading import read_config
 from tests.helpers.cluster import Cluster, cluster
-from tests.helpers.recorder_home import HANGS_S, eventually
+from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually
 from tests.helpers.sip_process import Peer
 from tests.helpers.starvation import Starvation, waited_s
 
@@ -35,6 +40,12 @@ MOVES_S = 2.0
 """The target: from then on no new call is offered to a dead recorder; nor does one wait longer for its answer."""
 LOST_S = 2.0
 """What a killed recorder may lose of each call besides the look-back (docs/durability.md)."""
+LOST_WITH_DISK_S = 12.0
+"""What it may lose besides the look-back when its disk is lost too (docs/several-machines.md)."""
+LONGER_TALK_S = 22.0
+"""How long the calls have lasted then: longer than what may be lost of them."""
+KEPT_APART = ("recorder.toml", "keys/node", "keys/epochs", "notices")
+"""What there is of a node elsewhere when its disk is lost."""
 
 
 def tell(sentence: str) -> None:
@@ -46,14 +57,18 @@ def index_of(row: dict[str, Any]) -> int:
     return int(row["extension"]) - FIRST_EXTENSION
 
 
-def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_there(tmp_path: Path) -> None:
-    with cluster(tmp_path, calls=CALLS + LATER) as site:
+@pytest.mark.parametrize("has_disk", [True, False], ids=["its disk is there", "its disk is lost"])
+def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_there(
+    tmp_path: Path, has_disk: bool
+) -> None:
+    with cluster(tmp_path, calls=CALLS + LATER, has_store=True) as site:
         placed, north = site.placed, site.nodes["north"]
+        backup = _keys_and_configuration(north.root, tmp_path / "backup")
         placed.place(site.proxy.address, rate=LATER_RATE, upto=CALLS)
         placed.wait_joined(HANGS_S)
         assert _not_joined(placed) == []
         starvation = Starvation()
-        for _ in range(round(TALK_S / LOOK_EVERY_S)):
+        for _ in range(round((TALK_S if has_disk else LONGER_TALK_S) / LOOK_EVERY_S)):
             time.sleep(LOOK_EVERY_S)
             starvation.look(north.pid)
         counts = {name: home.health()["calls"] for name, home in site.nodes.items()}
@@ -61,7 +76,7 @@ def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_
         assert min(counts.values()) > 0
         starvation.look(north.pid)
         before = _waited(site)
-        killed_s = north.kill()
+        killed_s = north.kill() if has_disk else _burn(north)
         with site.switch["north"].network.watched("eth0", lambda frame: b"INVITE sip:" in frame[28:90]) as offered:
             placed.place(site.proxy.address, rate=LATER_RATE)
             placed.wait_joined(HANGS_S)
@@ -78,17 +93,69 @@ def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_
         assert site.proxy.listed() == [], "none went round"
         assert site.nodes["south"].health()["calls"] == counts["south"] + LATER, "none of the other's calls was cut"
 
+        if not has_disk:
+            _set_up_again(site, north, backup, counts["north"])
         north.start()
         site.wait_welcoming("north", "south")
         rows = {index_of(row): row for row in site.rows()}
         lost = _lost_of(site, rows, killed_s)
         starved_s = starvation.since(killed_s - max(lost))
         tell(
-            f"{len(lost)} recordings of the dead recorder are there; each lacks at most {max(lost):.2f} s, look-back"
-            f" included; in its last seconds the recorder had waited for a CPU {starved_s:.2f} s"
+            f"{len(lost)} recordings of the dead recorder are there; each lacks at most {max(lost):.2f} s (median"
+            f" {statistics.median(lost):.2f} s), look-back included; in its last seconds the recorder had waited for a"
+            f" CPU {starved_s:.2f} s"
         )
         assert len(lost) == counts["north"], "each recording is there"
-        assert max(lost) <= read_config(north.config).pause.look_back_s + LOST_S + starved_s
+        most_s = LOST_S if has_disk else LOST_WITH_DISK_S
+        assert max(lost) <= read_config(north.config).pause.look_back_s + most_s + starved_s
+        began_s = time.monotonic()
+        eventually(
+            lambda: north.health()["objects"]["uploaded"] >= counts["north"], "each is in the object store",
+            timeout_s=HANGS_S,
+        )  # fmt: skip
+        tell(f"each was stored in the object store {time.monotonic() - began_s:.1f} s later")
+        _verify(site, [rows[index]["id"] for index in rows if rows[index]["reason"] == "daemon_stopped"])
+
+
+def _keys_and_configuration(root: Path, backup: Path) -> Path:
+    """Copy what docs/several-machines.md has one set a node up again with; returns where."""
+    for name in KEPT_APART:
+        (backup / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (root / name).is_dir() else shutil.copy2
+        copy(root / name, backup / name)
+    return backup
+
+
+def _burn(home: RecorderHome) -> float:
+    """End all processes of a recorder at once and delete its disk; returns the moment (monotonic)."""
+    threads = Path(f"/proc/{home.pid}/task").iterdir()
+    children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    moment = home.kill()
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    shutil.rmtree(home.root)
+    return moment
+
+
+def _set_up_again(site: Cluster, home: RecorderHome, backup: Path, count: int) -> None:
+    """Do as docs/several-machines.md says after a disk was lost, before the recorder starts."""
+    shutil.copytree(backup, home.root)
+    began_s = time.monotonic()
+    with site.switch["north"].inside():
+        assert len(home.json("objects", "restore", "--dry-run")["restored"]) == count
+        restored = home.json("objects", "restore")
+        assert (len(restored["restored"]), restored["problems"]) == (count, {})
+        assert len(home.json("recover")) == count
+    tell(f"{count} recordings were made again from their parts in {time.monotonic() - began_s:.1f} s")
+
+
+def _verify(site: Cluster, recordings: list[str]) -> None:
+    """Have the recorder verify what it recovered."""
+    home = site.nodes["north"]
+    with site.switch["north"].inside():
+        found = {one["id"]: one["problem"] for one in home.json("verify", "--all")}
+    assert {one: found[one] for one in recordings} == dict.fromkeys(recordings)
 
 
 def _not_joined(placed: PlacedCalls) -> list[str]:

@@ -111,3 +111,34 @@ def test_an_emergency_number_is_one_however_it_is_written(site: Site) -> None:
     )
     assert received(site.trunk, "z9hG4bKemergency").startswith(b"INVITE sip:%39%39%39;x=y@")
     assert site.proxy.listed() == before
+
+
+DIGITS, CALLER = "4929130718346275", "01632960002"
+_UNREADABLE = {
+    "Via: SIP/2.0/UDP": "Via: x",
+    "Content-Length: 25": "Content-Length: x",
+    f"<sip:{CALLER}@x>;tag=1": f"<sip:{CALLER};tag=1",
+    f"sip:{CALLER}@x SIP": f"sip:{CALLER}@ SIP",
+    "\r\n\r\nSignal": "\r\nSignal",
+}
+"""What makes a message one that Kamailio cannot read."""
+
+
+def request(method: str, to: str) -> str:
+    return (
+        f"{method} sip:{CALLER}@x SIP/2.0\r\nVia: SIP/2.0/UDP {TRUNK};branch=z9hG4bK\r\nMax-Forwards: 9\r\n"
+        f"From: <sip:{CALLER}@x>;tag=1\r\nTo: <sip:2001@x>{to}\r\nCall-ID: unreadable\r\nCSeq: 1 {method}\r\n"
+        f"Content-Type: application/dtmf-relay\r\nContent-Length: 25\r\n\r\nSignal={DIGITS}\r\n"
+    )
+
+
+def test_what_cannot_be_read_is_not_logged(site: Site) -> None:
+    for good, bad in _UNREADABLE.items():
+        for message in (request("INFO", ";tag=2"), request("INVITE", "")):
+            assert message.count(good) == 1
+            site.trunk.sendto(message.replace(good, bad).encode(), site.proxy.address)
+    for _ in range(8):  # each of its processes has had a turn
+        assert site.proxy.answers()
+    eventually(lambda: "failed to get From header" in site.proxy.said, "it says that it cannot read one")
+    assert DIGITS not in site.proxy.said
+    assert CALLER not in site.proxy.said

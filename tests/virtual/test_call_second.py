@@ -75,6 +75,9 @@ def test_the_caller_hears_it_byte_for_byte_and_the_officer_goes_on_hearing_the_c
     row = talk.hang_up()
     assert (row["outcome"], row["notice"]["complete"], row["notice"]["second_message"]) == ("recorded", True, True)
     assert [one["kind"] for one in row["segments"]] == ["recording"]
+    (played,) = row["second_messages"]
+    assert (played["by"], played["complete"]) == ("ann", True)
+    assert row["notice"]["ended_at"] < row["started_at"] < played["started_at"] < played["ended_at"] < row["ended_at"]
     left, right, _ = lines.home.copy(call)
     for kept in (kept_of(left, talk.left), kept_of(right, talk.right)):
         assert len(kept.spans) == 1, "nothing of either is missing, and nothing of the message is in it"
@@ -120,8 +123,10 @@ def test_what_the_caller_heard_before_the_joining_counts_as_played(lines: Exchan
     call = talk.join()
     assert talk.wait_phase("joined")["second_message"] == "played"
     assert play(talk, call).status_code == 200, "they may ask for it again"
-    talk.hang_up()
+    row = talk.hang_up()
     assert entries(talk, call)[-1].details["complete"] is False, "they hung up before its end"
+    assert [(one["by"], one["complete"]) for one in row["second_messages"]] == [("", True), ("ann", False)]
+    assert row["second_messages"][0]["ended_at"] <= row["started_at"]
 
 
 @pytest.mark.parametrize(

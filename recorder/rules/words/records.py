@@ -104,7 +104,7 @@ RECORDS: Mapping[str, Mapping[str, str]] = {
         "disclosure": "disclosure to the police, a court or an insurer",
         "other": "another ground: see the reason",
     },
-    "CopyFormat": {"g711": "G.711 (as recorded)", "wav": "WAV", "flac": "FLAC", "mp3": "MP3", "opus": "Opus"},
+    "CopyFormat": {"g711": "G.711", "wav": "WAV", "flac": "FLAC", "mp3": "MP3", "opus": "Opus"},
     "ArchiveFormat": {"flac": "FLAC", "opus": "Opus"},
     "TranscriptForm": {"txt": "plain text", "vtt": "subtitles (WebVTT)"},
     "Letter": {

@@ -1,5 +1,6 @@
 """The steps of a call, and what people may know of what was done with its recording."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +12,8 @@ from recorder.permissions import Person, Role
 from recorder.recordings.call_timeline import timeline_of
 from recorder.web.waveform import WIDTH, waveform_of
 from storage.audit_entry import AuditEntry
-from storage.rows import row_from_json
-from storage.types import NoticeProof, RecordingRow
+from storage.rows import row_from_json, row_to_json
+from storage.types import NoticeProof, PlayedMessage, RecordingRow
 from tests.helpers.storage_home import row
 
 BEGAN = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -33,7 +34,7 @@ def call(*spans: Any, **changes: Any) -> RecordingRow:
 def test_who_had_the_call_and_what_became_of_the_recording() -> None:
     notice = NoticeProof(
         id="first.en", sha256="ab", started_at=BEGAN - timedelta(seconds=9), ended_at=BEGAN - timedelta(seconds=1),
-        complete=True, proof="heard", second_message=True,
+        complete=True, proof="heard",
     )  # fmt: skip
     of = call(
         span(0, 10, "recording"), span(10, 20, "paused", reason="agent,card_digits", by="Ann"),
@@ -56,10 +57,10 @@ def test_who_had_the_call_and_what_became_of_the_recording() -> None:
     ]
     assert [step.what for step in steps] == [
         "The notice began",
-        "The notice ended, heard in full; the second message was played",
+        "The notice ended, heard in full",
         "Joined to Ann (2001)",
         "Recorded",
-        "Paused (agent, card digits), by Ann",
+        "Paused (by the officer, card details keyed), by Ann",
         "Recorded again",
         "Transferred to Bob (2002)",
         "With somebody whose calls are not recorded",
@@ -98,6 +99,41 @@ def test_nobody_is_transferred_to_where_it_is_not_known_who_had_the_call(
     assert [step.what for step in timeline_of(call(*spans)) if step.what.startswith(words)] == told
 
 
+def test_each_second_message_is_a_step_of_its_own_with_its_own_time() -> None:
+    notice = NoticeProof(
+        id="first.en", sha256="ab", started_at=BEGAN - timedelta(seconds=20), ended_at=BEGAN - timedelta(seconds=12),
+        complete=True, proof="heard", second_message=True,
+    )  # fmt: skip
+    by_key = PlayedMessage(
+        started_at=BEGAN - timedelta(seconds=12), ended_at=BEGAN - timedelta(seconds=4), complete=True
+    )
+    asked = PlayedMessage(started_at=BEGAN + timedelta(seconds=5), by="ann")
+    of = replace(call(span(0, 9, "recording")), notice=notice, second_messages=(by_key, asked))
+    of = row_from_json(json.loads(json.dumps(row_to_json(of))))
+    assert [(step.what, step.at_s) for step in timeline_of(of)] == [
+        ("The notice began", None),
+        ("The notice ended, heard in full", None),
+        ("The second message began, as the caller asked by a key", None),
+        ("The second message ended, heard in full", None),
+        ("Joined to Ann (2001)", 0.0),
+        ("Recorded", 0.0),
+        ("The second message began, as ann asked; it was not heard in full", 5.0),
+        ("The call ended: recorded, hung up", None),
+    ]
+
+
+def test_of_an_older_call_it_is_not_known_when_the_second_message_was_played() -> None:
+    notice = NoticeProof(
+        id="first.en", sha256="ab", started_at=BEGAN - timedelta(seconds=9), ended_at=BEGAN - timedelta(seconds=1),
+        complete=True, proof="heard", second_message=True,
+    )  # fmt: skip
+    steps = timeline_of(replace(call(span(0, 9, "recording")), notice=notice))
+    assert [(step.what, step.at) for step in steps][1:3] == [
+        ("The notice ended, heard in full", notice.ended_at),
+        ("The second message was played", None),
+    ]
+
+
 def test_a_notice_that_was_not_heard_and_a_call_of_which_nothing_was_kept() -> None:
     notice = NoticeProof(
         id="first.en", sha256="ab", started_at=BEGAN, ended_at=BEGAN + timedelta(seconds=2), complete=False,
@@ -105,7 +141,8 @@ def test_a_notice_that_was_not_heard_and_a_call_of_which_nothing_was_kept() -> N
     )  # fmt: skip
     of = replace(call(outcome="blocked", reason="notice_not_heard"), notice=notice, ended_at=BEGAN)
     assert [step.what for step in timeline_of(of)] == [
-        "The notice began", "The call ended: blocked, notice not heard", "The notice ended, not heard in full",
+        "The notice began", "The call ended: not recorded, recording notice not heard",
+        "The notice ended, not heard in full",
     ]  # fmt: skip
 
 
@@ -172,12 +209,12 @@ def test_a_history_says_what_was_done() -> None:
     said = {deed.actor + ": " + deed.what: deed.times for deed in history_of(person("dpo", Role.DPO), LOG)}
     assert said == {
         "ann: Paused the recording": 1,
-        "ann: Asked to hear it: complaint": 1,
+        "ann: Asked to hear it: answering a complaint": 1,
         "lead: Granted the request of ann": 1,
         "ann: Looked at its details": 2,
         "ann: Listened, by access grant": 1,
-        "ann: Was sent the audio from 0:00.0 to 1:15.0": 1,
-        "rhea: Hold place": 1,
+        "ann: Was sent the audio from 0:00 to 1:15": 1,
+        "rhea: Was about to place a legal hold": 1,
         "ict: Listened without approval (break-glass)": 1,
-        "other: Was refused: recording play": 1,
+        "other: Was refused: listen to a recording": 1,
     }

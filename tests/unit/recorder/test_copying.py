@@ -2,8 +2,7 @@
 
 import pytest
 
-from recorder.exports.cover_sheet import length_words, position_words
-from recorder.exports.left_out import GROUND_WORDS, Ground, left_out
+from recorder.exports.left_out import left_out
 from recorder.rules.pausing import PauseKind
 from storage.retention_types import ErasureKind
 from storage.types import Channels, Redaction, Segment, SegmentKind
@@ -41,14 +40,3 @@ def test_only_what_is_in_the_span_in_order_and_what_was_recorded_is_not_left_out
     assert "officer had paused" in found[0].why
     assert "keyed in" in found[0].why
     assert found[1].why == "The caller's side silenced in this copy: a neighbour"
-
-
-def test_every_ground_has_words() -> None:
-    assert set(GROUND_WORDS) == set(Ground)
-
-
-def test_lengths_and_positions_as_people_say_them() -> None:
-    assert [length_words(s) for s in (0.2, 1, 61, 3600, 7325.4)] == [
-        "less than a second", "1 second", "1 minute 1 second", "1 hour", "2 hours 2 minutes 5 seconds",
-    ]  # fmt: skip
-    assert [position_words(s) for s in (0, 59.96, 75.5, 3675.25)] == ["0:00.0", "1:00.0", "1:15.5", "1:01:15.2"]

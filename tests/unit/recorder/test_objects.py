@@ -14,7 +14,7 @@ from recorder.config.object_options import ObjectOptions
 from recorder.objects import names, rules
 from recorder.objects.folder_store import FolderStore
 from recorder.objects.object_file import RANGE_BYTES, ObjectFile, RangeCache
-from recorder.objects.s3_account import StoreAccount
+from recorder.objects.s3_account import StoreAccount, read_account
 from recorder.objects.s3_store import S3Store
 from recorder.objects.status import ObjectsHealth, ObjectsStatus, note_status
 from recorder.objects.store import StoreError
@@ -83,6 +83,23 @@ def test_an_object_that_is_not_there_is_a_missing_file(tmp_path: Path) -> None:
 
 
 # --- answers of S3
+
+
+def test_an_account_may_name_the_authority_of_its_store(tmp_path: Path) -> None:
+    file, ca = tmp_path / "account.toml", tmp_path / "ca.pem"
+    file.touch(mode=0o600)
+    text = "endpoint = 'https://s3.example'\nregion = 'r'\naccess_key_id = 'k'\nsecret_access_key = 's'\n"
+    file.write_text(text)
+    assert read_account(file).ca is None
+    file.write_text(f"{text}ca = '{ca}'\n")
+    with pytest.raises(StoreError, match=r"ca .*ca\.pem is not a file"):
+        read_account(file)
+    ca.touch()
+    store = S3Store("s3://bucket/site", read_account(file), tmp_path)
+    assert store._client._endpoint.http_session._verify == str(ca)
+    file.write_text(f"{text}sa = ''\n")
+    with pytest.raises(StoreError, match="and nothing else"):
+        read_account(file)
 
 
 @pytest.fixture(scope="module")

@@ -167,7 +167,7 @@ def test_letters_say_the_decision_and_how_to_complain() -> None:
     assert ROUTES in text
     upheld = replace(CLAIM, state=ClaimState.UPHELD, words="it is contested")
     assert "before the restriction ends" in text_of(ClaimLetter.DECISION, upheld)
-    assert "ends" in text_of(ClaimLetter.LIFTING, upheld)
+    assert "ending the restriction" in text_of(ClaimLetter.LIFTING, upheld)
     for which, claim in ((ClaimLetter.DECISION, CLAIM), (ClaimLetter.LIFTING, declined)):
         with pytest.raises(NotYetError):
             text_of(which, claim)

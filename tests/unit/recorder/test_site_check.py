@@ -323,8 +323,8 @@ def test_managers_of_no_team_are_told_of() -> None:
     ("reviewed_on", "level", "says"),
     [
         (None, Level.WARNING, "policy_reviewed_on is off"),
-        ("2023-11-25", Level.WARNING, "due for review since 25/11/2026"),
-        ("2023-11-26", Level.OK, "the next one is on 26/11/2026"),
+        ("2023-11-25", Level.WARNING, "due for review since 25 November 2026"),
+        ("2023-11-26", Level.OK, "the next one is on 26 November 2026"),
     ],
 )
 def test_when_the_policy_is_reviewed_next(reviewed_on: str | None, level: Level, says: str) -> None:

@@ -44,7 +44,8 @@ def test_a_day_is_told_long_short_and_with_its_weekday() -> None:
 @pytest.mark.parametrize(
     ("seconds", "wanted"),
     [
-        (200, "3 minutes 20 seconds"), (61, "1 minute 1 second"), (60, "1 minute"), (0.4, "0 seconds"),
+        (200, "3 minutes 20 seconds"), (61, "1 minute 1 second"), (60, "1 minute"), (0, "0 seconds"),
+        (0.4, "less than 1 second"),
         (59.6, "1 minute"), (3600, "1 hour"), (3900.4, "1 hour 5 minutes"), (7199, "2 hours"),
         (100 * 3600, "100 hours"),
     ],

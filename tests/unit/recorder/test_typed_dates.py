@@ -4,7 +4,7 @@ from datetime import date, time
 
 import pytest
 
-from recorder.rules.typed_dates import DatePart, TypedDateError, date_of, date_typed, time_typed
+from recorder.rules.typed_dates import DatePart, TypedDateError, date_of, date_typed, moment_typed, time_typed
 
 THE_DAY = date(2026, 11, 28)
 
@@ -81,3 +81,25 @@ def test_a_time_of_day_is_understood(typed: str, wanted: time) -> None:
 def test_what_is_no_time_of_day_is_refused(typed: str) -> None:
     with pytest.raises(TypedDateError, match="nter a time like"):
         time_typed(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("28/11/2026", "2026-11-28"), ("28 November 2026", "2026-11-28"), ("2026-11-28", "2026-11-28"),
+        ("28/11/2026 14:30", "2026-11-28T14:30:00"), ("28 11 26 5pm", "2026-11-28T17:00:00"),
+        ("28 November 2026, 5:46am", "2026-11-28T05:46:00"), ("2026-11-28T14:30", "2026-11-28T14:30:00"),
+        ("2026-11-28 14:30", "2026-11-28T14:30:00"), ("2026-11-28T14:30:05Z", "2026-11-28T14:30:05+00:00"),
+    ],
+)  # fmt: skip
+def test_a_day_with_a_time_is_understood(typed: str, wanted: str) -> None:
+    assert moment_typed(typed).isoformat() == wanted
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [("2026-11-31T14:30", "The day must be"), ("28/11/2026 25:00", "There is no time 25:00"), ("soon", "Enter a date")],
+)
+def test_an_impossible_day_or_time_says_what_is_wrong(typed: str, sentence: str) -> None:
+    with pytest.raises(TypedDateError, match=sentence):
+        moment_typed(typed)

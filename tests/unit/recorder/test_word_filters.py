@@ -44,7 +44,7 @@ AT = datetime(2026, 7, 1, 4, 46, 9, tzinfo=UTC)
         ("alarm", "disk_full", "Disk full"),
         ("roles", [Role.OFFICER, Role.DPO, Role.ICT], "ICT, data protection officer and officer"),
         ("plain", "people.sign_in", "signed in"),
-        ("plain", "agent,card_digits", "paused by the officer, card details were keyed"),
+        ("plain", "agent,card_digits", "by the officer, card details keyed"),
         ("detail", {"os_user": "root", "by": []}, "user of the operating system root, by none"),
         ("detail", ["card_data", True, None], "card details, yes, none"),
     ],

@@ -1,0 +1,197 @@
+"""Sinks of the recorder's processes: files deleted or written elsewhere, titles, memory, what they answer and send."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+
+from tests.helpers.data_inventory import OUTSIDE_PLACES
+from tests.leak.scene import Piece, Plant, Scene, Sink
+from tests.leak.watch import open_files
+
+
+def _deleted(scene: Scene) -> Iterator[Piece]:
+    for pid in sorted(scene.pids):
+        for path, content in open_files(pid, is_deleted_only=True):
+            yield f"{path} of process {pid}", content or b""
+
+
+def _elsewhere(scene: Scene) -> Iterator[Piece]:
+    for written in list(scene.watch.written):
+        if written.content is not None:
+            yield f"{written.path} of process {written.pid}", written.content
+
+
+def _titles(scene: Scene) -> Iterator[Piece]:
+    for pid in sorted(scene.pids):
+        for name in ("cmdline", "environ", "comm"):
+            with contextlib.suppress(OSError):
+                yield f"{name} of process {pid}", Path(f"/proc/{pid}/{name}").read_bytes()
+        with contextlib.suppress(OSError):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                yield f"comm of thread {thread.name}", (thread / "comm").read_bytes()
+
+
+def memory_of(pid: int) -> Iterator[Piece]:
+    """Yield every writable region of a process's memory, in pieces that overlap."""
+    with contextlib.suppress(OSError), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights, *_, name = (*line.split(maxsplit=5), "")[:6]
+            if not rights.startswith("rw") or name.startswith(("[vvar", "[vsyscall")):
+                continue
+            start, end = (int(bound, 16) for bound in span.split("-"))
+            for at in range(start, end, 16 << 20):
+                with contextlib.suppress(OSError, OverflowError, ValueError):
+                    memory.seek(at)
+                    content = memory.read(min((16 << 20) + 256, end - at))
+                    if content.strip(b"\0"):
+                        yield f"process {pid}, {name.strip() or 'anonymous'} at {at:#x}", content
+
+
+def _memory(scene: Scene) -> Iterator[Piece]:
+    for pid in sorted(scene.pids):
+        yield from memory_of(pid)
+
+
+def _deliveries(scene: Scene) -> Iterator[Piece]:
+    words = ("webhooks", "log", "--limit", "1000", *scene.site.home.as_admin(), "-C", str(scene.home.root), "--json")
+    yield "recorder webhooks log", scene.site.command(*words).encode()
+
+
+def _answers(scene: Scene) -> Iterator[Piece]:
+    for client, path in scene.urls:
+        with contextlib.suppress(httpx2.HTTPError):
+            answer = client.get(path)
+            yield f"{path} ({answer.status_code})", answer.content
+            yield f"{path}, headers", repr(answer.headers.raw).encode()
+
+
+def _sent(scene: Scene) -> Iterator[Piece]:
+    yield from scene.site.receivers.pieces()
+
+
+def _commands(scene: Scene) -> Iterator[Piece]:
+    for number, text in enumerate(scene.site.said):
+        yield f"output {number}", text.encode()
+
+
+# --- planting
+
+
+_CHILD = """
+import os, sys, time, ctypes
+audio = bytearray.fromhex(sys.stdin.readline())
+digits = sys.stdin.readline().strip()
+{act}
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+print("planted", flush=True)
+time.sleep(60)
+"""
+
+
+def in_child(
+    scene: Scene,
+    act: str,
+    audio: bytes,
+    digits: str,
+    undo: ExitStack,
+    *,
+    words: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
+) -> None:
+    """Run a few lines in a process that counts as one of the recorder's, until the stack is closed."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD.format(act=act), *words],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})},
+    )  # fmt: skip
+    undo.callback(child.wait)
+    undo.callback(child.kill)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    undo.callback(child.stdin.close)
+    undo.callback(child.stdout.close)
+    scene.pids.add(child.pid)
+    undo.callback(scene.pids.discard, child.pid)
+    child.stdin.write(f"{audio.hex()}\n{digits}\n")
+    child.stdin.flush()
+    assert child.stdout.readline().strip() == "planted"
+
+
+def _by_child(act: str) -> Plant:
+    def plant(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+        in_child(scene, act, audio, digits, undo)
+
+    return plant
+
+
+def _into_titles(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+    in_child(scene, "pass", audio, digits, undo, words=("--number", digits), env={"PLANTED": digits})
+
+
+def _into_deliveries(scene: Scene, _audio: bytes, digits: str, undo: ExitStack) -> None:
+    """Plant a delivery that was given up for a reason with digits in it."""
+    undo.enter_context(scene.site.unwatched())
+    database = undo.enter_context(contextlib.closing(sqlite3.connect(scene.home.webhooks)))
+    database.execute("INSERT INTO events VALUES (0, 'planted', 'call.ended', 'planted', '', 0, x'00')")
+    database.execute("INSERT INTO deliveries VALUES (0, 'leak', 'given_up', 9, 0, 0, 500, ?)", (digits,))
+    database.commit()
+    undo.callback(database.commit)
+    for table, column in (("deliveries", "event"), ("events", "seq")):
+        undo.callback(database.execute, f"DELETE FROM {table} WHERE {column} = 0")
+
+
+def _into_answers(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+    answering = httpx2.MockTransport(lambda _request: httpx2.Response(200, content=audio + digits.encode()))
+    client = undo.enter_context(httpx2.Client(transport=answering, base_url="http://planted"))
+    scene.urls.append((client, "/metrics"))
+    undo.callback(scene.urls.pop)
+
+
+def _into_sent(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+    scene.site.receivers.plant(audio + b"\n" + digits.encode(), undo)
+
+
+def _into_commands(scene: Scene, _audio: bytes, digits: str, undo: ExitStack) -> None:
+    scene.site.said.append(f"keyed {digits}")
+    undo.callback(scene.site.said.pop)
+
+
+def _into_elsewhere(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+    act = (
+        "folder = '/dev/shm/recorder-planted'; os.makedirs(folder, exist_ok=True)\n"
+        "with open(folder + '/copy', 'wb') as file: file.write(audio + digits.encode())\n"
+        "os.unlink(folder + '/copy'); os.rmdir(folder)"
+    )
+    before = len(scene.watch.written)
+    in_child(scene, act, audio, digits, undo)
+    deadline = time.monotonic() + 3
+    while len(scene.watch.written) == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    undo.callback(lambda: scene.watch.written.__delitem__(slice(before, None)))
+
+
+_DELETED = (
+    "import tempfile\nfile = tempfile.TemporaryFile(dir='/tmp')\n"
+    "file.write(audio + digits.encode()); file.flush()\naudio = digits = None"
+)
+
+
+PROCESS_SINKS: tuple[Sink, ...] = (
+    Sink(name="output of commands", read=_commands, plant=_into_commands, is_audio=False, is_log=True),
+    Sink(name="log of the deliveries to webhooks", read=_deliveries, plant=_into_deliveries, is_audio=False,
+         is_log=True, hides_numbers=True),
+    Sink(name="what is sent by syslog and webhooks", read=_sent, plant=_into_sent, is_log=True, hides_numbers=True),
+    Sink(name="answers: health, metrics, listings, pages", read=_answers, plant=_into_answers),
+    Sink(name="files elsewhere, temporary ones", read=_elsewhere, plant=_into_elsewhere,
+         files=tuple(place.pattern for place in OUTSIDE_PLACES)),
+    Sink(name="open deleted files", read=_deleted, plant=_by_child(_DELETED)),
+    Sink(name="titles and environment of processes", read=_titles, plant=_into_titles, is_audio=False),
+    Sink(name="memory of the processes", read=_memory, plant=_by_child("pass")),
+)  # fmt: skip
