@@ -40,7 +40,7 @@ const onTime = (at) => {
     stopsAt = Infinity;
     return;
   }
-  const pause = part("skip").checked && quiet.find(([from, to]) => at >= from && at < to - 0.2);
+  const pause = part("skip")?.checked && quiet.find(([from, to]) => at >= from && at < to - 0.2);
   if (pause) surfer.setTime(pause[1]);
 };
 
