@@ -1,5 +1,6 @@
 """Holds in the console: placed, reviewed and released on pages and by the API; who is shown what."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -238,7 +239,7 @@ def test_the_page_of_holds_due_for_review(console: Console, clock: Clock) -> Non
 
 
 def labels(page: str) -> set[str]:
-    return {part.partition('"')[0] for part in page.split('<label for="')[1:]}
+    return set(re.findall(r'<label[^>]* for="([^"]+)"', page))
 
 
 def fields(page: str) -> set[str]:

@@ -233,6 +233,7 @@ export const marking = (player) => {
     region.span?.fields.start.focus();
   });
   document.getElementById("player-mark").addEventListener("click", () => {
+    if (!form.checkVisibility()) document.getElementById("tab_copy")?.click();
     const start = Math.min(rounded(surfer.getCurrentTime()), Math.max(board.lengthS - LEAST_S, 0));
     const region = board.addRegion({ start, end: Math.min(start + NEW_S, board.lengthS) });
     const span = kind().add(region);
