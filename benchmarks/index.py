@@ -43,6 +43,7 @@ from benchmarks.index_rows import (
     new_row,
     officers,
     operator,
+    service,
     team,
 )
 from benchmarks.machine import measured_here, peak_kib
@@ -50,6 +51,9 @@ from benchmarks.postgres import PostgresServer
 from storage import tables
 from storage.database import POSTGRESQL, SQLITE, Database, parse_url, sqlite_url
 from storage.index import COUNTED, Index
+from storage.known_values import KnownValues
+from storage.rows import normalise_number
+from storage.searches import MOST_VALUES
 from storage.types import Outcome, Search, Visibility
 
 PAGE = 50
@@ -113,10 +117,33 @@ def searches(kind: str, rows: int, dice: random.Random) -> Search:
         },
         "manager_and_officer_of_another_team": {"within": Visibility(teams=("Team t",)), "operator": officer},
         "manager_and_queue": {"within": Visibility(teams=(team(officer),)), "extension": QUEUE, "started_to": end},
+        "service_in_range": {"service": service(dice.randrange(rows)), "started_from": start, "started_to": end},
+        "team_and_service": {"team": team(officer), "service": "parking", "started_to": end},
+        "part_of_a_name_in_range": {
+            "operators": tuple(operator(dice.randrange(OFFICERS)) for _ in range(MOST_VALUES)), "started_from": start,
+            "started_to": end,
+        },
+        "end_of_a_number_in_range": {
+            "numbers": tuple(_numbers(rows, dice)), "started_from": start, "started_to": end,
+        },
+        "end_of_a_number_and_part_of_a_name": {
+            "numbers": tuple(_numbers(rows, dice)),
+            "operators": tuple(operator(number) for number in range(1990, 2000)),
+        },
+        "recordings_in_range": {
+            "outcomes": (Outcome.RECORDED, Outcome.PARTIAL), "started_from": start, "started_to": end,
+        },
         "later_page": {"started_to": end, "offset": PAGE * dice.randrange(COUNTED // PAGE)},
         "page_far_back": {"number": line(0), "offset": FAR_BACK - dice.randrange(1000)},
     }  # fmt: skip
     return Search(limit=PAGE, **found[kind])
+
+
+def _numbers(rows: int, dice: random.Random) -> Iterator[str]:
+    """Yield as many numbers as an end of a number may stand for: of the busiest line, and of residents."""
+    yield normalise_number(line(0))
+    for _ in range(MOST_VALUES - 1):
+        yield normalise_number(made(dice.randrange(rows), rows).caller)
 
 
 KINDS = (
@@ -127,7 +154,8 @@ KINDS = (
     "further_number_and_operator", "unknown_number", "managers_newest", "manager_and_number",
     "manager_of_four_teams_and_operator",
     "manager_with_calls_of_their_own_and_rare_outcome", "manager_and_queue",
-    "manager_and_officer_of_another_team", "later_page", "page_far_back",
+    "manager_and_officer_of_another_team", "later_page", "page_far_back", "service_in_range", "team_and_service",
+    "part_of_a_name_in_range", "end_of_a_number_in_range", "end_of_a_number_and_part_of_a_name", "recordings_in_range",
 )  # fmt: skip
 """Of searches: ordinary ones, worst cases (the busiest number and queue have a third of all calls), what is not there,
 and pages far back."""
@@ -221,6 +249,20 @@ def measure_searches(index: Index, rows: int, queries: int) -> dict[str, Any]:
     return found
 
 
+def measure_known(index: Index, rows: int, queries: int) -> dict[str, Any]:
+    """Time what the console asks beside searches: names for pickers, ends of numbers, and the figures of a week."""
+    known, dice = KnownValues(index.database), random.Random(f"known {rows}")
+    ends = [normalise_number(made(dice.randrange(rows), rows).caller)[-6:] for _ in range(queries)]
+    weeks = [FIRST + timedelta(days=dice.randrange(DAYS - 7)) for _ in range(min(queries, 50))]
+    return {
+        "operators": _quantiles([_timed(known.operators) for _ in range(5)]),
+        "operators_of_a_team": _quantiles([_timed(known.operators, [team(str(number))]) for number in range(5)]),
+        "services": _quantiles([_timed(known.services) for _ in range(5)]),
+        "numbers_ending_in_six_digits": _quantiles([_timed(known.numbers_ending, end, MOST_VALUES) for end in ends]),
+        "figures_of_a_week": _quantiles([_timed(known.tallies, week, week + timedelta(days=7)) for week in weeks]),
+    }
+
+
 def measure_saving(index: Index, rows: int) -> dict[str, Any]:
     """Save calls that are newer than all others: one by one, each durable before the next, and many at once."""
     newer = [new_row(rows + number, rows) for number in range(SAVED_ALONE + SAVED_TOGETHER)]
@@ -292,13 +334,15 @@ def run(url: str, rows: int, queries: int, say: Callable[[str], None]) -> dict[s
         say("searches")
         found = measure_searches(index, rows, queries)
         loads.append(os.getloadavg()[0])
+        known = measure_known(index, rows, queries)
         say("saving")
         saving = measure_saving(index, rows)
         say("removal")
         removal = measure_removal(index, rows)
     return {
         "version": version, "bytes": size, "bytes_per_row": round(size / rows), "filled_s": filled_s,
-        "load_before_and_after_searches": loads, "searches": found, "saving": saving, "removal": removal,
+        "load_before_and_after_searches": loads, "searches": found, "known": known,
+        "saving": saving, "removal": removal,
     }  # fmt: skip
 
 

@@ -58,11 +58,11 @@ def measure(home: Path, *, rows: int, each: int) -> dict[str, Any]:
                 fields = _fields(kind, chance.randrange(rows * 9 // 10, rows), rows)
                 began_s = time.monotonic()
                 answer = page.post("/recordings", data={"csrf": csrf, **fields})
-                if answer.status_code != 200 or " found</h2>" not in answer.text:
+                if answer.status_code != 200 or " recorded</h2>" not in answer.text:
                     raise SystemExit(f"a search by {kind} was answered {answer.status_code}")
                 if number:  # the first of each warms up
                     took_ms[kind].append((time.monotonic() - began_s) * 1e3)
-                    found[kind] += ">0 recordings found" not in answer.text
+                    found[kind] += ">0 calls found" not in answer.text
     return {
         "rows": rows,
         "each": each,

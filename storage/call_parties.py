@@ -117,7 +117,7 @@ def identities_of(row: RecordingRow) -> list[dict[str, Any]]:
     numbers = dict.fromkeys(normalise_number(number) for number in written)
     known = ("", copies["caller_e164"], copies["called_e164"])
     return [
-        {"recording": row.id, "number": number, **copies}
+        {"recording": row.id, "number": number, "reversed": number[::-1], **copies}
         for number in numbers
         if number not in known and len(number) <= LONGEST
     ]
@@ -128,5 +128,5 @@ def _copies(row: RecordingRow) -> dict[str, Any]:
     return {
         "started_us": microseconds(row.started_at), "first_extension": row.extension, "first_operator": row.operator,
         "outcome": str(row.outcome), "caller_e164": normalise_number(row.caller),
-        "called_e164": normalise_number(row.called), "team": row.team,
+        "called_e164": normalise_number(row.called), "team": row.team, "service": row.service,
     }  # fmt: skip

@@ -23,7 +23,7 @@ from storage.searches import Position, ids, with_documents
 from storage.tables import deletions as _deletions
 from storage.tables import microseconds
 from storage.tables import recordings as _recordings
-from storage.types import RecordingId, RecordingRow, Search
+from storage.types import RecordingId, RecordingRow, Search, SegmentKind
 
 COUNTED = 1000
 """Most matches that a page counts: counting millions takes seconds, and nobody pages through so many."""
@@ -244,4 +244,9 @@ def columns_of(row: RecordingRow) -> dict[str, Any]:
         "peaks_left": row.peaks[0],
         "peaks_right": row.peaks[1],
         "team": row.team,
+        "service": row.service,
+        "caller_reversed": normalise_number(row.caller)[::-1],
+        "called_reversed": normalise_number(row.called)[::-1],
+        "pauses": sum(segment.kind is SegmentKind.PAUSED for segment in row.segments),
+        "is_opted_out": int(row.opted_out),
     }

@@ -29,6 +29,10 @@ Position = tuple[int, str]
 """Position of a row in the order of a search (newest first): its start, microseconds since 1970, and its id."""
 Ids = sa.Select[tuple[int, str]] | sa.CompoundSelect[tuple[int, str]]
 """A query for places."""
+Values = tuple[str, ...]
+"""Values of which a column has one; never empty."""
+MOST_VALUES = 15
+"""Most officers or numbers of which any will do: each is a query of its own."""
 _NEWEST_FIRST: tuple[sa.UnaryExpression[Any], ...] = (sa.desc("started_us"), sa.desc("id"))
 
 _PROBED = 1000
@@ -37,26 +41,26 @@ _PROBED = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Criterion:
-    """One criterion of a search: any of the columns has its value. Each column leads an index.
+    """One criterion of a search: any of the columns has one of its values. Each column leads an index.
 
     Attributes:
         columns: Columns of ``recordings``.
         copies: Names of the columns in the tables beside it that repeat ``columns``.
-        values: The value of each column.
-        handed: Columns of tables beside it that match instead of ``columns``, and the value of each.
+        values: The values of each column.
+        handed: Columns of tables beside it that match instead of ``columns``, and the values of each.
         is_apart: A call may match both by ``columns`` and by ``handed``, and must not be found twice.
     """
 
     columns: tuple[sa.Column[Any], ...]
     copies: tuple[str, ...]
-    values: tuple[str, ...]
-    handed: tuple[tuple[sa.Column[Any], str], ...] = ()
+    values: tuple[Values, ...]
+    handed: tuple[tuple[sa.Column[Any], Values], ...] = ()
     is_apart: bool = False
 
     def as_filter(self, columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
         """Return a condition for which no database uses an index; ``columns`` are its own, or the copies."""
         pairs = zip(columns, self.values, strict=True)
-        return sa.or_(sa.false(), *(column.concat("") == value for column, value in pairs))
+        return sa.or_(sa.false(), *(_is_any(column, values) for column, values in pairs))
 
     def as_exists(
         self, at: int, recording: sa.ColumnElement[str], columns: Sequence[sa.ColumnElement[Any]]
@@ -71,9 +75,8 @@ class _Criterion:
         return sa.and_(self._exists(at, recording), *self.not_also(at, recording, columns))
 
     def _exists(self, at: int, recording: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-        column, value = self.handed[at]
-        other = _other(column, at)
-        return sa.exists().where(other.c.recording == recording, other.c[column.name].concat("") == value)
+        column, values = self.handed[at]
+        return _has_any(column, at, recording, values)
 
     def copied_in(self, table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
         """Return the columns of a table beside it that repeat ``columns``."""
@@ -85,6 +88,20 @@ class _Criterion:
         """Return the conditions that exclude recordings which an earlier query finds too."""
         earlier = [sa.not_(self._exists(before, recording)) for before in range(at)]
         return [sa.not_(self.as_filter(columns)), *earlier] if self.is_apart else earlier
+
+
+def _is_any(column: sa.ColumnElement[Any], values: Values) -> sa.ColumnElement[bool]:
+    """Return the condition that a column has one of some values, for which no database uses an index."""
+    bare = column.concat("")
+    return bare == values[0] if len(values) == 1 else bare.in_(values)
+
+
+def _has_any(
+    column: sa.Column[Any], at: int, recording: sa.ColumnElement[str], values: Values
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a table beside the row has one of some values for a recording."""
+    other = _other(column, at)
+    return sa.exists().where(other.c.recording == recording, _is_any(other.c[column.name], values))
 
 
 @cache
@@ -153,19 +170,32 @@ def with_documents(places: Ids) -> sa.Select[tuple[int, str, str]]:
 def _criteria(search: Search) -> list[_Criterion]:
     column = _recordings.c
     number = None if search.number is None else normalise_number(search.number)
-    outcome = None if search.outcome is None else str(search.outcome)
+    outcomes = tuple(map(str, search.outcomes))
+    both_numbers = (column.caller_e164, column.called_e164), ("caller_e164", "called_e164")
     asked = [
-        ((column.operator,), ("first_operator",), search.operator, _officers.c.operator),
-        ((column.extension,), ("first_extension",), search.extension, _officers.c.extension),
-        ((column.caller_e164, column.called_e164), ("caller_e164", "called_e164"), number, _identities.c.number),
-        ((column.outcome,), ("outcome",), outcome, None),
+        ((column.operator,), ("first_operator",), _one(search.operator), _officers.c.operator),
+        ((column.operator,), ("first_operator",), search.operators, _officers.c.operator),
+        ((column.extension,), ("first_extension",), _one(search.extension), _officers.c.extension),
+        (*both_numbers, _one(number), _identities.c.number),
+        (*both_numbers, search.numbers, _identities.c.number),
+        ((column.outcome,), ("outcome",), _one(search.outcome), None),
+        ((column.outcome,), ("outcome",), outcomes, None),
+        ((column.service,), ("service",), _one(search.service), None),
+        ((column.team,), ("team",), _one(search.team), _officers.c.own_team),
     ]
     criteria = [
-        _Criterion(columns, copies, (value,) * len(columns), () if handed is None else ((handed, value),))
-        for columns, copies, value, handed in asked
-        if value is not None
-    ]
+        _Criterion(
+            columns, copies, (values,) * len(columns), () if handed is None else ((handed, values),),
+            is_apart=len(values) > 1,
+        )
+        for columns, copies, values, handed in asked
+        if values
+    ]  # fmt: skip
     return criteria if search.within is None else [*criteria, _visibility(search.within)]
+
+
+def _one(value: str | None) -> Values:
+    return () if value is None else (str(value),)
 
 
 def _visibility(visible: Visibility) -> _Criterion:
@@ -175,8 +205,11 @@ def _visibility(visible: Visibility) -> _Criterion:
     return _Criterion(
         columns=(column.operator,) * len(own) + (column.team,) * len(teams),
         copies=("first_operator",) * len(own) + ("team",) * len(teams),
-        values=own + teams,
-        handed=(*((_officers.c.operator, one) for one in own), *((_officers.c.own_team, one) for one in teams if one)),
+        values=tuple((one,) for one in own + teams),
+        handed=(
+            *((_officers.c.operator, (one,)) for one in own),
+            *((_officers.c.own_team, (one,)) for one in teams if one),
+        ),
         is_apart=bool(teams),
     )
 
@@ -217,7 +250,7 @@ def _sides(ways: Sequence[_Way], leading: _Way, span: _Span) -> list[Ids]:
     """Return queries for the calls that match all criteria, each answered by one index of the leading way."""
     others = [way for way in ways if way is not leading]
     if leading.handed is not None:
-        return [_beside(leading.criterion, leading.handed, others, span)]
+        return _beside(leading.criterion, leading.handed, others, span)
     filters = [
         way.criterion.as_filter(way.criterion.columns)
         if way.handed is None
@@ -228,9 +261,9 @@ def _sides(ways: Sequence[_Way], leading: _Way, span: _Span) -> list[Ids]:
     # queried separately, each in the order of its index, and merged; the second leaves out calls that match both.
     sides: list[Ids] = []
     led = list(zip(leading.criterion.columns, leading.criterion.values, strict=True))
-    for at, (column, value) in enumerate(led):
-        before = [earlier.concat("") != other for earlier, other in led[:at]]
-        sides.append(_places(span, [*filters, *before, column == value]))
+    for at, (column, values) in enumerate(led):
+        before = [sa.not_(_is_any(earlier, theirs)) for earlier, theirs in led[:at]]
+        sides += [_places(span, [*filters, *before, column == value]) for value in values]
     if not led:  # the searcher has no team and no calls of their own
         sides.append(_places(span, [sa.false()]))
     return sides
@@ -250,9 +283,9 @@ def _places(span: _Span, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Sel
     return sa.select(column.started_us, column.id).where(*span.of(column.started_us, column.id), *conditions)
 
 
-def _beside(criterion: _Criterion, at: int, others: Sequence[_Way], span: _Span) -> sa.Select[tuple[int, str]]:
-    """Return a query for the places of calls that match by a table beside their rows, which leads the query."""
-    led_by, value = criterion.handed[at]
+def _beside(criterion: _Criterion, at: int, others: Sequence[_Way], span: _Span) -> list[Ids]:
+    """Return queries for the places of calls that match by a table beside their rows, which leads each query."""
+    led_by, values = criterion.handed[at]
     table = led_by.table
     column = table.c
     filters = [
@@ -263,8 +296,16 @@ def _beside(criterion: _Criterion, at: int, others: Sequence[_Way], span: _Span)
     ]
     filters += criterion.not_also(at, column.recording, criterion.copied_in(table))
     within = span.of(column.started_us, column.recording)
-    led = sa.select(column.started_us, column.recording.label("id"))
-    return led.where(led_by == value, *within, *filters)
+    led = sa.select(column.started_us, column.recording.label("id")).where(*within, *filters)
+    return [
+        led.where(led_by == value, *(_not_before(led_by, at, values[:place]) if place else ()))
+        for place, value in enumerate(values)
+    ]
+
+
+def _not_before(column: sa.Column[Any], at: int, earlier: Values) -> list[sa.ColumnElement[bool]]:
+    """Return the condition that leaves out calls which the query of an earlier value finds."""
+    return [sa.not_(_has_any(column, at, column.table.c.recording, earlier))]
 
 
 def _page(places: Ids, limit: int | None, offset: int) -> Ids:

@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0011"
+REVISION = "0012"
 """Revision of the newest migration."""
 
 METADATA = sa.MetaData()
@@ -28,7 +28,7 @@ schema = sa.Table(
 )
 """Read by programs from before the migrations: its number keeps them from using the database."""
 
-_ASKED = ("operator", "extension", "outcome", "caller_e164", "called_e164", "team")
+_ASKED = ("operator", "extension", "outcome", "caller_e164", "called_e164", "service", "team")
 _SEARCHED = {
     name.removesuffix("_e164"): (name, "started_us", "id", *(other for other in _ASKED if other != name))
     for name in _ASKED
@@ -53,13 +53,21 @@ recordings = sa.Table(
     sa.Column("peaks_left", sa.LargeBinary, nullable=False),
     sa.Column("peaks_right", sa.LargeBinary, nullable=False),
     sa.Column("team", sa.Text, nullable=False, server_default=""),
-    sa.Index("recordings_by_time", "started_us", "id"),
+    sa.Column("service", sa.Text, nullable=False, server_default=""),
+    sa.Column("caller_reversed", _Text, nullable=False, server_default=""),
+    sa.Column("called_reversed", _Text, nullable=False, server_default=""),
+    sa.Column("pauses", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("is_opted_out", sa.Integer, nullable=False, server_default="0"),
+    sa.Index("recordings_by_time", "started_us", "id", "outcome", "pauses", "is_opted_out"),
+    sa.Index("recordings_by_caller_end", "caller_reversed"),
+    sa.Index("recordings_by_called_end", "called_reversed"),
     *(sa.Index(f"recordings_by_{name}", *columns) for name, columns in _SEARCHED.items()),
     sa.Index("recordings_by_due", "retention_due_us", "id"),
 )
-"""One row for each call, recorded or not. ``document`` is the whole row as JSON; other columns are derived from it."""
+"""One row for each call, recorded or not. ``document`` is the whole row as JSON; other columns are derived from it.
+``caller_reversed`` is ``caller_e164`` from its end, so that an index finds numbers by their last digits."""
 
-_OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164", "team")
+_OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164", "service", "team")
 
 officers = sa.Table(
     "officers",
@@ -68,8 +76,9 @@ officers = sa.Table(
     sa.Column("extension", sa.String(80), primary_key=True),
     sa.Column("operator", sa.Text, nullable=False),
     sa.Column("started_us", sa.BigInteger, nullable=False),
-    *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL[:-1]),
+    *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL[:-2]),
     sa.Column("team", sa.Text, nullable=False, server_default=""),
+    sa.Column("service", sa.Text, nullable=False, server_default=""),
     sa.Column("own_team", sa.Text, nullable=False, server_default=""),
     sa.Index("officers_by_operator", "operator", "started_us", "recording", "extension", *_OF_THE_CALL),
     sa.Index("officers_by_extension", "extension", "started_us", "recording", "operator", *_OF_THE_CALL),
@@ -86,11 +95,15 @@ identities = sa.Table(
     sa.Column("recording", _Ascii, primary_key=True),
     sa.Column("number", sa.String(80), primary_key=True),
     sa.Column("started_us", sa.BigInteger, nullable=False),
-    *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL),
+    *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL if name != "service"),
+    sa.Column("service", sa.Text, nullable=False, server_default=""),
+    sa.Column("reversed", _Text, nullable=False, server_default=""),
     sa.Index("identities_by_number", "number", "started_us", "recording", *_OF_THE_CALL),
+    sa.Index("identities_by_end", "reversed"),
 )
 """Further numbers of the parties of a call: one row for each besides the calling and the called number, which are in
-``recordings``. The other columns copy the call's row, as in ``officers``. Written by `storage.call_parties`."""
+``recordings``. ``reversed`` is the number from its end. Other columns copy the call's row, as in ``officers``.
+Written by `storage.call_parties`."""
 
 erasures = sa.Table(
     "erasures",

@@ -261,7 +261,15 @@ class Visibility:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What a search looks for; None matches everything. Times are [start, end). Names are matched exactly."""
+    """What a search looks for; None matches everything. Times are [start, end). Names are matched exactly.
+
+    Attributes:
+        operators: Officers of whom any will do, at most `storage.searches.MOST_VALUES`; empty matches everything.
+        numbers: Numbers of which any will do, likewise.
+        outcomes: Outcomes of which any will do, likewise.
+        team: Team of the call, or of an officer of it, at the time.
+        within: What the searcher may know of.
+    """
 
     started_from: datetime | None = None
     started_to: datetime | None = None
@@ -269,6 +277,11 @@ class Search:
     extension: str | None = None
     number: str | None = None
     outcome: Outcome | None = None
+    service: str | None = None
+    team: str | None = None
+    operators: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
     within: Visibility | None = None
     limit: int = 100
     offset: int = 0

@@ -258,7 +258,7 @@ def _repository(context: CommandContext, destination: str, s3_file: Path | None,
 def _apart(data: str, keys: str) -> str:
     found = _absolute(keys)
     if overlap(found, data):
-        fail("the keys must go to another place than the recordings: who has both can listen", 2)
+        fail("the keys must go to a different place: anyone who has both can listen", 2)
     return found
 
 

@@ -44,7 +44,7 @@ def search(
 
     found = [row_to_json(row) for row in act_on_cases(context, act)]
     columns = [("id", "Recording"), ("started_at", "When"), ("operator", "Operator"), ("caller", "Caller")]
-    context.print_rows(found, columns, empty="no recording matches; the case's log has that too")
+    context.print_rows(found, columns, empty="no recording matches; the case has an entry for this search")
 
 
 def searched(

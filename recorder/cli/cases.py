@@ -27,6 +27,7 @@ from recorder.permissions import Person
 from recorder.recordings.home_stores import open_reader
 from recorder.rules.cases import CaseEvent, CaseKind, Decision, LegalGround
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
+from recorder.rules.wording import words
 from storage.index import Index
 
 sar = typer.Typer(
@@ -68,7 +69,7 @@ _NOTABLE = {
 def open_case(
     context: PersonJsonContext,
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")],
-    form: Annotated[str, typer.Option("--form", help="How the request came: letter, e-mail, by telephone.")] = "",
+    form: Annotated[str, typer.Option("--form", help="How the request came: letter, email, telephone.")] = "",
     text: Annotated[
         str, typer.Option("--text", help="Details they gave (date, time, operator), and why they ask, if they said.")
     ] = "",
@@ -158,7 +159,7 @@ def decide(
         return casework.case_to_json(repos, done)
 
     done = act_on_cases(context, act)
-    context.tell(done, f"case {case} is decided: {decision}")
+    context.tell(done, f"case {case} is decided: {words(decision)}")
 
 
 @sar.command("transcript")
@@ -253,7 +254,7 @@ def custody(
         for one, proof in (*found["recordings"].items(), *found["copies"].items()):
             say(f"{one}: {proof['words']}{'; SHA-256 ' + proof['sha256'] if proof['sha256'] else ''}")
     if not found["is_proven"]:
-        fail("the chain of custody is not proven; see the faults above")
+        fail("the chain of custody is not proven; see the problems above")
 
 
 @sar.command("list")

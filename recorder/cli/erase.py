@@ -194,7 +194,7 @@ def _preview(eraser: Eraser, order: ErasureOrder, recording: str, *, json: bool)
     columns = [("start_s", "From, s"), ("end_s", "To, s"), ("kind", "What"), ("reason", "Reason")]
     print_table(segments, columns, empty="")
     if order.state is ErasureState.WAITING:
-        say("a second person would have to confirm it")
+        say("a second person would have to confirm this")
 
 
 def answer(eraser: Eraser, index: Index, order: ErasureOrder, *, json: bool) -> None:

@@ -49,7 +49,7 @@ def list_calls(home: Home, actor: str = "") -> list[dict[str, Any]]:
         rows = client.calls(actor=actor)
         for node in client.nodes():
             if node["silent_since"] is not None:
-                say(f"{node['node']}: no answer; its calls are not known")
+                say(f"{node['node']}: no answer, so its calls are unknown")
         return rows
 
     found: list[dict[str, Any]] = ask(home, listed)

@@ -40,7 +40,7 @@ def migrate(
     """Move index and accounts to another database: copy all rows, compare them, and take the old ones out of use.
 
     Stop every daemon and console of the site first. Nothing is overwritten, and the old databases keep their rows. If
-    it is interrupted, run it again. No password belongs into the URL: use a password file. The way back is the same
+    it is interrupted, run it again. Do not put a password into the URL: use a password file. The way back is the same
     command.
     """
     move = SiteMove(
@@ -64,7 +64,7 @@ def migrate(
     _tell(context, done, kept)
     if not context.json:
         say("write the same on every other machine of the site, then start the daemons and consoles")
-        say(f"the way back: recorder migrate --to {'URL' if to == HOME else HOME}")
+        say(f"to go back: recorder migrate --to {'URL' if to == HOME else HOME}")
 
 
 def _show(context: CommandContext, plan: SitePlan) -> None:
@@ -112,5 +112,5 @@ def _tell_index(context: CommandContext, done: Moved) -> None:
     say(f"among them: {summary(done.tables)}")
     say(f"the audit log is unchanged: {done.audit_entries} entries")
     for path in done.set_aside:
-        say(f"the former file of the index is {context.home.root / path}")
-    say(f"{source} keeps its rows and is not opened any more: remove it when you need it no longer")
+        say(f"the old index file is {context.home.root / path}")
+    say(f"{source} keeps its rows and is no longer opened: remove it when you no longer need it")

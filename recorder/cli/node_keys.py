@@ -163,7 +163,7 @@ def remove(
             _publish(home, index.database)
             Nodes(index.database).remove(record.name)
             say(f"{record.name} was removed on {times.day(record.removed_at)}")
-            context.tell(told, "all machines are told again")
+            context.tell(told, "all machines get the new list again")
             return
         if is_dry:
             context.tell(told, "nothing was done")
@@ -196,7 +196,7 @@ def _left_on(record: NodeRecord, database: Database) -> dict[str, Any]:
             f"run `recorder retention write-off {record.name}`"
         )
     if said is None:
-        say("it has never told which keys it uses")
+        say("it has never reported which keys it uses")
     elif sealed:
         say(f"sealed keys are in its home, of {', '.join(sealed)}: its disk has the only copy of some")
     else:
@@ -235,7 +235,7 @@ def _compare(shown: str, given: str | None, command: str) -> None:
     """Exit unless a person has compared a fingerprint."""
     if given is not None:
         if not is_same_fingerprint(shown, given):
-            fail(f"the fingerprints differ: {shown} here. Do not go on: the file was exchanged on its way")
+            fail(f"the fingerprints differ: {shown} here. Stop here: the file was replaced on its way")
         return
     if not sys.stdin.isatty():
         fail(f"compare the fingerprint with the one that {command} showed, and give it with --fingerprint", 2)

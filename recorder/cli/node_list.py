@@ -33,7 +33,7 @@ def list_nodes(context: HomeJsonContext) -> None:
     finally:
         database.close()
     rows = [_row(node, now_us) for node in nodes]
-    context.print_rows(rows, _COLUMNS, empty="no node has registered", lines=[_line(row) for row in rows])
+    context.print_rows(rows, _COLUMNS, empty="no node has registered yet", lines=[_line(row) for row in rows])
 
 
 def _row(node: NodeRow, now_us: int) -> dict[str, Any]:

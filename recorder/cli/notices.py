@@ -48,7 +48,8 @@ def set_notice(
         fail(str(error))
     details = {"version": stored.version, "sha256": stored.sha256}
     audit(context.home, AuditNote(act=Act.SET_NOTICE.value, subject=message, details=details), actor=person.actor)
-    say(f"message {message}, version {stored.version}: {stored.prompt.duration_s:.1f} s; `recorder reload` applies it")
+    seconds = f"{stored.prompt.duration_s:.1f} s"
+    say(f"message {message}, version {stored.version}: {seconds}; `recorder reload` puts it into use")
 
 
 @notice.command("generate")

@@ -68,7 +68,8 @@ def status(context: HomeJsonContext) -> None:
         context.tell(document, "")
     else:
         say(f"{counts.stored} recordings, {size_words(counts.stored_bytes)}, are in {context.config.objects.url}")
-        say(f"{counts.released} of them are only there; {counts.waiting} wait to be stored, {counts.removing} to go")
+        rest = f"{counts.waiting} wait to be stored, {counts.removing} to be removed"
+        say(f"{counts.released} of them are only in the store; {rest}")
         if waiting:
             print_table([_line(one) for one in waiting], _COLUMNS, empty="")
         if health["problem"]:
@@ -82,7 +83,7 @@ def push(
     context: HomeJsonContext,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
 ) -> None:
-    """Store every recording that waits, and remove what must go, now. The daemon does the same by itself.
+    """Store every recording that waits, and remove what must go, now. The daemon does this automatically.
 
     For a machine without a running daemon. Exit 1 if anything is left undone.
     """
@@ -161,7 +162,7 @@ def restore(
     context: HomeJsonContext,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show which recordings; change nothing.")] = False,
 ) -> None:
-    """Put recordings of calls together again that were in progress when this node's disk was lost, from their parts.
+    """Restore, from their parts, recordings of calls that were in progress when this node's disk was lost.
 
     In a home with the node's own keys, before the daemon is started; then run `recorder recover`, which closes and
     files them. Exit 1 if one cannot be restored.

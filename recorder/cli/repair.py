@@ -23,9 +23,10 @@ from recorder.recordings.home_lock import is_daemon_there
 from recorder.recordings.reconcile import Reconciler, Report
 from recorder.recordings.reindex import Reindexed, Reindexer
 from recorder.recordings.repair import REPAIRED, Repair
+from recorder.rules.wording import words_for
 from storage.audit import AuditLog
 from storage.errors import StorageError
-from storage.fsck import Finding
+from storage.fsck import Finding, Kind
 from storage.index import Index
 from storage.keys import NodeKeys
 from storage.vault import Vault
@@ -193,9 +194,9 @@ def _print_found(found: Iterator[dict[str, Any]], counts: Counter[str], sums: Co
         ending = one["mended"] or (
             f"--repair would {one['repair']}" if one["repair"] else "it must be repaired by hand: see docs"
         )
-        say(f"{one['kind']}: {one['where']}: {one['what']}. {ending}")
+        say(f"{words_for(Kind, one['kind'])}: {one['where']}: {one['what']}. {ending}")
     looked = ", ".join(f"{counts[name]} {name}" for name in ("containers", "rows", "keys"))
-    say(f"{looked} compared: {sums['mended']} mended, {sums['left']} left")
+    say(f"{looked} compared: {sums['mended']} repaired, {sums['left']} left")
 
 
 @contextlib.contextmanager

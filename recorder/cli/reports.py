@@ -139,7 +139,7 @@ def _print_bypassed(context: PersonJsonContext, found: BypassReport, start: date
         }
         for span in found.spans
     ]
-    print_table(lines, BYPASSED_COLUMNS, empty="no call went round the recorders in this period")
+    print_table(lines, BYPASSED_COLUMNS, empty="no call bypassed the recorders in this period")
     if found.not_nominated:
         say(f"{found.not_nominated} further calls of extensions that are not nominated")
 

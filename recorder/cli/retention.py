@@ -269,7 +269,7 @@ def _show_state(sweeper: Sweeper, state: SweepState, zone: ZoneInfo, *, json: bo
     for one in files:
         say(
             f"{one.count:,} deleted recordings have a file on node {one.node or 'without a name'}, the oldest since "
-            f"{times.moment(one.since, zone)}; that node removes them when it is there"
+            f"{times.moment(one.since, zone)}; that node removes them when it is back"
         )
 
 
@@ -309,7 +309,7 @@ def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
             "kinds": kinds,
         }
         others.append(line)
-    print_table([*lines, *others], _PLAN_COLUMNS, empty="nothing is due, and nothing falls due within a week")
+    print_table([*lines, *others], _PLAN_COLUMNS, empty="nothing is due now or within a week")
     due, held = _sum(plan, "due"), _sum(plan, "held")
     say(f"{due.count:,} calls of {size_words(due.bytes)} are due, {held.count:,} more are held; nothing was changed")
     say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would be deleted; at most {plan.most_share:g} % in a day")

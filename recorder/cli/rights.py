@@ -7,7 +7,7 @@ import typer
 from recorder.cli.case_repositories import act_on_cases
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
 from recorder.cli.erase import whole_id
-from recorder.cli.hold import day_from
+from recorder.cli.hold import day_from, day_in_words
 from recorder.cli.shared import (
     ReasonOption,
     fail,
@@ -27,7 +27,8 @@ from recorder.retention.restricting import (
     write_claim,
 )
 from recorder.retention.rights import MOST_USE_DAYS, ClaimEvent
-from storage.retention_types import Claim, Right
+from recorder.rules.wording import words_for
+from storage.retention_types import Claim, ClaimState, Right
 
 rights = typer.Typer(
     no_args_is_help=True,
@@ -76,7 +77,7 @@ def ask(
 
     done = act_on_cases(context, act, what="a claim")
     restricted = "; its use is restricted" if done["is_restricted"] else ""
-    context.tell(done, f"claim {done['id']} on {done['recording']}{restricted}; due on {done['due_on']}")
+    context.tell(done, f"claim {done['id']} on {done['recording']}{restricted}; due on {day_in_words(done['due_on'])}")
 
 
 def _step_command(word: str, event: ClaimEvent, words: str) -> None:
@@ -85,7 +86,7 @@ def _step_command(word: str, event: ClaimEvent, words: str) -> None:
     ) -> None:
         step = ClaimChange(event=event, words=reason, ground=ground)
         done = _changed(context, claim, step)
-        context.tell(done, f"claim {claim} is {done['state']}")
+        context.tell(done, f"claim {claim}: {words_for(ClaimState, done['state'])}")
 
     rights.command(word, help=words)(command)
 

@@ -91,7 +91,7 @@ def console(context: HomeContext, verbose: VerboseOption = False) -> None:
 def up(context: HomeContext) -> None:
     """Run daemon and console together until Ctrl-C. If one ends, the other is stopped too.
 
-    The daemon leaves when the last call has ended, and the console after it; a second Ctrl-C ends the calls.
+    The daemon stops when the last call has ended, then the console; a second Ctrl-C ends the calls.
     """
     commands = ["run"] + (["console"] if context.config.console.listen else [])
     if context.config.log.format is LogFormat.JSON:

@@ -73,7 +73,7 @@ def group_number(group: str) -> int:
 
 def _tell(count: int) -> None:
     if count and count % _TELL_EVERY == 0:
-        say(f"{count} files looked at")
+        say(f"{count} files checked")
 
 
 def _show(home: Home, group: int, owner: FileOwner | None) -> None:

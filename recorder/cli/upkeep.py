@@ -148,4 +148,4 @@ def _list_elsewhere(context: HomeJsonContext) -> None:
     columns = [("id", "Recording"), ("node", "On node"), ("started_at", "Began"), ("seen_at", "Node last seen")]
     context.print_rows(rows, columns, empty="no node that is away has an unfinished recording")
     if rows and not context.json:
-        say("they are on that node's disk; its daemon files them when it starts again")
+        say("they are on that node's disk; its daemon adds them to the index when it starts again")

@@ -1,5 +1,6 @@
 """`recorder users`: accounts, their roles and teams."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, time
 from typing import Annotated
@@ -27,6 +28,7 @@ from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.permissions import TABLE, Act, Role
 from recorder.rules.typed_dates import TypedDateError, date_typed
+from recorder.rules.wording import listed, words
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
 
@@ -57,7 +59,7 @@ def add_user(
     except PeopleError as error:
         fail(str(error))
     audit(context.home, note, actor=actor)
-    say(f"{account} can sign in, roles: {', '.join(sorted(set(role) - powerful)) or 'none'}")
+    say(f"{account} can sign in, roles: {_in_words(set(role) - powerful) or 'none'}")
     operators = [(one.number, one.operator) for one in context.config.extension]
     for one in misnamed_operators(operators, usable_people(people_of(context.home))):
         if one.person.name == account:
@@ -95,7 +97,7 @@ def revoke(
         fail(str(error))
     if any(Act.OPT_OUT in TABLE[one] for one in role):
         _remove_pin(context.home, account, actor, "the roles are removed")
-    say(f"{account} no longer has {' or '.join(role)}")
+    say(f"{account} no longer has {_in_words(role)}")
 
 
 users.command("proposals")(list_proposals)
@@ -105,7 +107,7 @@ users.command("password")(set_password)
 
 
 FromOption = Annotated[
-    str | None, typer.Option("--from", metavar="DATE", help="From the beginning of this day, such as 2026-12-01.")
+    str | None, typer.Option("--from", metavar="DATE", help="From the beginning of this day, like 28/11/2026.")
 ]
 
 
@@ -144,6 +146,10 @@ def _remove_pin(place: Home, account: str, actor: str, done: str) -> None:
     if had_pin:
         audit(place, AuditNote(act="people.remove_pin", subject=account), actor=actor)
         say(f"{account} has no PIN now; set a new one with `recorder users pin {account}`")
+
+
+def _in_words(roles: Iterable[Role]) -> str:
+    return listed(sorted(map(words, roles)))
 
 
 def _day(text: str | None, config: Config) -> datetime | None:

@@ -36,12 +36,28 @@ def lengths_of(row: RecordingRow) -> Lengths:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What a list marks a call with: paused at least once, opted out, kept by a hold."""
+
+    was_paused: bool
+    is_opted_out: bool
+    is_held: bool
+
+
+def flags_of(row: RecordingRow) -> Flags:
+    """Return what a list marks a call with; the row has all of it, its holds too."""
+    was_paused = any(segment.kind is SegmentKind.PAUSED for segment in row.segments)
+    return Flags(was_paused=was_paused, is_opted_out=row.opted_out, is_held=bool(row.holds))
+
+
 def row_with_lengths(row: RecordingRow) -> dict[str, Any]:
     """Return a row as JSON values for people and programs.
 
     ``length_s`` is the length of the call, ``recorded_s`` what is kept of it, ``erased_s`` what was erased.
     """
-    lengths = lengths_of(row)
+    lengths, flags = lengths_of(row), flags_of(row)
     return {
         **row_to_json(row), "length_s": lengths.call_s, "recorded_s": lengths.recorded_s, "erased_s": lengths.erased_s,
+        "was_paused": flags.was_paused, "is_held": flags.is_held,
     }  # fmt: skip

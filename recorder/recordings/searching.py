@@ -21,7 +21,7 @@ def findable(actor: Actor, search: Search) -> Search:
         DeniedError: They may find none of it.
     """
     decision = may(actor, Act.SEARCH, extension=search.extension)
-    if isinstance(decision, Allowed) and search.number is not None:
+    if isinstance(decision, Allowed) and (search.number is not None or search.numbers):
         decision = may_search_numbers(actor)
     if isinstance(decision, Refusal):
         raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
@@ -62,6 +62,7 @@ def describe(search: Search) -> dict[str, Any]:
         "to": search.started_to.isoformat() if search.started_to else None,
         "by": [name for name in _TYPED if getattr(search, name) is not None],
         "outcome": search.outcome,
+        **{name: value for name in ("service", "team") if (value := getattr(search, name)) is not None},
         "offset": search.offset,
     }
 

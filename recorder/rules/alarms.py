@@ -22,7 +22,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
     {
         "disk_full": Advice(
             "The disk is full. Calls go on, but their recordings are partial or failed.",
-            "Free space, then look for partial and failed calls among the recordings.",
+            "Free space, then search for calls that were partly recorded or whose recording failed.",
         ),
         "disk_read_only": Advice(
             "The disk is read-only.",
@@ -194,7 +194,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         "fax_suspected": Advice(
             "Fax tones went on and nobody spoke, so recording of a call stopped until somebody did.",
             "Ask the officer whether it was a machine: such tones can be played to keep something out of the "
-            "recording. The span is the segment `fax_suspected`.",
+            "recording. Its page shows the span as a possible fax.",
         ),
         "card_pauses_repeated": Advice(
             "A caller's digits paused a call repeatedly, but no payment was made.",
@@ -260,7 +260,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "siprec_metadata": Advice(
             "Metadata of recording sessions is damaged: the participants were read only in part, or not at all.",
-            "Look for recordings with `metadata_repaired` or `metadata_unreadable`, and tell the client's maker.",
+            "Look for recordings whose details of who took part are damaged, and tell the client's maker.",
         ),
         "sessions_unreadable": Advice(
             "The journal of recording sessions cannot be read, so every session begins paused.",

@@ -12,7 +12,6 @@ from recorder.permissions import (
     NEEDS_REASON,
     SCOPE_OF,
     TABLE,
-    VERBS,
     WATCHES_ICT,
     Act,
     Actor,
@@ -24,6 +23,8 @@ from recorder.permissions import (
     Refusal,
     Role,
 )
+from recorder.rules.wording import words
+from recorder.rules.words.people import VERBS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,4 +172,4 @@ _PART_SENTENCES: Mapping[tuple[bool, bool], str] = {
 
 
 def _roles_for(act: Act) -> str:
-    return ", ".join(role for role in Role if act in TABLE[role])
+    return ", ".join(words(role) for role in Role if act in TABLE[role])

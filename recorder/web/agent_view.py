@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from recorder.rules.wording import title
 from recorder.web.conversations import by_conversation
 from recorder.web.live_rows import LiveRow, row_of
 
@@ -20,15 +21,6 @@ class PhoneState(enum.StrEnum):
     PAUSED = "paused"
     NOT_RECORDED = "not_recorded"
 
-
-WORDS: dict[PhoneState, str] = {
-    PhoneState.NOT_CONFIRMED: "Not confirmed",
-    PhoneState.NO_CALL: "No call",
-    PhoneState.BEGINNING: "Call begins",
-    PhoneState.RECORDING: "Recording",
-    PhoneState.PAUSED: "Paused",
-    PhoneState.NOT_RECORDED: "Not recorded",
-}
 
 _OPEN = {"recording", "paused", "not_begun"}
 
@@ -58,7 +50,7 @@ class PhoneView:
     @property
     def words(self) -> str:
         """The state in words."""
-        return WORDS[self.standing]
+        return title(self.standing)
 
     @property
     def act(self) -> str:

@@ -76,8 +76,10 @@ class ExportOrder(BaseModel):
 class Recordings(BaseModel):
     """One page of a search, newest first."""
 
-    total: int = Field(description="How many match, up to 1000")
-    is_more: bool = Field(description="More than total match")
+    total: int = Field(description="How many calls match, up to 1000")
+    is_more: bool = Field(description="More calls than total match")
+    recordings_found: int = Field(description="Of how many of these calls something was recorded, up to 1000")
+    has_more_recordings: bool = Field(description="There are more than recordings_found")
     recordings: list[dict[str, Any]]
 
 
@@ -87,9 +89,11 @@ class SearchQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
     started_from: AwareDatetime | None = Field(default=None, alias="from", description="ISO 8601, with its zone")
     started_to: AwareDatetime | None = Field(default=None, alias="to", description="Not included")
-    operator: str | None = Field(default=None, max_length=100)
+    operator: str | None = Field(default=None, max_length=100, description="People may give a part of the name")
     extension: str | None = Field(default=None, max_length=40)
     outcome: Outcome | None = None
+    service: str | None = Field(default=None, max_length=100)
+    team: str | None = Field(default=None, max_length=100, description="Of the call, or of an officer of it, then")
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
     offset: int = Field(default=0, ge=0, le=MAX_OFFSET, description="To go further back, give an earlier `to`")
 
@@ -101,6 +105,8 @@ class SearchQuery(BaseModel):
             operator=self.operator,
             extension=self.extension,
             outcome=self.outcome,
+            service=self.service,
+            team=self.team,
             limit=self.limit,
             offset=self.offset,
         )
@@ -109,7 +115,9 @@ class SearchQuery(BaseModel):
 class SearchOrder(SearchQuery):
     """All filters of a search; numbers must not be in URLs, which proxies and histories store."""
 
-    number: str | None = Field(default=None, max_length=100, description="The caller's or the called number")
+    number: str | None = Field(
+        default=None, max_length=100, description="The caller's or the called number; people may give its last digits"
+    )
 
     def search(self) -> Search:
         """Return the search for the index."""
@@ -136,7 +144,10 @@ def search(console: Console, caller: ApiChanger, order: SearchOrder) -> Recordin
 
 def _found(console: ConsoleParts, caller: ConsoleCaller, query: SearchQuery) -> Recordings:
     found = console.recording_service.search(caller.actor, query.search())
-    return Recordings(total=found.total, is_more=found.is_more, recordings=_listed(console, found.rows))
+    return Recordings(
+        total=found.total, is_more=found.is_more, recordings_found=found.recordings,
+        has_more_recordings=found.has_more_recordings, recordings=_listed(console, found.rows),
+    )  # fmt: skip
 
 
 def _listed(console: ConsoleParts, rows: Iterable[RecordingRow]) -> list[dict[str, Any]]:

@@ -42,6 +42,12 @@ class RecordingIndex(Protocol):
     def get(self, id_or_prefix: str, /) -> RecordingRow:
         """Return one row; raises storage.errors.NotFoundError."""
 
+    def each(self, search: Search, /) -> Iterator[RecordingRow]:
+        """Yield every row that matches, newest first."""
+
+    def count(self, search: Search, /, *, at_most: int | None = None) -> int:
+        """Return how many rows match, counted no further than ``at_most``."""
+
 
 class Audit(Protocol):
     """The audit log; ``append`` returns once the entry is durable, and raises if it cannot be."""

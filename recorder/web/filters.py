@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from recorder.rules.typed_dates import TypedDateError, date_typed, time_typed
@@ -12,7 +13,26 @@ PAGE_SIZE = 50
 MAX_PAGE = 1000
 """Last page that can be opened: it costs as much as 50,000 index entries; filter by date instead."""
 _LONGEST_TEXT = 100
-FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension", "number", "outcome", "page")
+FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension", "number", "outcome", "page",
+          "service", "team", "preset")  # fmt: skip
+
+
+_DATES = ("from_date", "from_time", "to_date", "to_time")
+
+
+class Preset(StrEnum):
+    """A period that is chosen instead of typed."""
+
+    TODAY = "today"
+    LAST_7_DAYS = "last_7_days"
+
+
+def preset_range(preset: Preset, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return a period, UTC: whole days of the site, the present one included."""
+    today = now.astimezone(zone).date()
+    first = today if preset is Preset.TODAY else today - timedelta(days=6)
+    start, end = (datetime.combine(day, time(0), zone).astimezone(UTC) for day in (first, today + timedelta(days=1)))
+    return start, end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +52,15 @@ class Form:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_form(sent: Mapping[str, str], timezone: str) -> Form:
+def read_form(sent: Mapping[str, str], timezone: str, *, now: datetime | None = None) -> Form:
     """Parse the search form; dates and times are in the site's time zone.
 
-    "To" includes the day, or the minute, that it names.
+    "To" includes the day, or the minute, that it names. Typed dates go before a preset.
+
+    Args:
+        sent: The values by field.
+        timezone: IANA name of the zone.
+        now: The current time, for presets; None where a form has none.
     """
     values = {name: sent.get(name, "").strip()[:_LONGEST_TEXT] for name in FIELDS}
     errors: dict[str, str] = {}
@@ -44,6 +69,8 @@ def read_form(sent: Mapping[str, str], timezone: str) -> Form:
     end = _moment(values, "to", zone, errors)
     if end is not None:
         end += timedelta(minutes=1) if values["to_time"] else timedelta(0)
+    if now is not None and values["preset"] in {*Preset} and not any(values[one] for one in _DATES):
+        start, end = preset_range(Preset(values["preset"]), now, zone)
     if start is not None and end is not None and end <= start:
         errors["to_date"] = "The end must be after the beginning."
     outcome = _outcome(values["outcome"], errors)
@@ -55,6 +82,8 @@ def read_form(sent: Mapping[str, str], timezone: str) -> Form:
         extension=values["extension"] or None,
         number=values["number"] or None,
         outcome=outcome,
+        service=values["service"] or None,
+        team=values["team"] or None,
         limit=PAGE_SIZE,
         offset=(page - 1) * PAGE_SIZE,
     )

@@ -43,7 +43,7 @@ def _link(section: str, text: str, href: str, *acts: Act) -> Link:
 
 
 HEADINGS = (
-    Heading(text="Overview", links=(_link("overview", "Overview", "/overview", Act.ACKNOWLEDGE),)),
+    Heading(text="Overview", links=(_link("overview", "Overview", "/overview"),)),
     Heading(
         text="Calls",
         links=(_link("agent", "My phone", "/agent", Act.PAUSE), _link("live", "Live calls", "/live", Act.SEE_LIVE)),

@@ -1,6 +1,7 @@
 """Acts of people and other systems on recordings: authorise, write the audit entry, then act or show."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,6 +13,8 @@ from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.exports.copy_orders import CopyOrder, check_order, permitted, prepared
 from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refusal
+from recorder.recordings.call_csv import csv_of
+from recorder.recordings.partial_search import PartialSearches
 from recorder.recordings.searching import describe, findable, knows, shown, typed
 from recorder.retention.erasure_decisions import order_to_hear
 from recorder.retention.erasure_repositories import refuse_locked
@@ -33,9 +36,14 @@ from storage.errors import NotFoundError
 from storage.export import Copy
 from storage.format import is_recording_id
 from storage.index import COUNTED
+from storage.known_values import KnownValues
 from storage.retention_types import ErasureOrder
-from storage.types import RecordingId, RecordingRow, Search
+from storage.types import Outcome, RecordingId, RecordingRow, Search
 
+WITH_RECORDING = (Outcome.RECORDED, Outcome.PARTIAL)
+"""Outcomes of calls of which something was recorded."""
+MOST_LISTED = 10_000
+"""Most calls of one list as CSV; for more, ask for a shorter period."""
 LISTEN_FOR = timedelta(minutes=30)
 """How long a URL of audio is valid; after that the person clicks again, while the grant lasts."""
 PREVIEW = "to hear a copy before it is made"
@@ -48,13 +56,17 @@ class SearchPage:
 
     Attributes:
         rows: The rows of the page.
-        total: Number of matches, counted up to `storage.index.COUNTED`.
-        is_more: Whether there are more matches than ``total``.
+        total: Number of calls that match, counted up to `storage.index.COUNTED`.
+        is_more: Whether there are more calls than ``total``.
+        recordings: Number of these calls of which something was recorded, counted likewise.
+        has_more_recordings: Whether there are more than ``recordings``.
     """
 
     rows: Sequence[RecordingRow]
     total: int
     is_more: bool = False
+    recordings: int = 0
+    has_more_recordings: bool = False
 
 
 class RecordingService:
@@ -68,15 +80,43 @@ class RecordingService:
         self._deps = deps
         self._audit_service = audit_service
         self.listens = Listens(audit_service.note_late, deps.now)
+        self.partial = PartialSearches(KnownValues(deps.repos.index.database))
 
     def search(self, actor: Actor, search: Search) -> SearchPage:
         """Find recordings."""
-        self._audit_service.authorise(actor, Act.SEARCH, extension=search.extension)
-        search = self._narrow(actor, search)
-        self._audit_service.note(Act.SEARCH, actor.actor, "", describe(search), text=typed(search))
-        rows, counted = self._deps.index.page(search)
+        whole = self._asked(actor, search)
+        if whole is None:
+            return SearchPage(rows=[], total=0)
+        rows, counted = self._deps.index.page(whole)
+        recorded = self._recorded(whole, counted)
         found = [shown(actor, row) for row in rows if knows(actor, row)]
-        return SearchPage(rows=found, total=min(counted, COUNTED), is_more=counted > COUNTED)
+        return SearchPage(
+            rows=found, total=min(counted, COUNTED), is_more=counted > COUNTED, recordings=min(recorded, COUNTED),
+            has_more_recordings=recorded > COUNTED,
+        )  # fmt: skip
+
+    def list_as_csv(self, actor: Actor, search: Search) -> Iterator[bytes]:
+        """Find recordings, and return the newest `MOST_LISTED` as CSV; it is logged as a search that was taken away."""
+        whole = self._asked(actor, search, {"taken_as": "csv"})
+        each = iter(()) if whole is None else self._deps.index.each(whole)
+        rows = (shown(actor, row) for row in each if knows(actor, row))
+        return csv_of(itertools.islice(rows, MOST_LISTED), ZoneInfo(self._deps.timezone))
+
+    def _asked(self, actor: Actor, search: Search, details: Mapping[str, str] | None = None) -> Search | None:
+        """Log a search and return what it asks of the index; None if nothing can match."""
+        self._audit_service.authorise(actor, Act.SEARCH, extension=search.extension)
+        self._narrow(actor, search)  # whoever may not search for a number learns nothing of which there are
+        whole = self.partial.whole(search) if isinstance(actor, Person) else search
+        self._audit_service.note(
+            Act.SEARCH, actor.actor, "", {**describe(search), **(details or {})}, text=typed(search)
+        )
+        return None if whole is None else self._narrow(actor, whole)
+
+    def _recorded(self, search: Search, counted: int) -> int:
+        """Return how many of the calls of a search have a recording, counted up to one more than `COUNTED`."""
+        if search.outcome is not None:
+            return counted if search.outcome in WITH_RECORDING else 0
+        return self._deps.index.count(replace(search, outcomes=WITH_RECORDING), at_most=COUNTED + 1) if counted else 0
 
     def _narrow(self, actor: Actor, search: Search) -> Search:
         try:

@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse
 
 from recorder.access.reachability import AccountsAwayError
 from recorder.permissions import Act, Person, Refusal
-from recorder.recordings.lengths import lengths_of
+from recorder.recordings.lengths import flags_of, lengths_of
 from recorder.rules.authorisation import may
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
@@ -75,8 +75,7 @@ class Renderer:
         )  # fmt: skip
         self._templates.globals.update({**_LAYOUT, "undefined": ChainableUndefined(), "null": None})
         filters = filters_for(ZoneInfo(deps.timezone))
-        self._templates.filters.update(filters, lengths=lengths_of)
-        self.when = filters["when"]
+        self._templates.filters.update(filters, lengths=lengths_of, flags=flags_of)
 
     @staticmethod
     def can(person: Person, act: Act) -> bool:

@@ -83,6 +83,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         # Recordings
         "GET /recordings": takes(Act.SEARCH),
         "POST /recordings": takes(Act.SEARCH),
+        "POST /recordings/csv": takes(Act.SEARCH),
         "GET /recordings/{recording_id}": kept(Act.VIEW),
         "POST /recordings/{recording_id}/play": kept(Act.PLAY, note=_GLASS),
         "GET /recordings/{recording_id}/audio/{secret}": kept(Act.PLAY, note=_GLASS),
@@ -145,7 +146,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /rights/{claim_id}/letters/{which}": takes(Act.WRITE_CLAIM, deputy=True),
         "GET /rights/{claim_id}/letter/{which}": takes(Act.WRITE_CLAIM, deputy=True),
         # The recorder and its people
-        "GET /overview": takes(Act.ACKNOWLEDGE),
+        "GET /overview": known("what waits for oneself; figures for the data protection officer"),
         "POST /overview": takes(Act.ACKNOWLEDGE),
         "GET /reports/pauses": takes(Act.REPORT),
         "GET /people": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),

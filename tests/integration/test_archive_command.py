@@ -51,7 +51,7 @@ def test_dry_run_then_run(home: RecorderHome) -> None:
     assert refused.exit_code == 2
     assert "--as NAME" in " ".join(refused.stderr.split())
     assert site.path.read_bytes() == content
-    assert "Roles that do: ict" in " ".join(run(home, *home.as_admin()).stderr.split())
+    assert "Roles that do: ICT" in " ".join(run(home, *home.as_admin()).stderr.split())
     assert site.path.read_bytes() == content
     done = run(home, "--json", *as_ict(home))
     assert done.exit_code == 0, done.stderr

@@ -103,7 +103,7 @@ def test_a_held_recording_survives_the_loss_of_the_index(site: Site) -> None:
     as_ict = ("--as", "ivan", "--password-file", str(home.password_file))
     refused = home.run("reconcile", "--confirm", "--reason", "looks fine", *as_ict, "-C", str(home.root))
     assert refused.returncode == 1
-    assert "Roles that do: dpo" in refused.stderr
+    assert "Roles that do: data protection officer" in refused.stderr
     assert read_mark(home.root / "state") is not None
     site.home.recorder(
         "reconcile",

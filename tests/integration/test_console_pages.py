@@ -153,9 +153,9 @@ def test_forms_without_their_token_do_nothing(browser: Browser, console: Console
 def test_search(browser: Browser, console: Console) -> None:
     browser.sign_in()
     found = browser.submit("/recordings", from_date="2026-11-24", to_date="2026-11-24", number="0161 496 0000")
-    assert "0 recordings found" in found.text
+    assert "0 calls found, 0 recorded" in found.text
     found = browser.submit("/recordings", from_date="2026-11-24", to_date="2026-11-24", outcome="recorded")
-    assert "1 recording found" in found.text
+    assert "1 call found, 1 recorded" in found.text
     assert f'href="/recordings/{ID}"' in found.text
     assert "<i>0207" not in found.text
     log = b"".join(path.read_bytes() for path in console.home.audit.glob("*.log"))
@@ -170,7 +170,7 @@ def test_more_than_a_page_counts_can_be_leafed_through(browser: Browser, console
     index.close()
     browser.sign_in()
     page = browser.submit("/recordings").text
-    assert "More than 1000 recordings found" in page
+    assert "More than 1000 calls found" in page
     assert "Page 1, newest first" in page
     assert "Next page" in page
     last = browser.submit("/recordings", page="21").text

@@ -297,7 +297,7 @@ def test_removing_says_what_is_left_and_a_dry_run_changes_nothing(homes: TwoHome
     homes.enter()
     before = homes.files(homes.holder)
     assert homes.remove("north", "--dry-run")["sealed"] == []
-    assert "it has never told which keys it uses" in homes.said
+    assert "it has never reported which keys it uses" in homes.said
     assert (homes.files(homes.holder), homes.entries(homes.holder, "node.removed")) == (before, [])
     homes.remove("north")
     assert homes.entries(homes.holder, "node.removed")[0][:2] == ("ian", "north")

@@ -56,7 +56,8 @@ def test_it_is_changed_and_every_other_session_ends(console: Console, officer: B
     with signed_in(console, "officer") as elsewhere, signed_in(console, "other") as stranger:
         done = officer.submit(PAGE, **GOOD)
         assert (done.status_code, done.headers["location"]) == (303, "/account?changed=password")
-        assert "Your password has been changed" in officer.get(done.headers["location"]).text, "this browser stays signed in"
+        said = officer.get(done.headers["location"]).text
+        assert "Your password has been changed" in said, "this browser stays signed in"
         assert officer.cookies["recorder"] != old, "on a session of its own"
         assert elsewhere.get("/account").headers["location"] == "/sign-in"
         assert stranger.get("/account").status_code == 200

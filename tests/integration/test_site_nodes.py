@@ -185,7 +185,7 @@ def test_commands_reach_both_nodes(site: TwoNodes, talks: tuple[Talk, Talk]) -> 
     assert said.returncode == 1 and "1 call left" in said.stderr
     assert site.south.home.health()["drain"]["state"] == "draining"
     assert home.run("drain", "--stop", "--node", SOUTH, "-C", str(home.root)).returncode == 2
-    assert "new calls are taken again" in home.run("drain", "--cancel", "--node", SOUTH, "-C", str(home.root)).stderr
+    assert "takes new calls again" in home.run("drain", "--cancel", "--node", SOUTH, "-C", str(home.root)).stderr
     assert "known are north, south" in home.run("drain", "--node", "west", "-C", str(home.root)).stderr
 
 

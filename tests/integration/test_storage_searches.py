@@ -30,7 +30,8 @@ def made(dice: random.Random, number: int) -> RecordingRow:
     return RecordingRow(
         id=RecordingId(f"{started_at:%Y%m%dT%H%M%SZ}-2001-{number:06x}"), started_at=started_at, ended_at=started_at,
         direction="inbound", extension=extensions[0], operator=operator, operators=operators, extensions=extensions,
-        service="housing", caller=dice.choice(NUMBERS), called=dice.choice(NUMBERS),
+        service=dice.choice(("housing", "benefits")), team=dice.choice(("north", "south", "")),
+        caller=dice.choice(NUMBERS), called=dice.choice(NUMBERS),
         outcome=dice.choice(list(Outcome)), reason="ended",
         numbers=tuple(dice.sample((*NUMBERS, *OTHER_NUMBERS), dice.choice((0, 0, 1, 3)))),
     )  # fmt: skip
@@ -46,18 +47,39 @@ def asked(dice: random.Random) -> Search:
         "operator": maybe(dice.choice(("anna", "bob", "nobody"))), "extension": maybe(dice.choice(("2001", "2002"))),
         "number": maybe(dice.choice((*NUMBERS, *OTHER_NUMBERS, "+442079460000"))),
         "outcome": maybe(dice.choice(list(Outcome))),
+        **some_of(dice),
     }  # fmt: skip
     return Search(**fields, limit=dice.choice((1, 7, 500)), offset=dice.choice((0, 0, 5)))  # type: ignore[arg-type]
 
 
+def some_of(dice: random.Random) -> dict[str, object]:
+    """Return criteria that are seldom asked for, one or two of them."""
+    numbers = [normalise_number(number) for number in (*NUMBERS, *OTHER_NUMBERS)]
+    found: dict[str, object] = {
+        "service": dice.choice(("housing", "benefits", "none")),
+        "team": dice.choice(("north", "south")),
+        "operators": tuple(dice.sample(("anna", "bob", "carl", "nobody"), 2)),
+        "numbers": tuple(dice.sample(numbers, 3)),
+        "outcomes": (Outcome.RECORDED, Outcome.PARTIAL),
+    }
+    return {name: found[name] for name in dice.sample(list(found), dice.choice((0, 0, 1, 2)))}
+
+
 def matches(search: Search, row: RecordingRow) -> bool:
     number = None if search.number is None else normalise_number(search.number)
+    numbers = {normalise_number(number) for number in (row.caller, row.called, *row.numbers)}
+    if search.operators and not {*search.operators} & {*row.operators}:
+        return False
+    if (search.numbers and not {*search.numbers} & numbers) or (search.outcomes and row.outcome not in search.outcomes):
+        return False
+    if search.service not in (None, row.service) or search.team not in (None, row.team):
+        return False
     return (
         (search.started_from is None or row.started_at >= search.started_from)
         and (search.started_to is None or row.started_at < search.started_to)
         and search.operator in (None, *row.operators)
         and search.extension in (None, *row.extensions)
-        and number in (None, *map(normalise_number, (row.caller, row.called, *row.numbers)))
+        and number in (None, *numbers)
         and search.outcome in (None, row.outcome)
     )
 

@@ -42,5 +42,5 @@ def test_a_call_in_progress_is_as_long_as_it_is_recorded_so_far() -> None:
 def test_programs_get_both() -> None:
     call = _call(_span(0, 45, "recording"), _span(45, 60, "erased"), duration_s=60.0, recorded_s=45.0)
     shown = row_with_lengths(call)
-    assert {**row_to_json(call), "length_s": 60.0, "erased_s": 15.0} == shown
+    assert {**row_to_json(call), "length_s": 60.0, "erased_s": 15.0, "was_paused": False, "is_held": False} == shown
     assert shown["recorded_s"] == 45.0

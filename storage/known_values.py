@@ -1,0 +1,121 @@
+"""Which officers, services, teams and numbers there are in the index, and counts of a period's calls.
+
+Distinct values are read by jumps in an index: each is one look-up, however many calls have it.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from storage.database import Database
+from storage.tables import identities as _identities
+from storage.tables import microseconds
+from storage.tables import officers as _officers
+from storage.tables import recordings as _recordings
+
+_HOUR_US = 3_600_000_000
+_AFTER_ALL = "\x7f"
+"""After every digit and sign that a number may end with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Calls that began in one hour and had one outcome.
+
+    Attributes:
+        hour_us: Beginning of the hour, UTC, microseconds since 1970.
+        outcome: Value of `storage.types.Outcome`.
+        calls: Number of calls.
+        pauses: Number of pauses in them.
+        opted_out: Calls of these that were opted out.
+    """
+
+    hour_us: int
+    outcome: str
+    calls: int
+    pauses: int
+    opted_out: int
+
+
+class KnownValues:
+    """Reads distinct values and counts of one database.
+
+    Raises:
+        DatabaseError: The database does not answer; applies to every method.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def operators(self, teams: Collection[str] | None = None) -> list[str]:
+        """Return the names of the officers, sorted; of calls of some teams, or of all for None."""
+        own, beside = _recordings.c.operator, _officers.c.operator
+        if teams is None:
+            with self._database.connect() as connection:
+                return sorted({*_jumps(connection, own), *_jumps(connection, beside)} - {""})
+        queries = [
+            sa.select(own).distinct().where(_recordings.c.team.in_(teams)),
+            sa.select(beside).distinct().where(_officers.c.own_team.in_(teams)),
+        ]
+        with self._database.connect() as connection:
+            return sorted({one for query in queries for one in connection.execute(query).scalars()} - {""})
+
+    def services(self) -> list[str]:
+        """Return the names of the services, sorted."""
+        with self._database.connect() as connection:
+            return sorted({*_jumps(connection, _recordings.c.service)} - {""})
+
+    def teams(self) -> list[str]:
+        """Return the names of the teams, sorted."""
+        with self._database.connect() as connection:
+            found = {*_jumps(connection, _recordings.c.team), *_jumps(connection, _officers.c.own_team)}
+            return sorted(found - {""})
+
+    def numbers_ending(self, digits: str, most: int) -> list[str] | None:
+        """Return the numbers that end with some digits, as they are compared; None if there are more than ``most``."""
+        start, end = digits[::-1], digits[::-1] + _AFTER_ALL
+        columns = (_recordings.c.caller_reversed, _recordings.c.called_reversed, _identities.c.reversed)
+        found: set[str] = set()
+        with self._database.connect() as connection:
+            for column in columns:
+                for one in _jumps(connection, column, start=start, end=end):
+                    found.add(one[::-1])
+                    if len(found) > most:
+                        return None
+        return sorted(found)
+
+    def tallies(self, start: datetime, end: datetime) -> list[Tally]:
+        """Return counts of the calls that began in [start, end), by hour and outcome; one index answers."""
+        column = _recordings.c
+        hour_us = column.started_us - column.started_us % _HOUR_US
+        query = (
+            sa.select(
+                hour_us.label("hour_us"), column.outcome, sa.func.count().label("calls"),
+                sa.func.sum(column.pauses).label("pauses"), sa.func.sum(column.is_opted_out).label("opted_out"),
+            )
+            .where(column.started_us >= microseconds(start), column.started_us < microseconds(end))
+            .group_by("hour_us", column.outcome)
+        )  # fmt: skip
+        with self._database.connect() as connection:
+            return [Tally(**row) for row in connection.execute(query).mappings()]
+
+
+def _jumps(
+    connection: sa.Connection, column: sa.Column[str], *, start: str | None = None, end: str | None = None
+) -> Iterator[str]:
+    """Yield the distinct values of an indexed column in order, from ``start`` and below ``end`` if given."""
+    last = None
+    while True:
+        query = sa.select(sa.func.min(column))
+        if last is not None:
+            query = query.where(column > last)
+        elif start is not None:
+            query = query.where(column >= start)
+        if end is not None:
+            query = query.where(column < end)
+        last = connection.execute(query).scalar()
+        if last is None:
+            return
+        yield last
