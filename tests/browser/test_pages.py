@@ -127,7 +127,13 @@ def forgot(page: Page) -> None:
 def listen(page: Page) -> None:
     page.goto(f"/recordings/{ID}")
     page.get_by_role("button", name="Listen").click()
-    page.wait_for_url("**/play")  # and its scripts: a click before them is nobody's
+    page.wait_for_selector("#player[data-is-ready]")  # a click before its scripts is nobody's
+
+
+def marked(page: Page) -> None:
+    listen(page)
+    page.get_by_role("tab", name="Copy").click()
+    page.get_by_role("button", name="Mark a part from here").click()
 
 
 def refuse_case(page: Page) -> None:
@@ -204,9 +210,13 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("recordings", "dpo", at("/recordings"), "1 call found, 1 recorded"),
     ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recorded"),
     ("recordings_wrong", "dpo", search("from_time", "10:00"), "Give the date as well"),
-    ("recording", "dpo", at(f"/recordings/{ID}"), "What is in it"),
-    ("recording_listening", "dpo", listen, "You may listen for 30 minutes"),
+    ("recording", "dpo", at(f"/recordings/{ID}"), "Parts of the call"),
+    ("recording_listening", "dpo", listen, "You can listen for up to 30 minutes"),
+    ("recording_copy", "dpo", marked, "Part 1 to silence"),
     ("recording_officer", "plain", at(f"/recordings/{ID}"), "Ask to hear it"),
+    ("recording_ask", "dpo", at(f"/recordings/{ID}/request"), "Why do you need it?"),
+    ("recording_forgot", "dpo", at(f"/recordings/{ID}/forgot"), "What is erased cannot be brought back"),
+    ("recording_hold", "dpo", at(f"/recordings/{ID}/hold"), "What is it kept for?"),
     ("requests", "dpo", at("/requests"), "Ask to hear recordings"),
     ("cases", "dpo", at("/cases"), "There are no open cases"),
     ("case_refused", "dpo", refuse_case, "Enter who is asking"),
@@ -378,15 +388,14 @@ def test_a_player_and_its_waveform_belong_together(pages: dict[str, Page], conso
     listen(page)
     assert page.evaluate("document.querySelector('audio').networkState") in {0, 1}, "nothing is loaded before"
     opened = len(console.entries("recording.play.opened"))
-    wave = page.locator("#wave").bounding_box()
+    wave = page.locator("#player-wave").bounding_box()
     assert wave is not None
     page.mouse.click(wave["x"] + wave["width"] * 0.5, wave["y"] + 20)
     wait_until(page, "document.querySelector('audio').currentTime > 1.5")  # it plays from there
-    assert page.locator("#wave-head").get_attribute("visibility") == "visible"
     page.keyboard.press("Tab")
     page.evaluate(_NOTE_A_BEGINNING)
     play_fast(page)
-    page.get_by_role("button", name="Play from 0:00").press("Enter")
+    page.get_by_role("button", name="Play from 0:00").first.press("Enter")
     wait_until(page, "window.began")  # it plays from the beginning
     wait_until(page, "document.querySelector('audio').ended")
     assert len(console.entries("recording.play.opened")) == opened + 1
