@@ -95,6 +95,7 @@ test-all: $(CORE)
 	$(BIN)/python tests/all $(ARGUMENTS)
 
 check: $(CORE)
+	$(BIN)/typos
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy

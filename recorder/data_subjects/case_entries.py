@@ -46,7 +46,7 @@ def require_worker(repos: CaseRepositories, actor: Actor, case_id: str) -> tuple
     person = repos.hearing.audit_service.require(actor, Act.WORK_ON_CASES, case_id)
     case = repos.cases.get(case_id)
     if case is None:
-        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
+        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder cases list`.")
     return person, case
 
 

@@ -140,6 +140,11 @@ def refused_at(field_name: str, sentence: str, *, form: str = "", **typed: str) 
     return TypedForm(name=form, values=values, errors={field_name: sentence}, is_sent=True)
 
 
+def shown_again(values: Mapping[str, str], errors: Mapping[str, str]) -> TypedForm:
+    """Return a form of filters, which is always shown with what was typed."""
+    return TypedForm(values={name: (value,) for name, value in values.items()}, errors=errors, is_sent=True)
+
+
 async def _sent(request: Request) -> TypedForm:
     """Read the form again; FastAPI has read it, and starlette keeps it."""
     sent = await request.form()

@@ -68,7 +68,7 @@ def test_health_says_what_is_wrong_and_what_to_do_next(console: Console, dpo: Br
     console.daemon.said["retention"]["stopped"] = "the index was rebuilt"
     page = dpo.get("/health").text
     assert "2 alarms need somebody to act." in page
-    assert "Free space, then look for partial and failed calls" in page
+    assert "Free space, then search for calls that were partly recorded" in page
     assert "This version of the console does not know this alarm." in page
     assert "the index was rebuilt" in page
     assert "2:30am" in page

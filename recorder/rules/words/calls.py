@@ -51,7 +51,7 @@ REASON: Mapping[str, str] = {
     "disk_full": "the disk was full",
     "disk_read_only": "the disk was read-only",
     "storage_fault": "the disk could not be written",
-    "writer_full": "the disk was too slow",
+    "writer_full": "too many calls at once",
     "writer_overrun": "the disk was too slow",
     "memory_not_locked": "audio could not be kept safe in memory",
     "container_damaged": "the recording file is damaged",
@@ -82,11 +82,16 @@ LIVE_STATE: Mapping[str, str] = {
     "voicemail": "not recorded: voicemail",
     "fax_suspected": "not recorded: possible fax",
     "not_begun": "not recorded yet",
+    "notice": "hearing the notice",
+    "second_message": "hearing the second message",
+    "ringing": "ringing",
+    "on_hold": "on hold",
     "blocked": "not recorded",
+    "failed": "recording failed",
     "not_confirmed": "not confirmed",
     "unknown": "not confirmed",
 }
-"""States of a call in progress, as the daemon lists them."""
+"""States of a call in progress, as the daemon lists them, and the stages before the recording begins."""
 
 CALLS: Mapping[str, Mapping[str, str]] = {
     "Outcome": {

@@ -37,7 +37,7 @@ ALARM: Mapping[str, str] = {
     "accounts_changed": "accounts changed outside the recorder",
     "accounts_unavailable": "accounts unavailable",
     "pause_state_not_stored": "state of a pause not stored",
-    "writer_full": "disk too slow",
+    "writer_full": "too many calls at once",
     "peer_calls_full": "too many calls from one system",
     "transfer_denied": "transfer refused",
     "pause_over_maximum": "pause too long",
