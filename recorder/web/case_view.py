@@ -63,6 +63,11 @@ def names_of(console: ConsoleParts) -> Callable[[str], str]:
     return lambda account: shown.get(account, account)
 
 
+def officers_of(console: ConsoleParts, caller: ConsoleCaller) -> list[str]:
+    """Return the names of officers to choose from in a search."""
+    return console.recording_service.partial.pickers(person_of(caller)).officers
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CasePages:
     """The pages of one case for one person.

@@ -274,7 +274,7 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
         page.get_by_label("Disclose in part").check()
         page.fill("#text", "a neighbour's name is left out")
         page.get_by_role("button", name="Save the decision").click()
-        expect(page.locator("main dl").first).to_contain_text("disclose in part, by Lena")
+        expect(page.locator("main dl").first).to_contain_text("disclose in part, by lena")
     with desk.at("dora") as page:
         page.goto(f"{desk.url}/cases/{case}")
         page.locator("table").get_by_role("link", name="Redact and copy").click()
