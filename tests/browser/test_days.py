@@ -219,6 +219,7 @@ def a_member_hears_what_is_about_them_and_nothing_else(desk: Desk, recording: st
 
 def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) -> None:
     with desk.at("ivo") as page:
+        page.get_by_role("link", name="Administration").click()
         page.get_by_role("link", name="System").click()
         expect(page.locator("main")).to_contain_text("Calls in progress")
         page.goto(f"{desk.url}/recordings/{recording}")
@@ -230,7 +231,7 @@ def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) ->
     with desk.at("dora") as page:
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("1 thing waits for somebody.")
-        page.get_by_role("link", name="Requests").nth(1).click()
+        page.get_by_role("link", name="Requests and cases").click()
         page.get_by_role("button", name="I have taken note").click()
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("Nothing waits for you.")
