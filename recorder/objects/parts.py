@@ -28,8 +28,10 @@ from storage.types import RecordingId
 from storage.vault import Vault
 
 EVERY = timedelta(seconds=4)
-"""With the looks of the process, a part is stored at most 5 s after the one before; with a look-back of 5 s, a call lacks
-at most 12 s when a disk is lost."""
+"""With the looks of the process, a part is stored at most 5 s after the one before.
+
+With a look-back of 5 s, a call lacks at most 12 s when a disk is lost.
+"""
 MOST_BYTES = 8 << 20
 OTHERS_AFTER, OTHERS_EVERY = timedelta(days=1), timedelta(hours=1)
 """How old parts of other nodes are before they are looked at here, and how often that is."""

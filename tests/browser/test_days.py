@@ -232,7 +232,7 @@ def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) ->
     with desk.at("dora") as page:
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("1 thing waits for somebody.")
-        page.get_by_role("link", name="Requests").nth(1).click()
+        page.get_by_role("link", name="Requests and cases").click()
         page.get_by_role("button", name="I have taken note").click()
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("Nothing waits for you.")
