@@ -79,8 +79,9 @@ FORMS: list[tuple[str, str, dict[str, str], str, set[str]]] = [
     ("dpo", "/cases/CASE/narrow", {"from_date": "x", "text": "too many"}, "narrow", {"from_date"}),
     ("lead", "/cases/CASE/decide", {"decision": "", "text": "all of it", "balance": "b"}, "decide", {"decision"}),
     ("lead", "/cases/CASE/transcript", {"form": "", "transcript": "0:01 hello"}, "transcript", {"form"}),
-    ("admin", "/people/other/roles", {"reason": "she left"}, "roles-other", {"role"}),
-    ("admin", "/people/other/roles", {"role": "dpo", "reason": ""}, "roles-other", {"reason"}),
+    ("admin", "/people/other/roles", {"reason": "she left"}, "", {"role"}),
+    ("admin", "/people/other/roles", {"role": "dpo", "reason": ""}, "", {"reason"}),
+    ("admin", "/people/dpo/reset-authenticator", {"reason": ""}, "", {"reason"}),
 ]  # fmt: skip
 
 
