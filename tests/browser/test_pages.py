@@ -190,7 +190,7 @@ def wrong_code(page: Page) -> None:
 STATES: list[tuple[str, str, Visit, str]] = [
     ("sign_in", "ann", at("/sign-in"), "Account name"),
     ("sign_in_wrong", "ann", sign_in_again, "There is a problem"),
-    ("accessibility", "ann", at("/accessibility"), "What is not accessible"),
+    ("accessibility", "ann", at("/accessibility"), "How accessible these pages are"),
     ("agent", "ann", at("/agent"), "Pause recording"),
     ("agent_no_extension", "plain", at("/agent"), "You sit at no extension"),
     ("agent_forgot", "ann", keys, "How much of what was said"),

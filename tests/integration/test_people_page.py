@@ -44,7 +44,8 @@ def roles(console: Console, name: str) -> frozenset[Role]:
 
 
 def test_one_proposes_and_another_one_confirms(console: Console, admin: Browser) -> None:
-    assert "waits for another administrator" in then(admin, admin.submit("/people/officer/roles", role="dpo", reason=WHY))
+    given = admin.submit("/people/officer/roles", role="dpo", reason=WHY)
+    assert "waits for another administrator" in then(admin, given)
     (proposal,) = console.deps.proposals.waiting()
     path = f"/people/proposals/{proposal.id}"
     assert f'href="{path}">Give Olive Officer the role data protection officer</a>' in admin.get("/people").text
