@@ -202,7 +202,7 @@ keep_local_days = 7             # how long a copy stays on this disk once the ob
 parts = false                   # true: calls in progress are stored too, in parts of 10 s, should this disk be lost
 
 [backup]
-# `recorder backup` copies to these folders; recordings that are deleted go from there within seconds.
+# `recorder backups add` copies to these folders; recordings that are deleted go from there within seconds.
 destination = "off"             # an existing folder on another disk or machine, mounted here, or "s3://BUCKET/PREFIX"
 keys_destination = "off"        # another one, best on another machine, for the private keys; off: name it each time
 s3_file = "off"                 # for s3://BUCKET/PREFIX: a file (0600) with its account; docs/operations.md

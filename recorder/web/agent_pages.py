@@ -16,18 +16,21 @@ from recorder.access.reachability import AccountsAwayError
 from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person, Role
+from recorder.rules import wording
 from recorder.rules.call_target import CallTarget, ExtensionTarget
 from recorder.web.agent_view import PhoneState, PhoneView, phone_of
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, Sent, TypedForm
-from recorder.web.live_pages import SECOND_PLAYS, SPANS, span_s
+from recorder.web.live_pages import SECOND_PLAYS
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, PageWatcher, signed_in
+from recorder.web.retroactive_spans import SPANS, chosen_span, span_page
 
 router = APIRouter(include_in_schema=False)
 
 Ticked = Annotated[str, Form(max_length=10)]
 Number = Annotated[str, Form(max_length=40)]
 
+_FORGOTTEN = "Your call is paused. What you chose is erased once the call has ended; a long span needs a second person."
 _ELSEWHERE = ((Act.MANAGE_PEOPLE, "/people"), (Act.ASK, "/requests"))
 """First pages of people whose role sees no live calls."""
 
@@ -80,20 +83,27 @@ async def agent_changes(request: Request, console: Console) -> StreamingResponse
 
 
 @router.post("/agent/forgot")
-def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: Ticked = "") -> HTMLResponse:
+def forgot(
+    console: Console, caller: PageChanger, sent: Sent, span: Ticked = "", paused_at: Ticked = ""
+) -> HTMLResponse:
     """Pause at once and ask how far back; with an answer, have that span erased."""
     now_s, actor = console.deps.now().timestamp(), caller.actor
-    if span not in dict(SPANS):
+    if span in dict(SPANS):
+        seconds = chosen_span(span, paused_at, now_s)
+        return _acted(
+            console, caller, lambda target: console.live.pause_retroactively(actor, target, seconds, ""), _FORGOTTEN
+        )
+    form = sent
+    if not paused_at:
         page = _acted(console, caller, lambda target: console.live.pause(actor, target, ""), "")
         if page.status_code >= 400:
             return page
-        return console.renderer.page(
-            "retroactive_pause.html", caller, action="/agent/forgot", back="/agent", whose="your call", spans=SPANS,
-            paused_at=int(now_s),
-        )  # fmt: skip
-    seconds = span_s(span, paused_at, now_s)
-    said = "Your call is paused. What you chose is erased once the call has ended; a long span needs a second person."
-    return _acted(console, caller, lambda target: console.live.pause_retroactively(actor, target, seconds, ""), said)
+        form, paused_at = EMPTY, str(int(now_s))
+    state = wording.words(_phone(console, caller).standing)
+    return span_page(
+        console.renderer, caller, form, action="/agent/forgot", back="/agent", section="agent",
+        told=f"The recording of your call is {state} now.", paused_at=paused_at,
+    )  # fmt: skip
 
 
 @router.post("/agent/calls/{call}/opt-out-request")
@@ -223,7 +233,8 @@ def _page(
     return console.renderer.page(
         "agent.html", caller, status=status, phone=phone, form=form,
         must_acknowledge=_must_acknowledge(console, _person(caller), phone),
-        said=said, problem=problem, spans=SPANS, code=code, signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
+        said=said, problem=problem, spans=SPANS, code=code,
+        signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from recorder.calls.notices import NoticeStore, install_shipped
 from recorder.permissions import Role
+from recorder.web.live_rows import LONG_PAUSE_S
 from storage.types import NoticeProof, Segment, SegmentKind
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import (
@@ -126,12 +127,32 @@ def forgot(page: Page) -> None:
 def listen(page: Page) -> None:
     page.goto(f"/recordings/{ID}")
     page.get_by_role("button", name="Listen").click()
-    page.wait_for_url("**/play")  # and its scripts: a click before them is nobody's
+    page.wait_for_selector("#player[data-is-ready]")  # a click before its scripts is nobody's
+
+
+def marked(page: Page) -> None:
+    listen(page)
+    page.get_by_role("tab", name="Copy").click()
+    page.get_by_role("button", name="Mark a part from here").click()
+
+
+def refuse_case(page: Page) -> None:
+    page.goto("/cases/new")
+    page.get_by_role("button", name="Continue").click()
+
+
+def count_case(page: Page) -> None:
+    page.goto("/cases/new")
+    page.get_by_label("Their own calls").check()
+    page.fill("#requester", "Mrs Example")
+    page.get_by_role("button", name="Continue").click()
+    for part, typed in (("day", "1"), ("month", "nov"), ("year", "26")):
+        page.fill(f"[name=from_date-{part}]", typed)
+    page.get_by_role("button", name="Open the case").click()
 
 
 def open_case(page: Page) -> None:
-    page.goto("/cases")
-    page.fill("#requester", "Mrs Example")
+    count_case(page)
     page.get_by_role("button", name="Open the case").click()
 
 
@@ -195,19 +216,30 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("agent_no_extension", "plain", at("/agent"), "You sit at no extension"),
     ("agent_forgot", "ann", keys, "How much of what was said"),
     ("live", "manager", at("/live"), "Resume the recording"),
-    ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "What you put your name to"),
+    ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "Confirm both statements"),
     ("forgot", "ann", forgot, "is paused now"),
     ("recordings", "dpo", at("/recordings"), "1 call found, 1 recorded"),
     ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recorded"),
     ("recordings_wrong", "dpo", search("from_time", "10:00"), "Give the date as well"),
-    ("recording", "dpo", at(f"/recordings/{ID}"), "What is in it"),
-    ("recording_listening", "dpo", listen, "You may listen for 30 minutes"),
+    ("recording", "dpo", at(f"/recordings/{ID}"), "Parts of the call"),
+    ("recording_listening", "dpo", listen, "You can listen for up to 30 minutes"),
+    ("recording_copy", "dpo", marked, "Part 1 to silence"),
     ("recording_officer", "plain", at(f"/recordings/{ID}"), "Ask to hear it"),
+    ("recording_ask", "dpo", at(f"/recordings/{ID}/request"), "Why do you need it?"),
+    ("recording_forgot", "dpo", at(f"/recordings/{ID}/forgot"), "What is erased cannot be brought back"),
+    ("recording_hold", "dpo", at(f"/recordings/{ID}/hold"), "What is it kept for?"),
     ("requests", "dpo", at("/requests"), "Ask to hear recordings"),
-    ("cases", "dpo", at("/cases"), "There are no cases"),
-    ("case", "dpo", open_case, "Mrs Example"),
+    ("cases", "dpo", at("/cases"), "There are no open cases"),
+    ("case_refused", "dpo", refuse_case, "Enter who is asking"),
+    ("case_wide", "dpo", count_case, "1 recording fits this search"),
+    ("case", "dpo", open_case, "The case is open."),
     ("cases_some", "dpo", at("/cases"), "Mrs Example"),
-    ("custody", "dpo", custody, "Who had what when"),
+    ("case_identity", "dpo", at("/cases/SAR-2026-0001/identity"), "I confirmed who they are"),
+    ("case_recordings", "dpo", at("/cases/SAR-2026-0001/recordings"), "1 recording to decide on"),
+    ("case_narrow", "dpo", at("/cases/SAR-2026-0001/narrow"), "Up to what time?"),
+    ("case_history", "dpo", at("/cases/SAR-2026-0001/history"), "Case opened"),
+    ("case_letter", "dpo", at("/cases/SAR-2026-0001/letter/acknowledgement"), "Dear Mrs Example"),
+    ("custody", "dpo", custody, "Proven."),
     ("rights", "dpo", write_claim, "They took it back"),
     ("notifications", "dpo", at("/notifications"), "Nothing waits for you"),
     ("erasures", "dpo", at("/erasures"), "Every order"),
@@ -312,6 +344,34 @@ def test_a_focus_and_a_press_survive_a_change_of_the_row(
     assert page.evaluate("document.activeElement.getAttribute('role')") == "region", "a focus that is gone goes nearby"
 
 
+def test_no_button_of_the_board_lies_off_the_screen_of_a_phone(
+    pages: dict[str, Page], console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, daemon = pages["ann"], console.daemon
+    long = {**daemon._call(), "caller": "0044 20 7946 0000 extension 12345678", "service": "Customer Service Centre"}
+    monkeypatch.setattr(daemon, "calls_rows", lambda: [long])
+    page.goto("/live")
+    for size in (NARROW, WIDE):
+        page.set_viewport_size(size)
+        boxes = [one.bounding_box() for one in page.locator("#live-rows :is(button, a)").all()]
+        assert len(boxes) == 4, "pause, forgotten, opt-out, second message"
+        assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= size["width"] for box in boxes)
+
+
+def test_a_pause_turns_amber_on_the_page_while_nothing_is_sent(
+    pages: dict[str, Page], console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, daemon = pages["manager"], console.daemon
+    since = datetime.now(UTC) - timedelta(seconds=LONG_PAUSE_S - 2)
+    paused = {**daemon._call(), "state": "paused", "reasons": ["agent"], "state_since": since.isoformat()}
+    monkeypatch.setattr(daemon, "calls_rows", lambda: [paused])
+    page.goto("/live")
+    age = page.locator(".board-state .age")
+    expect(age).to_contain_text("long pause")
+    expect(age).to_have_class("age age-late")
+    assert violations(page, without=FRAME) == []
+
+
 def test_a_second_thought_is_obeyed_once_the_change_could_be_seen(pages: dict[str, Page], console: Console) -> None:
     page, daemon = pages["manager"], console.daemon
     daemon.state = "paused"
@@ -342,15 +402,14 @@ def test_a_player_and_its_waveform_belong_together(pages: dict[str, Page], conso
     listen(page)
     assert page.evaluate("document.querySelector('audio').networkState") in {0, 1}, "nothing is loaded before"
     opened = len(console.entries("recording.play.opened"))
-    wave = page.locator("#wave").bounding_box()
+    wave = page.locator("#player-wave").bounding_box()
     assert wave is not None
     page.mouse.click(wave["x"] + wave["width"] * 0.5, wave["y"] + 20)
     wait_until(page, "document.querySelector('audio').currentTime > 1.5")  # it plays from there
-    assert page.locator("#wave-head").get_attribute("visibility") == "visible"
     page.keyboard.press("Tab")
     page.evaluate(_NOTE_A_BEGINNING)
     play_fast(page)
-    page.get_by_role("button", name="Play from 0:00").press("Enter")
+    page.get_by_role("button", name="Play from 0:00").first.press("Enter")
     wait_until(page, "window.began")  # it plays from the beginning
     wait_until(page, "document.querySelector('audio').ended")
     assert len(console.entries("recording.play.opened")) == opened + 1

@@ -194,13 +194,13 @@ def test_at_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "cannot be" in home.run("users", "add", "ida", *both, *new, *who).stderr
         home.recorder("users", "add", "dora", "--role", "dpo", *new, *who)
         said = home.run("users", "add", "ida", "--role", "ict", *new, *who)
-        assert "users confirm" in said.stderr
+        assert "proposals confirm" in said.stderr
         (waiting,) = home.json("users", "proposals")
         assert (waiting["account"], waiting["roles"]) == ("ida", ["ict"])
         dora = ("--as", "dora", "--password-file", str(home.password_file), "-C", str(home.root))
         home.recorder("users", "confirm", waiting["id"], *dora)
         said = home.run("users", "password", "ida", *new, "--reason", WHY, *who)
-        assert "users confirm" in said.stderr, "who has no authenticator yet is whoever knows the password"
+        assert "proposals confirm" in said.stderr, "who has no authenticator yet is whoever knows the password"
         (waiting,) = home.json("users", "proposals")
         home.recorder("users", "confirm", waiting["id"], *dora)
         monkeypatch.setattr("shutil.which", lambda name: f"/bin/{'true' if name == 'play' else name}")
