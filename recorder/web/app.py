@@ -48,6 +48,7 @@ from recorder.web import (
     opt_out_routes,
     overview_pages,
     pages,
+    proposal_pages,
     recording_pages,
     report_pages,
     request_pages,
@@ -103,6 +104,7 @@ _ROUTERS = (
     account_pages.router,
     openid_pages.router,
     user_pages.router,
+    proposal_pages.router,
     opt_out_pages.router,  # before the acts on a call by name
     live_pages.router,
     agent_forgot_pages.router,

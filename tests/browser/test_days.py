@@ -242,7 +242,7 @@ def an_administrator_hears_nothing(desk: Desk, recording: str) -> None:
     with desk.at("adam") as page:
         assert page.goto(f"{desk.url}/recordings/{recording}").status == 403  # type: ignore[union-attr]
         page.goto(f"{desk.url}/notices")
-        expect(page.locator("main")).to_contain_text("Played now")
+        expect(page.locator("main")).to_contain_text("In use")
         expect(page.get_by_role("link", name="Recordings")).to_have_count(0)
 
 
