@@ -32,7 +32,7 @@ NOT_SHOWN = {
     "RecordedEvent": _SETTING,
     "NoticeWhen": _SETTING, "NotificationKind": _OWN, "NumberKind": _SENTENCE, "Occupancy": _INSIDE,
     "OptOutEvent": _INSIDE, "OrderVerdict": _INSIDE, "PartyStatus": _SENTENCE, "PeerNotice": _SETTING,
-    "PhoneKind": _SETTING, "Play": _INSIDE, "Preset": _SENTENCE, "RecordedEvent": _SETTING, "RequestKind": _INSIDE,
+    "PhoneKind": _SETTING, "Play": _INSIDE, "Preset": _SENTENCE, "RequestKind": _INSIDE,
     "SessionAction": _SENTENCE, "Side": _INSIDE,
     "SmtpSecurity": _SETTING, "SrtpSuite": _SENTENCE, "Stage": _SENTENCE, "Status": _INSIDE, "Subject": _INSIDE,
     "Use": _SENTENCE,
