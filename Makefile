@@ -85,7 +85,7 @@ TOGETHER = -q --workers auto
 test: $(CORE)
 	$(BIN)/python -m pytest $(TOGETHER) -m "not long"
 
-# Several recorders behind Kamailio, on hosts of their own (network namespaces, so as root): one is killed, both are upgraded.
+# Several recorders behind Kamailio, on hosts of their own (network namespaces, so as root): one is killed, also with its disk, both are upgraded.
 test-cluster: $(CORE)
 	CLUSTER_CALLS=$(or $(CALLS),40) $(BIN)/python -m pytest -q -s -m cluster
 
@@ -95,6 +95,7 @@ test-all: $(CORE)
 	$(BIN)/python tests/all $(ARGUMENTS)
 
 check: $(CORE)
+	$(BIN)/typos
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy

@@ -242,7 +242,6 @@ def measure_searches(index: Index, rows: int, queries: int) -> dict[str, Any]:
         pages: list[int] = []
         times_ms = [_timed(_page, index, searches(kind, rows, dice), pages) for _ in range(queries)]
         found[kind] = {**_quantiles(times_ms), "rows_of_a_page": round(sum(pages) / len(pages), 1)}
-    found["known"] = _measure_known(index, rows, queries)
     dice = random.Random(f"id {rows}")
     asked = [made(dice.randrange(rows), rows).id for _ in range(queries)]
     found["id"] = _quantiles([_timed(index.get, id_) for id_ in asked])
@@ -250,7 +249,7 @@ def measure_searches(index: Index, rows: int, queries: int) -> dict[str, Any]:
     return found
 
 
-def _measure_known(index: Index, rows: int, queries: int) -> dict[str, Any]:
+def measure_known(index: Index, rows: int, queries: int) -> dict[str, Any]:
     """Time what the console asks beside searches: names for pickers, ends of numbers, and the figures of a week."""
     known, dice = KnownValues(index.database), random.Random(f"known {rows}")
     ends = [normalise_number(made(dice.randrange(rows), rows).caller)[-6:] for _ in range(queries)]
@@ -335,13 +334,15 @@ def run(url: str, rows: int, queries: int, say: Callable[[str], None]) -> dict[s
         say("searches")
         found = measure_searches(index, rows, queries)
         loads.append(os.getloadavg()[0])
+        known = measure_known(index, rows, queries)
         say("saving")
         saving = measure_saving(index, rows)
         say("removal")
         removal = measure_removal(index, rows)
     return {
         "version": version, "bytes": size, "bytes_per_row": round(size / rows), "filled_s": filled_s,
-        "load_before_and_after_searches": loads, "searches": found, "saving": saving, "removal": removal,
+        "load_before_and_after_searches": loads, "searches": found, "known": known,
+        "saving": saving, "removal": removal,
     }  # fmt: skip
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from recorder.cli.command_access import IF_NAMED, NAMED, UNNAMED
 from recorder.control.socket_access import KEYS, SOCKET
-from recorder.permissions import SCOPE_OF, TABLE, VERBS, Act, Role
+from recorder.permissions import SCOPE_OF, TABLE, Act, Role
 from recorder.rules.live_access import LIVE_ACTS, SOURCE_TABLE, STANDS_IN, Relation, Source
 from recorder.rules.live_access import relations_of as live_relations_of
 from recorder.rules.requirement import EVERYWHERE, AccessLevel, Requirement, Subject, relations_of
+from recorder.rules.words.people import VERBS
 from recorder.web.route_access import API, PAGES
 
 PAGE = Path(__file__).parent / "permissions.md"

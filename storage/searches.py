@@ -31,7 +31,7 @@ Ids = sa.Select[tuple[int, str]] | sa.CompoundSelect[tuple[int, str]]
 """A query for places."""
 Values = tuple[str, ...]
 """Values of which a column has one; never empty."""
-MOST_VALUES = 20
+MOST_VALUES = 15
 """Most officers or numbers of which any will do: each is a query of its own."""
 _NEWEST_FIRST: tuple[sa.UnaryExpression[Any], ...] = (sa.desc("started_us"), sa.desc("id"))
 

@@ -4,7 +4,7 @@ import os
 
 from recorder.backups.following import follow_configured
 from recorder.cli.context import CommandContext
-from recorder.cli.shared import say
+from recorder.cli.output import say
 from storage.audit import AuditLog
 from storage.keys import NodeKeys
 
@@ -22,4 +22,4 @@ def carry_deletions(context: CommandContext) -> None:
         return
     following.run_due(is_forced=True)
     if following.problem:
-        say(f"{following.problem}; what was deleted leaves the backup once that is mended: nothing else to do")
+        say(f"{following.problem}; deleted recordings leave the backup once this is fixed; you need do nothing else")

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.context import LazyHomeJsonContext
-from recorder.cli.shared import fail, print_json, say
+from recorder.cli.context import LazyHomeContext
+from recorder.cli.output import fail, print_json, say
 from recorder.cli.site import open_members
 from recorder.common.home import Home
 from recorder.control.client import DrainClient
@@ -32,7 +32,7 @@ _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def drain(
-    context: LazyHomeJsonContext,
+    context: LazyHomeContext,
     within: Annotated[
         str | None,
         typer.Option(
@@ -41,7 +41,7 @@ def drain(
             help="How long to wait, 90s, 10m or 1h; with --stop, the calls that are left are ended then.",
         ),
     ] = None,
-    stop: Annotated[bool, typer.Option("--stop", help="The daemon leaves when the last call has ended.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="The daemon stops when the last call has ended.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Take new calls again.")] = False,
     node: Annotated[
         str | None,
@@ -63,7 +63,7 @@ def drain(
         try:
             if cancel:
                 result = client.take_back()
-                say(f"new calls are taken again; {_calls(result)} in progress")
+                say(f"the recorder takes new calls again; {_calls(result)} in progress")
             elif stop:
                 result = _stop(path, client, limit_s)
             else:
@@ -115,7 +115,7 @@ def _drain(client: DrainClient, limit_s: float | None) -> dict[str, Any]:
                 raise
             return _stopped(state, progress)  # somebody has stopped it meanwhile
         if state["state"] == "running":
-            fail("somebody took the drain back: new calls are taken again")
+            fail("someone cancelled the drain: the recorder takes new calls again")
         progress.tell(state)
     if state["calls"]:
         say(
@@ -146,7 +146,7 @@ def _stop(path: Path, client: DrainClient, limit_s: float | None) -> dict[str, A
             if news["state"] == "stopping":
                 progress.tell(state := news)
         if not has_left(LEAVING_S):
-            fail("the daemon does not leave; see its log")
+            fail("the daemon does not stop; see its log")
     return _stopped(state, progress)
 
 

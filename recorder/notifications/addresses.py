@@ -52,6 +52,6 @@ def change_address(
     if people.find(account) is None:
         raise ProblemError(404, f"There is no account {account!r} in use: see `recorder users list`.")
     if address is not None and not is_mail_address(address):
-        raise ProblemError(422, "That is not a mail address. Write name@council.example and nothing else.")
+        raise ProblemError(422, "That is not an email address. Write name@council.example and nothing else.")
     audit_service.note(CHANGED, person.actor, account, {"has_address": address is not None})
     addresses.save(account, address)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from recorder.permissions import VERBS, Act, Actor, Application, DeniedError, Fault, LocalUser, Person, Refusal, Role
+from recorder.permissions import Act, Actor, Application, DeniedError, Fault, LocalUser, Person, Refusal, Role
 from recorder.rules.authorisation import may
 from recorder.rules.live_facts import CallFacts, facts_listed, is_at_own_phone, is_theirs, was_on
 from recorder.rules.pausing import Authority
+from recorder.rules.words.people import VERBS
 
 
 class Relation(enum.StrEnum):

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from recorder.permissions import Act
+from recorder.rules.wording import title
 from recorder.web.conversations import by_conversation
 from recorder.web.live_rows import LiveRow, row_of
 
@@ -21,15 +22,6 @@ class PhoneState(enum.StrEnum):
     PAUSED = "paused"
     NOT_RECORDED = "not_recorded"
 
-
-WORDS: dict[PhoneState, str] = {
-    PhoneState.NOT_CONFIRMED: "Not confirmed",
-    PhoneState.NO_CALL: "No call",
-    PhoneState.BEGINNING: "Call begins",
-    PhoneState.RECORDING: "Recording",
-    PhoneState.PAUSED: "Paused",
-    PhoneState.NOT_RECORDED: "Not recorded",
-}
 
 _OPEN = {"recording", "paused", "not_begun"}
 
@@ -71,7 +63,7 @@ class PhoneView:
     @property
     def words(self) -> str:
         """The state in words."""
-        return WORDS[self.standing]
+        return title(self.standing)
 
     @property
     def act(self) -> str:

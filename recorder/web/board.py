@@ -81,6 +81,7 @@ class Board:
         for call in listed:
             self._put(call_of(call), call, before.get(call_of(call)))
         self.asked += any(_asked(before.get(one)) != _asked(call) for one, call in self._calls.items())
+        self.drained += stream != self._stream  # events between two streams are lost
         # Events during the fetch may be newer than the list.
         for event in self._meanwhile:
             self._apply(event)

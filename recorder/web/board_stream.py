@@ -60,8 +60,7 @@ class BoardStream:
         self._team = team
         self._sent: dict[str, tuple[Call, tuple[object, ...]]] = {}
         self._ids: list[str] = []
-        self._asked = -1
-        self._drained = board.drained
+        self._asked = self._drained = -1  # a page begins by asking for both: they may have changed since it was loaded
         self._seen: dict[str, tuple[Call, Call | None]] = {}
         self._seer: tuple[Person, Around] | None = None
 

@@ -20,8 +20,8 @@ from recorder.rules.holds import HoldWish
 from recorder.rules.typed_dates import TypedDateError, date_typed
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, Sent, TypedForm
-from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.recording_view import again, recording_page
 from storage.retention_types import Hold, HoldKind, HoldState
 
 router = APIRouter(include_in_schema=False)

@@ -1,5 +1,6 @@
-"""The data protection officer's page (P24): open tasks, deadlines, and the week's figures."""
+"""The overview: what waits for a person, and for the data protection officer (P24) deadlines and figures too."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -9,22 +10,25 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from recorder.access.acknowledging import not_acknowledged
-from recorder.access.listening import asking
 from recorder.audit.reading import last_verified
 from recorder.data_subjects import case_deadlines
 from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.recipients import REVIEW_REMINDED_FOR
 from recorder.notifications.watch import week_until
-from recorder.permissions import Act
+from recorder.permissions import Act, Person
 from recorder.reports.weeks import two_weeks
 from recorder.retention.sweep_state import NAME, SweepState, read_state
 from recorder.rules.cases import Case
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader
+from recorder.web.waiting import waiting_for
 from storage.known_values import KnownValues
 from storage.retention_types import ErasureState
 
 router = APIRouter(include_in_schema=False)
+
+Lines = Sequence[tuple[str, str]]
+"""Figures with what each counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,43 +43,47 @@ class Deadline:
 
 @router.get("/overview")
 def overview(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the open tasks."""
+    """Show what waits for the person; the data protection officer sees figures and deadlines too."""
     return _page(console, caller)
 
 
 @router.post("/overview")
 def figures(console: Console, caller: PageChanger) -> HTMLResponse:
-    """Show the page with the figures of the last seven days, computed on request because that reads every call."""
+    """Show the page with the figures of the last seven days in detail, on request because that reads every call."""
     console.audit_service.authorise(caller.actor, Act.ACKNOWLEDGE)
     return _page(console, caller, week=week_until(console.deps.watch, console.deps.now()).lines())
 
 
-def _page(console: ConsoleParts, caller: ConsoleCaller, **values: Any) -> HTMLResponse:  # noqa: ANN401 - of the template
-    console.audit_service.authorise(caller.actor, Act.ACKNOWLEDGE)
+def _page(console: ConsoleParts, caller: ConsoleCaller, *, week: Lines | None = None) -> HTMLResponse:
+    person = caller.person
+    assert person is not None, "pages know sessions only, and those are people's"
+    of_dpo = _of_dpo(console, caller, person, week) if console.renderer.can(person, Act.ACKNOWLEDGE) else None
+    waits = waiting_for(console.deps, person)
+    return console.renderer.page("overview.html", caller, waits=waits, of_dpo=of_dpo)
+
+
+def _of_dpo(console: ConsoleParts, caller: ConsoleCaller, person: Person, week: Lines | None) -> dict[str, Any]:
+    """Return the figures and deadlines of the site, which the audit log says were read."""
     console.audit_service.note(Act.REPORT, caller.actor.actor, "", {"report": "overview"})
-    person, deps = caller.person, console.deps
-    assert person is not None, "the rules give this to people only"
-    hearing, approvers, today = deps.hearing, deps.hearing.approvers, deps.cases.today
+    deps = console.deps
+    approvers, today, orders = deps.hearing.approvers, deps.cases.today, deps.repos.erasures.open_orders()
     told = deps.watch.box.of_account(person.name)
     review_on = deps.watch.policy_review_on
-    return console.renderer.page(
-        "overview.html", caller,
-        **{"week": None, **values},
-        weeks=two_weeks(KnownValues(deps.repos.index.database).tallies, deps.now(), ZoneInfo(deps.timezone)),
-        emergencies=hearing.emergencies.open(),
-        to_decide=asking.to_decide(hearing, person),
-        waiting=len(hearing.requests.waiting()),
-        erasures=[one for one in deps.repos.erasures.open_orders() if one.state is ErasureState.WAITING],
-        failed=[one for one in deps.repos.erasures.open_orders() if one.state is ErasureState.FAILED],
-        holds_due=deps.hold_repositories.holds.due_for_review(today),
-        deadlines=deadlines(console),
-        leaders=sorted(approvers.leaders), absent=approvers.absent, deputies=sorted(approvers.deputies),
-        retention=_retention(console),
-        verified=last_verified(deps.hold_repositories.state),
-        last_week=next((one for one in told if one.notification.kind is NotificationKind.WEEK), None),
-        not_told=not_acknowledged(approvers.people, deps.acknowledgements.days(), today),
-        review_on=review_on, is_review_near=review_on is not None and today >= review_on - REVIEW_REMINDED_FOR,
-    )  # fmt: skip
+    return {
+        "week": week,
+        "weeks": two_weeks(KnownValues(deps.repos.index.database).tallies, deps.now(), ZoneInfo(deps.timezone)),
+        "undecided": len(deps.hearing.requests.waiting()),
+        "erasures": [one for one in orders if one.state is ErasureState.WAITING],
+        "failed": [one for one in orders if one.state is ErasureState.FAILED],
+        "deadlines": deadlines(console),
+        "leaders": sorted(approvers.leaders), "absent": approvers.absent, "deputies": sorted(approvers.deputies),
+        "retention": _retention(console),
+        "verified": last_verified(deps.hold_repositories.state),
+        "last_week": next((one for one in told if one.notification.kind is NotificationKind.WEEK), None),
+        "not_told": not_acknowledged(approvers.people, deps.acknowledgements.days(), today),
+        "review_on": review_on,
+        "is_review_near": review_on is not None and today >= review_on - REVIEW_REMINDED_FOR,
+    }  # fmt: skip
 
 
 def deadlines(console: ConsoleParts) -> list[Deadline]:

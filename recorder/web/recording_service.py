@@ -11,7 +11,7 @@ from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
-from recorder.exports.copy_orders import CopyOrder, check_order, prepared
+from recorder.exports.copy_orders import CopyOrder, check_order, permitted, prepared
 from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refusal
 from recorder.recordings.call_csv import csv_of
 from recorder.recordings.partial_search import PartialSearches
@@ -26,12 +26,13 @@ from recorder.rules.erasing import span_of
 from recorder.rules.requesting import AccessKind, AccessRequest
 from recorder.web.copies import CopyForm, taken
 from recorder.web.deps import AudioFile, ConsoleDeps
-from recorder.web.listening import OPENED, Listen, Listens
+from recorder.web.listening import OPENED, Listen, Listens, Preview
 from recorder.web.ranges import wanted_bytes
+from recorder.web.sounds import Sound, begun
 from storage.claims import Claims
 from storage.copy_list import CopyMade
 from storage.encoding import MEDIA_TYPES, SUFFIXES, CopyFormat
-from storage.errors import NotFoundError, StorageError
+from storage.errors import NotFoundError
 from storage.export import Copy
 from storage.format import is_recording_id
 from storage.index import COUNTED
@@ -45,6 +46,8 @@ MOST_LISTED = 10_000
 """Most calls of one list as CSV; for more, ask for a shorter period."""
 LISTEN_FOR = timedelta(minutes=30)
 """How long a URL of audio is valid; after that the person clicks again, while the grant lasts."""
+PREVIEW = "to hear a copy before it is made"
+"""The reason for a preview: people give theirs when they take the copy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,25 +67,6 @@ class SearchPage:
     is_more: bool = False
     recordings: int = 0
     has_more_recordings: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
-    """Response to a player: the bytes ``[first, end)`` of a WAV file of ``size`` bytes.
-
-    Attributes:
-        audio: The bytes.
-        first: Position of the first byte.
-        end: Position after the last byte.
-        size: Size of the whole file, bytes.
-        is_part: Whether the player asked for a part.
-    """
-
-    audio: AudioFile
-    first: int
-    end: int
-    size: int
-    is_part: bool
 
 
 class RecordingService:
@@ -152,6 +136,11 @@ class RecordingService:
         self._audit_service.note(Act.VIEW, actor.actor, row.id)
         return shown(actor, row, leave)
 
+    def check(self, actor: Actor, act: Act, recording_id: str) -> None:
+        """Check that an actor may begin an act on a recording, before they are shown its form."""
+        has_grant = self.leave(actor, recording_id) is not None
+        self._row(actor, act, recording_id, reason="to see the form", has_grant=has_grant)
+
     def leave(self, actor: Actor, recording_id: str, wanted: AccessKind = AccessKind.LISTEN) -> AccessRequest | None:
         """Return the access request that lets an actor hear or export a recording now, or None."""
         if not isinstance(actor, Person) or not is_recording_id(recording_id):
@@ -186,6 +175,32 @@ class RecordingService:
             listen.heard = whole_for(row, leave.heard(row.id))
             enter(min(now + LISTEN_FOR, leave.until))
         return self.listens.keep(listen)
+
+    def grant_preview(self, person: Person, recording_id: str, form: CopyForm) -> tuple[str, tuple[float, float]]:
+        """Permit hearing a copy before it is made, by the rules of copies.
+
+        Returns:
+            The secret part of the audio's URL, and from where to where in the recording the copy reaches, seconds.
+        """
+        leave = self.leave(person, recording_id, AccessKind.COPY)
+        row = self._row(person, Act.EXPORT, recording_id, reason=PREVIEW, has_grant=leave is not None)
+        form = replace(form, audio_format=CopyFormat.WAV)  # a player needs one that it can play
+        order = replace(form.order(row, ZoneInfo(self._deps.timezone)), reason=PREVIEW)
+        copy = permitted(self._deps.copy_repositories, person, row.id, order)
+        self._audit_service.authorise(person, Act.PLAY, row.id, reason=PREVIEW, has_grant=True)
+        self.listens.check_room()
+        now = self._deps.now()
+        assert copy.request.until is not None, "a grant has an end"
+        listen = Listen(
+            account=person.name, recording=row.id, reason=copy.request.wish.reason, request=copy.request.id,
+            until=min(now + LISTEN_FOR, copy.request.until), span_s=copy.span_s, heard=copy.heard,
+            preview=Preview(redactions=order.redactions),
+        )  # fmt: skip
+        granted_s = (listen.until - now).total_seconds()
+        self._audit_service.note(
+            Act.PLAY, person.actor, row.id, {"granted_s": granted_s, **listen.marks}, text=listen.reason
+        )
+        return self.listens.keep(listen), copy.span_s or (0.0, copy.row.duration_s)
 
     def grant_span(self, person: Person, order_id: str) -> tuple[RecordingId, str]:
         """Let an approver of an order that needs three people hear its span and nothing else.
@@ -243,7 +258,7 @@ class RecordingService:
         part = wanted_bytes(wanted, copy.size_bytes)
         self.listens.begin(listen, lambda: self._note_opened(person, listen))
         first, end = part or (0, copy.size_bytes)
-        audio = _begun(
+        audio = begun(
             AudioFile(
                 media_type=MEDIA_TYPES[CopyFormat.WAV], suffix=SUFFIXES[CopyFormat.WAV],
                 chunks=self.listens.sent(listen, copy.part(first, end), first),
@@ -258,8 +273,11 @@ class RecordingService:
         if listen.file is None or listen.file[0] != row.sha256:
             listen.file = (
                 row.sha256,
-                prepared(self._deps.copy_repositories, row, CopyFormat.WAV, heard=listen.heard, span_s=listen.span_s),
-            )
+                prepared(
+                    self._deps.copy_repositories, row, CopyFormat.WAV, heard=listen.heard, span_s=listen.span_s,
+                    redactions=listen.redactions,
+                ),
+            )  # fmt: skip
         return listen.file[1]
 
     def export(
@@ -280,7 +298,7 @@ class RecordingService:
             is_package, wanted = wanted.is_package, wanted.order(row, ZoneInfo(self._deps.timezone))
         ordered = check_order(repos, actor, row.id, wanted)
         assert isinstance(actor, Person), "only people pass the check"
-        return _begun(taken(repos, actor, wanted, ordered, is_package=is_package))
+        return begun(taken(repos, actor, wanted, ordered, is_package=is_package))
 
     def copies(self, row: RecordingRow) -> list[CopyMade]:
         """Return the copies of a recording, oldest first. The caller has checked the permission."""
@@ -332,22 +350,3 @@ class RecordingService:
             self._audit_service.refusal(actor.actor, act, row.id, decision.reason)
             raise ProblemError(404, "There is no such recording.")
         return row
-
-
-def _begun(audio: AudioFile) -> AudioFile:
-    """Produce the first bytes of a response before it starts, so that errors can still be reported."""
-    try:
-        first = next(audio.chunks, b"")
-    except StorageError as error:
-        raise ProblemError(409, f"The recording cannot be copied: {error}.") from error
-    return replace(audio, chunks=_from_first(first, audio.chunks))
-
-
-def _from_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    try:
-        yield first
-        yield from rest
-    finally:
-        close = getattr(rest, "close", None)
-        if close is not None:
-            close()

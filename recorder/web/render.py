@@ -66,7 +66,8 @@ class Renderer:
             loader=ChoiceLoader((FileSystemLoader(HERE / "templates"), PrefixLoader(_COMPONENTS))),
             autoescape=True, undefined=_PageUndefined, trim_blocks=True,
         )  # fmt: skip
-        self._templates.globals.update({**_LAYOUT, "undefined": ChainableUndefined(), "null": None})
+        layout = {**_LAYOUT, "themeColor": deps.colour, "undefined": ChainableUndefined(), "null": None}
+        self._templates.globals.update(layout)
         filters = filters_for(ZoneInfo(deps.timezone))
         self._templates.filters.update(filters, lengths=lengths_of, flags=flags_of)
         row = self._templates.get_template("live_drawn_rows.html")

@@ -17,8 +17,8 @@ from recorder.permissions import Act, Person
 from recorder.rules.requesting import GRANT_DAYS, MOST_GRANT_DAYS, AccessKind, Category, RequestState, RequestWish
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
-from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.recording_view import again, recording_page
 from recorder.web.settling import settle
 from storage.types import RecordingId
 

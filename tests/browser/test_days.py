@@ -161,7 +161,7 @@ def open_recording(page: Page, desk: Desk, recording: str) -> None:
     page.fill("#extension", "2001")
     page.get_by_role("button", name="Search").click()
     page.locator(f"a[href='/recordings/{recording}']").click()
-    expect(page.locator("main h1")).to_contain_text(recording)
+    expect(page.locator("main .reference").first).to_contain_text(recording)
 
 
 def an_officer_asks_and_the_team_leader_approves(desk: Desk, recording: str) -> None:
@@ -169,10 +169,11 @@ def an_officer_asks_and_the_team_leader_approves(desk: Desk, recording: str) -> 
         open_recording(page, desk, recording)
         expect(page.locator("#wave")).to_be_visible()
         assert page.locator("audio").count() == 0
-        page.select_option("#category", "accuracy")
+        page.get_by_role("button", name="Ask to hear it").click()
+        page.select_option("#request-category", "accuracy")
         page.fill("#request-reason", "what was agreed about the arrears?")
         page.get_by_role("button", name="Send the request").click()
-        expect(page.locator("main [role=status]")).to_contain_text("Your request is on its way")
+        expect(page.locator("main [role=alert]")).to_contain_text("Your request is on its way")
     with desk.at("lena") as page:
         page.goto(f"{desk.url}/requests")
         expect(page.locator("main")).to_contain_text("what was agreed about the arrears?")
@@ -192,8 +193,9 @@ def an_officer_listens(desk: Desk, recording: str) -> None:
 
 def listen_to_the_end(page: Page) -> None:
     page.get_by_role("button", name="Listen").click()
+    page.wait_for_selector("#player[data-is-ready]")
     play_fast(page)
-    page.get_by_role("button", name="Play from 0:00").click()
+    page.get_by_role("button", name="Play from 0:00", exact=True).click()
     wait_until(page, "document.querySelector('audio').ended")
 
 
@@ -218,17 +220,19 @@ def a_member_hears_what_is_about_them_and_nothing_else(desk: Desk, recording: st
 
 def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) -> None:
     with desk.at("ivo") as page:
-        page.get_by_role("link", name="System").click()
+        page.get_by_role("link", name="Administration").click()
+        page.get_by_role("link", name=re.compile("^(System|Health)$")).click()
         expect(page.locator("main")).to_contain_text("Calls in progress")
         page.goto(f"{desk.url}/recordings/{recording}")
+        page.get_by_role("link", name="Listen without approval").click()
         page.fill("#play-reason", "no sound after the update of the PBX")
         page.get_by_role("button", name="Listen").click()
-        expect(page.locator("#sound")).to_be_visible()
-        assert page.get_by_role("button", name="Export").count() == 0
+        expect(page.locator("#player-play")).to_be_visible()
+        assert page.get_by_role("button", name="Make the copy").count() == 0
     with desk.at("dora") as page:
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("1 thing waits for somebody.")
-        page.get_by_role("link", name="Requests").nth(1).click()
+        page.get_by_role("link", name="Requests and cases").click()
         page.get_by_role("button", name="I have taken note").click()
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("Nothing waits for you.")
@@ -238,49 +242,68 @@ def an_administrator_hears_nothing(desk: Desk, recording: str) -> None:
     with desk.at("adam") as page:
         assert page.goto(f"{desk.url}/recordings/{recording}").status == 403  # type: ignore[union-attr]
         page.goto(f"{desk.url}/notices")
-        expect(page.locator("main")).to_contain_text("Played now")
+        expect(page.locator("main")).to_contain_text("In use")
         expect(page.get_by_role("link", name="Recordings")).to_have_count(0)
 
 
 def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: Path) -> Path:
     with desk.at("dora") as page:
         page.goto(f"{desk.url}/cases")
+        page.get_by_role("button", name="Open a case").click()
+        page.get_by_label("Their own calls").check()
         page.fill("#requester", "Mr Example")
+        page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="Open the case").click()
-        case = page.locator("h1 .id").inner_text()
-        write_down(page, "identity_checked", "council tax account and date of birth")
-        page.fill("#search-extension", "2001")
+        expect(page.locator("main h1")).to_have_text("Mr Example")
+        case = page.url.rpartition("/")[2].partition("?")[0]
+        page.get_by_role("link", name="Check who is asking").click()
+        page.get_by_label("I confirmed who they are").check()
+        write_down(page, "council tax account and date of birth")
+        page.get_by_role("link", name="Search for recordings").click()
+        page.fill("#extension", "2001")
         page.get_by_role("button", name="Search").click()
-        page.get_by_role("button", name=f"Take {recording} into the case").click()
-        expect(page.locator("main dl").first).to_contain_text(recording)
-        page.fill("#dismissed-text", "another caller")
-        page.get_by_role("button", name="Dismiss them").click()
-        expect(page.locator("#undecided")).to_have_count(0)
+        page.check(f"input[value='{recording}']")
+        page.get_by_role("button", name="Take into the case").click()
+        page.get_by_role("link", name="Dismiss all that are left").click()
+        page.fill("#text", "another caller")
+        page.get_by_role("button", name="Dismiss").click()
+        expect(page.locator("main")).to_contain_text("There is no recording to decide on.")
     with desk.at("lena") as page:
         page.goto(f"{desk.url}/cases/{case}")
-        page.select_option("#decision", "partly")
-        page.fill("#decision-text", "a neighbour's name is left out")
-        page.get_by_role("button", name="Decide").click()
-        expect(page.locator("main dl").first).to_contain_text("Partly")
+        page.get_by_role("link", name="Decide", exact=True).click()
+        page.get_by_label("Disclose in part").check()
+        page.fill("#text", "a neighbour's name is left out")
+        page.get_by_role("button", name="Save the decision").click()
+        expect(page.locator("main dl").first).to_contain_text("disclose in part, by lena")
     with desk.at("dora") as page:
         page.goto(f"{desk.url}/cases/{case}")
-        page.get_by_role("link", name=recording).first.click()
-        expect(page.locator("#holds ~ section").first).to_contain_text("Subject access request")
-        page.select_option("#format", "wav")
-        page.fill("#redact", "caller:0:00.5-0:01")
-        page.fill("#redact-reason", "a neighbour's name")
-        page.fill("#requester", "Mr Example")
-        page.select_option("#ground", "sar")
-        page.fill("#export-reason", case)
-        page.fill("#passphrase", PASSPHRASE)
+        page.locator("table").get_by_role("link", name="Redact and copy").click()
+        page.get_by_role("tab", name="History").click()
+        expect(page.locator("#holds ~ h4").first).to_contain_text("Subject access request")
+        page.get_by_role("tab", name="Copy").click()
+        page.select_option("#copy-format", "wav")
+        page.get_by_role("button", name="Mark a part from here").click()
+        part = page.get_by_role("group", name="Part 1 to silence")
+        part.get_by_label("From").fill("0:00.5")
+        part.get_by_label("To").fill("0:01")
+        part.get_by_label("Who").select_option("caller")
+        page.fill("#copy-redact_reason", "a neighbour's name")
+        page.fill("#copy-requester", "Mr Example")
+        page.select_option("#copy-ground", "sar")
+        page.fill("#copy-reason", case)
+        page.fill("#copy-passphrase", PASSPHRASE)
         with page.expect_download() as download:
-            page.get_by_role("button", name="Export").click()
+            page.get_by_role("button", name="Make the copy").click()
         archive = folder / "handed-over.zip"
         download.value.save_as(archive)
         download.value.delete()
         page.goto(f"{desk.url}/cases/{case}")
-        write_down(page, "handed_over", "by recorded post, the passphrase by telephone")
-        write_down(page, "closed", "")
+        expect(page.locator("main table")).to_contain_text("Ready 1 span silenced")
+        page.get_by_role("link", name="Hand over").click()
+        write_down(page, "by recorded post, the passphrase by telephone")
+        expect(page.locator("main table")).to_contain_text("Handed over")
+        page.get_by_role("link", name="Close the case").click()
+        page.get_by_role("button", name="Close the case").click()
         expect(page.locator("main dl").first).to_contain_text("Closed")
     with zipfile.ZipFile(archive) as package:
         assert {"recording-001.wav", "cover-sheet.html", "SHA256SUMS"} <= set(package.namelist())
@@ -288,21 +311,21 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
     return archive
 
 
-def write_down(page: Page, step: str, words: str) -> None:
-    page.select_option("#what", step)
-    page.fill("#step-text", words)
-    page.get_by_role("button", name="Write it down").click()
-    page.wait_for_load_state()
+def write_down(page: Page, words: str) -> None:
+    page.fill("#text", words)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("main")).to_contain_text("Recorded in the case.")
 
 
 def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
     with desk.at("dora") as page:
         page.goto(f"{desk.url}/recordings/{recording}")
-        history = page.locator("#history + .scroll")
+        page.get_by_role("tab", name="History").click()
+        history = page.locator("#history")
         for words in (
             "Paused the recording", "Asked to hear it: checking what was said", "Granted the request of alice",
             "Was sent the audio", "Listened without approval", "Took a copy as WAV, 1 span silenced",
-            "Was refused: see the details of a recording",
+            "Was refused: see a recording's details",
         ):  # fmt: skip
             expect(history).to_contain_text(words)
         page.goto(f"{desk.url}/audit")

@@ -1,23 +1,19 @@
 """`reindex` and `fsck --repair` are killed at their steps: run again, nothing is lost or left half done."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers import preloaded
 
 
 @pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("act", "aside"), [("reindex", "index.sqlite"), ("repair", ".key")])
 def test_killed_at_any_step_and_run_again_nothing_is_lost(memory_path: Path, act: str, aside: str, every: int) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "crash" / "rebuild_steps.py"), act, str(memory_path), str(every)],
-        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
-    )  # fmt: skip
+    program = Path(__file__).with_name("rebuild_steps.py")
+    done = preloaded.run_script(program, (act, str(memory_path), str(every)), timeout_s=110)
     assert done.returncode == 0, done.stderr
     steps: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     assert sum(one["killed"] for one in steps) >= 8, "the kills fell short"

@@ -1,14 +1,13 @@
 """Processes that die by SIGKILL at one of their steps, forked from one that has everything loaded.
 
-Importing the recorder takes a second of CPU, and a test kills up to a hundred processes. A zygote imports once and
-forks for each kill. It is a process of its own, because pytest and its workers have threads, and a fork copies only
-one.
+Importing the recorder takes a second of CPU, and a test kills up to a hundred processes. A zygote is a fork of the
+process that has loaded it (`tests.helpers.preloaded`), and forks for each kill. It is a process of its own, because
+pytest and its workers have threads, and a fork copies only one.
 """
 
 import importlib
 import os
 import pickle
-import subprocess
 import sys
 import traceback
 import types
@@ -25,6 +24,7 @@ if __name__ == "__main__":
     sys.modules["tests"] = tests
 
 from tests.crash.counted import Steps  # noqa: E402
+from tests.helpers import preloaded  # noqa: E402
 
 P = ParamSpec("P")
 
@@ -50,17 +50,13 @@ class Zygote:
     """A process that forks; close it, or use it as a context manager."""
 
     def __init__(self) -> None:
-        # A fork copies one thread, so there may be no other: numpy's linear algebra would start some.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=environment
-        )
+        self._script = preloaded.Script(Path(__file__))
 
     def __enter__(self) -> "Zygote":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+        self._script.close()
 
     def run(self, act: Callable[Concatenate[Steps, P], None], kill_at: int, *args: P.args, **kwargs: P.kwargs) -> Ended:
         """Run a function of a module in a process that is killed before its n-th step; 0 lets it live.
@@ -71,11 +67,9 @@ class Zygote:
             args: Its other arguments.
             kwargs: The same.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        pickle.dump((act.__module__, act.__qualname__, kill_at, args, kwargs), self._process.stdin)
-        self._process.stdin.flush()
-        ended: Ended = pickle.load(self._process.stdout)
+        pickle.dump((act.__module__, act.__qualname__, kill_at, args, kwargs), self._script.given)
+        self._script.given.flush()
+        ended: Ended = pickle.load(self._script.said)
         return ended
 
     def until(
@@ -139,4 +133,6 @@ if __name__ == "__main__":
     out = os.dup(1)
     os.dup2(2, 1)  # what an act prints is no answer
     with os.fdopen(0, "rb") as requests, os.fdopen(out, "wb") as answers:
+        answers.write(b"x")  # it runs
+        answers.flush()
         zygote.serve(requests, answers)

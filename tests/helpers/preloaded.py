@@ -15,8 +15,10 @@ import ctypes
 import functools
 import gc
 import importlib
+import importlib.util
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -37,6 +39,8 @@ User = tuple[int, int] | tuple[int, int, str]
 """Number, group, and a home that it sees as the daemon's unit lets it."""
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_SCRIPT = "script"
+"""In the place of a command: what follows is the path of a Python program, and its words."""
 _LOADED = ("recorder.cli.cli", "recorder.service.run_daemon", "recorder.cli.service", "recorder.service.run_console")
 
 
@@ -137,6 +141,12 @@ class Preloaded:
         files = [str(given), str(output), str(errors)]
         return Daemon(self._ask(words=list(words), files=files, user=user, network=network), self)
 
+    def start_script(self, path: Path, words: Sequence[str], output: Path, errors: Path, given: Path) -> Daemon:
+        """Fork a process that runs a Python program as ``python PATH WORDS`` would, with what is loaded already."""
+        files = [str(given), str(output), str(errors)]
+        plain = self.environment  # it has no memory to wipe, and nor have processes that it starts
+        return Daemon(self._ask(words=[_SCRIPT, str(path), *words], files=files, environment=plain), self)
+
     def code_of(self, pid: int) -> int:
         """Return the exit code of a child that has ended."""
         return self._ask(pid=pid)
@@ -228,6 +238,62 @@ def run(
         return subprocess.CompletedProcess(list(words), code, output.read(), errors.read())
 
 
+class Script:
+    """A Python program that runs in a fork, and with which one talks by pipes; a context manager.
+
+    Its first byte says that it runs: it has to write one.
+
+    Attributes:
+        given: Its standard input.
+        said: Its standard output, after the first byte.
+    """
+
+    def __init__(self, path: Path) -> None:
+        theirs_in, ours_in = os.pipe()
+        ours_out, theirs_out = os.pipe()
+        self.given, self.said = os.fdopen(ours_in, "wb"), os.fdopen(ours_out, "rb")
+        files = [Path(f"/proc/{os.getpid()}/fd/{number}") for number in (theirs_out, sys.stderr.fileno(), theirs_in)]
+        self._process = _shared().start_script(path, (), *files)
+        started = self.said.read(1) if self._is_heard_or_over(ours_out) else b""
+        os.close(theirs_in)  # they have opened them
+        os.close(theirs_out)
+        if not started:
+            self.close()
+        assert started, f"{path.name} did not start"
+
+    def _is_heard_or_over(self, pipe: int) -> bool:
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        while not poll.poll(100):
+            if self._process.poll() is not None:
+                return False
+        return True
+
+    def close(self) -> None:
+        """Close its input, and wait until it has ended."""
+        self.given.close()
+        self.said.read()
+        self.said.close()
+        self._process.wait()
+
+
+def run_script(path: Path, words: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """Run a Python program to its end by a fork, as `subprocess.run` would; it may not need an environment of its own.
+
+    Raises:
+        subprocess.TimeoutExpired: It took longer, and was killed.
+    """
+    with _in_memory("output") as output, _in_memory("errors") as errors:
+        process = _shared().start_script(path, words, _path(output), _path(errors), Path(os.devnull))
+        try:
+            code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        return subprocess.CompletedProcess([str(path), *words], code, output.read(), errors.read())
+
+
 def _in_memory(name: str) -> TextIO:
     return os.fdopen(os.memfd_create(name), "w+")
 
@@ -270,6 +336,9 @@ def serve() -> list[str] | None:
             answer = os.fork()
             if answer == 0:
                 _open(*request["files"])
+                if "environment" in request:
+                    os.environ.clear()
+                    os.environ.update(request["environment"])
                 if request.get("network") is not None:
                     enter(request["network"])
                 if request.get("user") is not None:
@@ -366,6 +435,15 @@ def end_without_freeing(program: Callable[[], object]) -> None:
     os._exit(code)
 
 
+def watch_results() -> None:
+    """Check what commands print; loaded by its path, as an installed package may be called `tests`."""
+    found = importlib.util.spec_from_file_location("json_results", Path(__file__).with_name("json_results.py"))
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    module.watch()
+
+
 def _open(given: str, output: str, errors: str) -> None:
     """Open standard input, output and error anew; the requests and answers of the parent are closed thereby."""
     for number, (path, flags) in enumerate(((given, os.O_RDONLY), (output, _APPEND), (errors, _APPEND))):
@@ -379,8 +457,13 @@ if __name__ == "__main__":
     put_off_collecting()
     for name in _LOADED:
         importlib.import_module(name)
+    watch_results()
     gc.freeze()
     words = serve() if fork_for_each_connection(socket.socket(fileno=int(sys.argv[1]))) else None
-    if words is not None:
+    if words is not None and words[0] == _SCRIPT:
+        sys.argv[:] = words[1:]
+        gc.enable()
+        end_without_freeing(functools.partial(runpy.run_path, words[1], run_name="__main__"))
+    elif words is not None:
         sys.argv[:] = ["recorder", *words]
         end_without_freeing(main)

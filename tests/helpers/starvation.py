@@ -50,6 +50,25 @@ class Starvation:
         return sum(gained[:_WAY_OF_A_PACKET])
 
 
+def stopwatch(*pids: int, threads: int = 3) -> Callable[[], float]:
+    """Return what tells how long the programs have taken since now: seconds in which they got no CPU are left out.
+
+    Args:
+        pids: Processes that what is timed passes through, one after another.
+        threads: How many threads it passes at most: the waits of those that waited longest are left out.
+    """
+    began_s, before = time.monotonic(), {pid: waited_s(pid) for pid in pids}
+
+    def taken_s() -> float:
+        passed_s = time.monotonic() - began_s
+        gained = [
+            waited - before[pid].get(thread, 0.0) for pid in pids for thread, waited in waited_s(pid).items()
+        ]  # fmt: skip
+        return passed_s - sum(sorted(gained, reverse=True)[:threads])
+
+    return taken_s
+
+
 @contextlib.contextmanager
 def noting_starvation(
     process: Callable[[], int], note: Callable[[float, float], None], *, longer_than_s: float

@@ -22,6 +22,7 @@ from recorder.web import recent_checks
 from tests.helpers.accounts import PASSWORD, add_token
 from tests.helpers.console_site import NO_TLS, Browser, Console, console_site, refused, signed_in
 from tests.helpers.recorder_home import HANGS_S
+from tests.helpers.starvation import stopwatch
 from tests.helpers.storage_home import ID
 
 SAID = "Accounts cannot be checked just now"
@@ -92,14 +93,14 @@ def test_open_pages_and_tokens_pause_and_everything_else_is_refused(console: Con
         assert manager.get("/live").status_code == 200
         assert payments.post(f"/api/calls/{call}/pause").status_code == 200
         with stopped(postgres):
-            began_s = time.monotonic()
+            took_s = stopwatch(os.getpid())
             for answer in (
                 manager.post(f"/api/calls/{call}/pause"), manager.submit(f"/live/{call}/pause"),
                 payments.post(f"/api/calls/{call}/pause"), manager.get("/live"), manager.get("/live/rows"),
                 manager.get("/agent"), manager.get("/api/calls"),
             ):  # fmt: skip
                 assert answer.status_code == 200, answer.text
-            assert time.monotonic() - began_s < 4.0
+            assert took_s() < 4.0
             assert heard(console) == ["pause"] * 4
             assert {"accounts_unavailable", "index_unavailable"} <= set(re.findall("[a-z_]+", ict.get("/health").text))
             for name, answer in {
@@ -229,10 +230,10 @@ def test_searches_that_wait_for_a_server_that_hangs_take_no_thread_from_a_pause(
             for one in searches:
                 one.start()
             time.sleep(1.0)
-            began_s = time.monotonic()
+            taken_s = stopwatch(os.getpid())
             assert manager.post(f"/api/calls/{call}/pause").status_code == 200
-            took_s = time.monotonic() - began_s
+            took_s = taken_s()
         for one in searches:
             one.join()
     assert statuses.count(503) > 20, statuses
-    assert took_s < 3.0  # six without limits; the machine may be busy
+    assert took_s < 3.0  # six without limits

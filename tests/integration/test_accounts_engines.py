@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -39,6 +38,7 @@ from storage.audit import AuditLog
 from storage.database import Database, parse_url, sqlite_url
 from storage.errors import DatabaseError
 from tests.helpers.accounts import CHEAP, PASSWORD, add_token
+from tests.helpers.starvation import stopwatch
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -334,10 +334,10 @@ def test_a_newer_database_is_refused(on_server: Engine, server_url: str, tmp_pat
 def test_who_waits_for_a_transaction_that_does_not_end_is_told_in_time(on_server: Engine) -> None:
     with on_server.begin() as connection:
         connection.exec_driver_sql("SELECT 1")
-        began_s = time.monotonic()
+        took_s = stopwatch(os.getpid())
         with pytest.raises(AccountsAwayError, match="cannot be checked"), answer_within(0.3):
             People(on_server, now=now, hasher=CHEAP).find("ann")
-        assert time.monotonic() - began_s < 2.0
+        assert took_s() < 2.0
 
 
 def test_a_backup_has_the_accounts_of_a_server_as_a_file(on_server: Engine, server_url: str, tmp_path: Path) -> None:

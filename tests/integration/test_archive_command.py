@@ -1,4 +1,4 @@
-"""`recorder archive`: what a person at the shell sees."""
+"""`recorder recordings archive`: what a person at the shell sees."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def as_ict(home: RecorderHome) -> tuple[str, ...]:
 
 
 def run(home: RecorderHome, *words: str) -> Result:
-    result = CliRunner().invoke(app, ["archive", *words, "-C", str(home.root)])
+    result = CliRunner().invoke(app, ["recordings", "archive", *words, "-C", str(home.root)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
@@ -51,7 +51,7 @@ def test_dry_run_then_run(home: RecorderHome) -> None:
     assert refused.exit_code == 2
     assert "--as NAME" in " ".join(refused.stderr.split())
     assert site.path.read_bytes() == content
-    assert "Roles that do: ict" in " ".join(run(home, *home.as_admin()).stderr.split())
+    assert "Roles that do: ICT" in " ".join(run(home, *home.as_admin()).stderr.split())
     assert site.path.read_bytes() == content
     done = run(home, "--json", *as_ict(home))
     assert done.exit_code == 0, done.stderr

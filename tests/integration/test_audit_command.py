@@ -217,7 +217,7 @@ def test_nobody_else_sees_any_of_it(site: Site, tmp_path: Path) -> None:
     for words in (("show",), ("export", "-o", str(target))):
         result = site.run(*words, by="ian")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "Roles that do: dpo" in site.said(result)
+        assert "Roles that do: data protection officer" in site.said(result)
         assert next(newest_first(site.log.path)).act == "audit.view.refused"
         assert site.run(*words).exit_code == 2
     assert not target.exists()

@@ -1,4 +1,4 @@
-"""`recorder backup`, `backups` and `restore`; the console's thread; what health says of backups."""
+"""`recorder backups add`, `backups` and `restore`; the console's thread; what health says of backups."""
 
 import errno
 import json
@@ -123,8 +123,8 @@ def test_a_full_destination_is_said_and_costs_nothing(home: RecorderHome, monkey
     ("destination", "keys", "said"),
     [
         ("home/backup", "keys", "must lie outside the recorder's home"),
-        ("dest", "dest/keys", "the keys must go to another place than the recordings"),
-        ("dest", "dest", "the keys must go to another place than the recordings"),
+        ("dest", "dest/keys", "the keys must go to a different place"),
+        ("dest", "dest", "the keys must go to a different place"),
         ("absent", "keys", "Is the disk mounted?"),
     ],
 )

@@ -96,14 +96,14 @@ def test_a_held_recording_survives_the_loss_of_the_index(site: Site) -> None:
     assert after == {**site.rows, site.held: {**site.rows[site.held], "holds": ["complaint"]}}
 
     home.start()
-    with pytest.raises(SweepStoppedError, match="recorder reconcile"):
+    with pytest.raises(SweepStoppedError, match="recorder index reconcile"):
         swept(site)
     report = home.json("reconcile")
     assert (report["waits"], report["rows"], report["containers"], report["recordings_held"]) == (True, 2, 2, 1)
     as_ict = ("--as", "ivan", "--password-file", str(home.password_file))
     refused = home.run("reconcile", "--confirm", "--reason", "looks fine", *as_ict, "-C", str(home.root))
     assert refused.returncode == 1
-    assert "Roles that do: dpo" in refused.stderr
+    assert "Roles that do: data protection officer" in refused.stderr
     assert read_mark(home.root / "state") is not None
     site.home.recorder(
         "reconcile",

@@ -1,4 +1,4 @@
-"""`recorder rights`, `recorder sar transcript` and `recorder export --case`: from the request to the package."""
+"""`recorder claims`, `recorder cases transcript` and `recorder recordings export --case`."""
 
 import json
 import zipfile
@@ -78,7 +78,7 @@ def test_a_restriction_from_the_request_to_its_lifting(shell: Shell) -> None:
     assert (allowed.returncode, f"{recording} may be used until" in allowed.stderr) == (0, True)
     assert shell.made(recording, "-o", str(shell.folder / "allowed.wav"))["sha256"]
     lifted = dpo.run("rights", "lift", one, *WHY)
-    assert (lifted.returncode, f"claim {one} is lifted" in lifted.stderr) == (0, True)
+    assert (lifted.returncode, f"claim {one}: lifted" in lifted.stderr) == (0, True)
     assert "is not possible now" in dpo.refused("rights", "uphold", one, *WHY)
     assert dpo.document("rights", "list") == []
     assert [row["state"] for row in dpo.document("rights", "list", "--all")] == ["lifted"]

@@ -1,6 +1,7 @@
 """The agent page without its script, and the beats that its script waits for."""
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import AsyncGenerator, Iterator
@@ -20,6 +21,7 @@ from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.types import RecordingId
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import CALL, Browser, Console, console_site
+from tests.helpers.starvation import stopwatch
 from tests.helpers.storage_home import ID
 
 
@@ -303,9 +305,9 @@ def test_nothing_is_said_that_the_daemon_did_not_say(console: Console, ann: Brow
     page = ann.submit("/agent/pause")
     assert page.status_code == 504
     assert words(page.text) == "Not confirmed"
-    began_s = time.monotonic()
+    took_s = stopwatch(os.getpid())  # console and daemon are threads of this process
     answer = ann.get("/agent/state")
-    assert (answer.status_code, time.monotonic() - began_s < 2.0) == (504, True)
+    assert (answer.status_code, took_s() < 2.0) == (504, True)
 
 
 def test_a_role_that_sees_no_live_calls_sees_no_agent_page(console: Console) -> None:

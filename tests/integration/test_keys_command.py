@@ -124,7 +124,7 @@ def test_only_ict_may_and_needed_keys_stay(shell: KeyShell) -> None:
     for words in (("rotate",), ("tidy",), ("destroy", month, "--yes"), ("passphrase", "--remove")):
         done = shell.keys(*words, by="lea")
         assert done.returncode == 1
-        assert "does not allow you to manage keys. Roles that do: ict" in done.stderr
+        assert "does not allow you to manage keys. Roles that do: ICT" in done.stderr
     looked = shell.keys("destroy", month)
     assert (looked.returncode, "cannot be destroyed: new recordings are sealed to it now" in looked.stderr) == (1, True)
     sure = shell.keys("destroy", month, "--yes")

@@ -94,3 +94,20 @@ end_without_freeing(program)
     code, said = ENDINGS[last]
     assert (done.returncode, done.stdout.split("\n")) == (code, ["begins", "thread", "at exit", ""]), done.stderr
     assert said in done.stderr
+
+
+def test_a_program_runs_with_its_words_and_without_the_environment_of_a_daemon(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import os, sys\nprint(sys.argv[1:], 'PYTHONMALLOC' in os.environ)\nsys.exit(3)\n")
+    done = preloaded.run_script(program, ("a", "b"), timeout_s=60)
+    assert (done.returncode, done.stdout) == (3, f"['a', 'b'] {'PYTHONMALLOC' in os.environ}\n"), done.stderr
+    talking = tmp_path / "talking.py"
+    talking.write_text("import sys\nprint('x', end='', flush=True)\nprint(sys.stdin.read().upper())\n")
+    script = preloaded.Script(talking)
+    script.given.write(b"heard")
+    script.given.close()
+    assert script.said.read() == b"HEARD\n"
+    script.close()
+    talking.write_text("raise SystemExit(1)")
+    with pytest.raises(AssertionError, match=r"talking.py did not start"):
+        preloaded.Script(talking)

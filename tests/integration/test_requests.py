@@ -53,9 +53,10 @@ def ask(browser: Browser, **changes: Any) -> dict[str, Any]:
 
 def test_an_officers_day(console: Console) -> None:
     with signed_in(console, "officer") as officer, signed_in(console, "lead") as lead:
-        form = officer.get(f"/recordings/{ID}").text
-        assert f'action="/recordings/{ID}/request"' in form
-        assert f'action="/recordings/{ID}/play"' not in form
+        page = officer.get(f"/recordings/{ID}").text
+        assert f'href="/recordings/{ID}/request"' in page
+        assert f'action="/recordings/{ID}/play"' not in page
+        assert f'action="/recordings/{ID}/request"' in officer.get(f"/recordings/{ID}/request").text
         assert "on its way" in officer.submit(f"/recordings/{ID}/request", **ASKED).text
         (asked,) = lead.get("/api/requests").json()["requests"]
         page = lead.get("/requests").text

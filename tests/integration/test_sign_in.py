@@ -293,11 +293,11 @@ def test_a_role_given_meanwhile_waits_for_the_second_factor(browser: Browser, co
             assert dpo is not None
             console.deps.proposals.decide(dpo, proposal.id, is_confirmed=True, enter=console.enter)
         assert other.get("/account").headers["location"] == SIGN_IN
-    assert browser.get("/overview").status_code == 403
+    assert browser.get("/erasures").status_code == 403
     csrf = csrf_of(browser.get("/account"))
     assert browser.post("/agent/pause", data={"csrf": csrf}).status_code in {503, 504}, "an officer goes on pausing"
     enrol(browser, clock, "officer")
-    assert browser.get("/overview").status_code == 200
+    assert browser.get("/erasures").status_code == 200
 
 
 def test_many_who_try_passwords_keep_nobody_else_waiting(

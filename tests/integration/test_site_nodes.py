@@ -185,7 +185,7 @@ def test_commands_reach_both_nodes(site: TwoNodes, talks: tuple[Talk, Talk]) -> 
     assert said.returncode == 1 and "1 call left" in said.stderr
     assert site.south.home.health()["drain"]["state"] == "draining"
     assert home.run("drain", "--stop", "--node", SOUTH, "-C", str(home.root)).returncode == 2
-    assert "new calls are taken again" in home.run("drain", "--cancel", "--node", SOUTH, "-C", str(home.root)).stderr
+    assert "takes new calls again" in home.run("drain", "--cancel", "--node", SOUTH, "-C", str(home.root)).stderr
     assert "known are north, south" in home.run("drain", "--node", "west", "-C", str(home.root)).stderr
 
 
@@ -214,7 +214,7 @@ def test_the_console_shows_both_nodes_and_who_does_not_answer(site: TwoNodes, ta
                 answer = browser.submit(f"/live/{call}/resume").text
                 assert "<strong>Not confirmed.</strong> Node south" in answer
                 assert time.monotonic() - began_s < 2 * PROMISED_S, "the act, and then the page"
-                assert "node_silent (south)" in browser.get("/health").text
+                assert "Node does not answer (south)" in browser.get("/health").text
             finally:
                 site.wire.is_cut = False
         app.state.parts.gate.close()

@@ -61,7 +61,7 @@ def _memory(scene: Scene) -> Iterator[Piece]:
 
 
 def _deliveries(scene: Scene) -> Iterator[Piece]:
-    words = ("webhooks", "log", "--limit", "1000", *scene.site.home.as_admin(), "-C", str(scene.home.root), "--json")
+    words = ("webhooks", "log", "--limit", "10000", *scene.site.home.as_admin(), "-C", str(scene.home.root), "--json")
     yield "recorder webhooks log", scene.site.command(*words).encode()
 
 

@@ -274,8 +274,7 @@ class Run:
         front = self.site.front
         if front is not None:
             cards = [ring.plan for ring in self.rings if len(ring.plan.digits) >= DIGITS]
-            front.lead_round(self.lines, self.site.numbers[0], cards[:ROUND])
-            self.result.faults += front.faults
+            self.result.faults += front.lead_round(self.lines, self.site.numbers[0], cards[:ROUND])
 
     # --- verdicts
 

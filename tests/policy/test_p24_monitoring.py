@@ -33,7 +33,8 @@ def test_the_dpo_sees_how_the_policy_is_kept(site: PolicySite, console: str) -> 
     assert "role" in olive.is_refused("audit", "show")
 
     with site.browser(console, "olive") as browser:
-        assert browser.get("/overview").status_code == httpx2.codes.FORBIDDEN
+        assert "This week against last week" not in browser.get("/overview").text
+        assert browser.submit("/overview").status_code == httpx2.codes.FORBIDDEN
     with site.browser(console, "dora") as browser:
         page = browser.get("/overview").text
         assert "1 June 2029" in page

@@ -51,7 +51,7 @@ REASON: Mapping[str, str] = {
     "disk_full": "the disk was full",
     "disk_read_only": "the disk was read-only",
     "storage_fault": "the disk could not be written",
-    "writer_full": "the disk was too slow",
+    "writer_full": "too many calls at once",
     "writer_overrun": "the disk was too slow",
     "memory_not_locked": "audio could not be kept safe in memory",
     "container_damaged": "the recording file is damaged",
@@ -129,7 +129,7 @@ CALLS: Mapping[str, Mapping[str, str]] = {
     "PhoneState": {
         "not_confirmed": "not confirmed",
         "no_call": "no call",
-        "beginning": "not recorded yet",
+        "beginning": "call begins",
         "recording": "recording",
         "paused": "paused",
         "not_recorded": "not recorded",

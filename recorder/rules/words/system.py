@@ -37,7 +37,7 @@ ALARM: Mapping[str, str] = {
     "accounts_changed": "accounts changed outside the recorder",
     "accounts_unavailable": "accounts unavailable",
     "pause_state_not_stored": "state of a pause not stored",
-    "writer_full": "disk too slow",
+    "writer_full": "too many calls at once",
     "peer_calls_full": "too many calls from one system",
     "transfer_denied": "transfer refused",
     "pause_over_maximum": "pause too long",
@@ -79,6 +79,10 @@ ALARM: Mapping[str, str] = {
     "metrics_unavailable": "metrics unavailable",
 }
 """Names of the alarms; `recorder.rules.alarms` gives the advice."""
+
+MESSAGE: Mapping[str, str] = {"first": "first message", "second": "second message"}
+"""Names of the messages that callers hear; a version in a language has the language's code after a dot."""
+LANGUAGE: Mapping[str, str] = {"cy": "Welsh", "en": "English"}
 
 SYSTEM: Mapping[str, Mapping[str, str]] = {
     "Level": {"ok": "OK", "warning": "warning", "error": "error"},

@@ -42,8 +42,8 @@ const show = () => {
   if (!state) return;
   const sentence = document.createElement("p");
   sentence.textContent = isFinal
-    ? `You will be signed out in ${words(leftS)}, for you have been signed in for as long as is allowed. Finish what you are doing, and sign in again.`
-    : `You will be signed out in ${words(leftS)}, for nothing has been done.`;
+    ? `You will be signed out in ${words(leftS)}, because you have been signed in for as long as is allowed. Finish what you are doing and sign in again.`
+    : `You will be signed out in ${words(leftS)}, because you have not used this page.`;
   place.append(sentence);
   if (isFinal) return;
   const button = document.createElement("button");

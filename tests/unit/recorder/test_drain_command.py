@@ -49,7 +49,7 @@ def test_a_daemon_that_is_killed_meanwhile_is_one() -> None:
 def test_a_drain_that_somebody_takes_back_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
         waited(_Client(("draining", 2), ("running", 2)))
-    assert "somebody took the drain back" in capsys.readouterr().err
+    assert "someone cancelled the drain" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""What waits for a person: their open notifications, oldest first, each named by person and time, with its page."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from recorder.data_subjects import case_deadlines
+from recorder.data_subjects.casework import claim_repositories
+from recorder.notifications.box import Kept
+from recorder.notifications.kinds import NotificationKind
+from recorder.permissions import Person
+from recorder.rules import times, wording
+from recorder.web.deps import ConsoleDeps
+from storage.errors import NotFoundError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """One thing that waits.
+
+    Attributes:
+        text: What it is, named.
+        href: The page where it is done.
+        since: When the person was told.
+    """
+
+    text: str
+    href: str
+    since: datetime
+
+
+Named = tuple[str, str] | None
+"""Text and page; None if what it was about is gone."""
+
+
+def waiting_for(deps: ConsoleDeps, person: Person) -> list[Waiting]:
+    """Return what waits for a person, oldest first. Blocks."""
+    told = [one for one in deps.watch.box.of_account(person.name) if one.waits]
+    return [_item(deps, one) for one in sorted(told, key=lambda one: one.made_at)]
+
+
+def _item(deps: ConsoleDeps, told: Kept) -> Waiting:
+    name = _NAMES.get(told.notification.kind)
+    text, href = (name(deps, told.notification.subject) if name else None) or (told.wording.subject, told.wording.path)
+    return Waiting(text=text, href=href, since=told.made_at)
+
+
+def _who(deps: ConsoleDeps, account: str) -> str:
+    found = deps.people.find(account)
+    return found.display_name if found else account
+
+
+def _request(deps: ConsoleDeps, subject: str) -> Named:
+    request = deps.hearing.requests.get(subject)
+    if request is None:
+        return None
+    count = len(request.wish.recordings)
+    what = "a recording" if count == 1 else f"{count} recordings"
+    return f"{_who(deps, request.account)} asks to listen to {what}", "/requests"
+
+
+def _emergency(deps: ConsoleDeps, subject: str) -> Named:
+    found = deps.hearing.emergencies.get(subject)
+    if found is None:
+        return None
+    at = times.moment(found.at, ZoneInfo(deps.timezone))
+    return f"{_who(deps, found.account)} listened to a recording without approval on {at}", "/requests"
+
+
+def _case(deps: ConsoleDeps, subject: str) -> Named:
+    case = deps.cases.cases.get(subject)
+    if case is None:
+        return None
+    due = case_deadlines.due(deps.cases, case)
+    by = f", due {times.day(due)}" if due else ""
+    return f"Case of {case.requester}{by}", f"/cases/{quote(case.id, safe='')}"
+
+
+def _claim(deps: ConsoleDeps, subject: str) -> Named:
+    try:
+        claim = claim_repositories(deps.cases).claims.get(subject)
+    except NotFoundError:
+        return None
+    return f"{claim.requester or 'Someone'} asks for {wording.words(claim.right)}", "/rights"
+
+
+def _hold(deps: ConsoleDeps, subject: str) -> Named:
+    try:
+        hold = deps.hold_repositories.holds.get(subject)
+        row = deps.index.get(hold.recording)
+    except NotFoundError:
+        return None
+    at = times.moment(row.started_at, ZoneInfo(deps.timezone))
+    return f"Review the hold on {row.operator}’s call of {at}", f"/recordings/{quote(row.id, safe='')}"
+
+
+_NAMES: Mapping[NotificationKind, Callable[[ConsoleDeps, str], Named]] = {
+    NotificationKind.REQUEST_WAITS: _request,
+    NotificationKind.EMERGENCY: _emergency,
+    NotificationKind.CASE_PRESSING: _case,
+    NotificationKind.CASE_DUE: _case,
+    NotificationKind.CASE_OVERDUE: _case,
+    NotificationKind.SCOPE_WAITS: _case,
+    NotificationKind.CLAIM_WAITS: _claim,
+    NotificationKind.CLAIM_OVERDUE: _claim,
+    NotificationKind.HOLD_DUE: _hold,
+    NotificationKind.HOLD_RELEASED: _hold,
+}
