@@ -83,7 +83,7 @@ def test_what_a_pause_erases_is_told_as_the_daemon_lists_it_for_this_person() ->
     assert phone.running_since == datetime.fromisoformat(older)
     assert phone_of(["2001"], [call("recording")]).erases_s is None
     assert phone_of(["2001"], [call("paused", reasons=["hold"], pause_erases_s=3.0)]).erases_s is None
-    discards = {"pause_discards": True, "may": [Act.DISCARD, Act.PAUSE]}
+    discards: dict[str, Any] = {"pause_discards": True, "may": [Act.DISCARD, Act.PAUSE]}
     assert phone_of(["2001"], [call("recording", **discards)]).discards is True
     signed_on_from_elsewhere = {**discards, "may": [Act.PAUSE]}
     assert phone_of(["2001"], [call("recording", **signed_on_from_elsewhere)]).discards is False
