@@ -184,6 +184,7 @@ class RecordingService:
         """
         leave = self.leave(person, recording_id, AccessKind.COPY)
         row = self._row(person, Act.EXPORT, recording_id, reason=PREVIEW, has_grant=leave is not None)
+        form = replace(form, audio_format=CopyFormat.WAV)  # a player needs one that it can play
         order = replace(form.order(row, ZoneInfo(self._deps.timezone)), reason=PREVIEW)
         copy = permitted(self._deps.copy_repositories, person, row.id, order)
         self._audit_service.authorise(person, Act.PLAY, row.id, reason=PREVIEW, has_grant=True)

@@ -220,7 +220,8 @@ def a_member_hears_what_is_about_them_and_nothing_else(desk: Desk, recording: st
 
 def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) -> None:
     with desk.at("ivo") as page:
-        page.get_by_role("link", name="System").click()
+        page.get_by_role("link", name="Administration").click()
+        page.get_by_role("link", name=re.compile("^(System|Health)$")).click()
         expect(page.locator("main")).to_contain_text("Calls in progress")
         page.goto(f"{desk.url}/recordings/{recording}")
         page.get_by_role("link", name="Listen without approval").click()
@@ -231,7 +232,7 @@ def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) ->
     with desk.at("dora") as page:
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("1 thing waits for somebody.")
-        page.get_by_role("link", name="Requests").nth(1).click()
+        page.get_by_role("link", name="Requests and cases").click()
         page.get_by_role("button", name="I have taken note").click()
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("Nothing waits for you.")
@@ -241,7 +242,7 @@ def an_administrator_hears_nothing(desk: Desk, recording: str) -> None:
     with desk.at("adam") as page:
         assert page.goto(f"{desk.url}/recordings/{recording}").status == 403  # type: ignore[union-attr]
         page.goto(f"{desk.url}/notices")
-        expect(page.locator("main")).to_contain_text("Played now")
+        expect(page.locator("main")).to_contain_text("In use")
         expect(page.get_by_role("link", name="Recordings")).to_have_count(0)
 
 

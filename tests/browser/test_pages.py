@@ -171,6 +171,7 @@ def write_claim(page: Page) -> None:
 
 def keys(page: Page) -> None:
     page.goto("/agent")
+    page.locator("#agent-key summary").click()
     page.check("#agent-key-on")
     page.click("#agent-forgot")
     page.wait_for_selector("#agent-spans:not([hidden])")
@@ -178,11 +179,22 @@ def keys(page: Page) -> None:
 
 def propose(page: Page) -> None:
     page.goto("/people")
-    page.locator("details", has=page.locator("#role-officer-dpo")).locator("summary").click()
-    page.check("#role-officer-manager")
-    page.check("#role-officer-dpo")
-    page.fill("#reason-officer", "she takes over on Monday")
-    page.locator("details[open]").get_by_role("button", name="Give these roles").click()
+    page.get_by_role("link", name="officer", exact=True).click()
+    page.get_by_role("link", name="Give roles").click()
+    page.get_by_label("Manager").check()
+    page.get_by_label("Data protection officer").check()
+    page.get_by_label("Why?").fill("she takes over on Monday")
+    page.get_by_role("button", name="Give these roles").click()
+
+
+def roles_wrong(page: Page) -> None:
+    page.goto("/people/other/roles")
+    page.get_by_role("button", name="Give these roles").click()
+
+
+def proposal(page: Page) -> None:
+    page.goto("/people")
+    page.get_by_role("link", name="Give Olive Officer").click()
 
 
 def authenticator(page: Page) -> None:
@@ -200,10 +212,10 @@ def wrong_code(page: Page) -> None:
 STATES: list[tuple[str, str, Visit, str]] = [
     ("sign_in", "ann", at("/sign-in"), "Account name"),
     ("sign_in_wrong", "ann", sign_in_again, "There is a problem"),
-    ("accessibility", "ann", at("/accessibility"), "What is not accessible"),
+    ("accessibility", "ann", at("/accessibility"), "How accessible these pages are"),
     ("agent", "ann", at("/agent"), "Pause recording"),
-    ("agent_no_extension", "plain", at("/agent"), "You sit at no extension"),
-    ("agent_forgot", "ann", keys, "How much of what was said"),
+    ("agent_no_extension", "plain", at("/agent"), "You are not at an extension"),
+    ("agent_forgot", "ann", keys, "How much should be erased?"),
     ("live", "manager", at("/live"), "Resume the recording"),
     ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "Confirm both statements"),
     ("forgot", "ann", forgot, "is paused now"),
@@ -235,10 +247,13 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("holds", "dpo", at("/holds"), "Every hold"),
     ("overview", "dpo", at("/overview"), "What waits"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
-    ("notices", "dpo", at("/notices"), "Played now"),
+    ("notices", "dpo", at("/notices"), "In use"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),
-    ("people", "admin", propose, "It waits for another administrator"),
-    ("people_to_confirm", "dpo", at("/people"), "Waiting for a second person"),
+    ("account_changed", "admin", propose, "waits for another administrator"),
+    ("account_roles_wrong", "admin", roles_wrong, "Select a role"),
+    ("accounts", "dpo", at("/people"), "Waiting for a second person"),
+    ("proposal", "dpo", proposal, "she takes over on Monday"),
+    ("deputy", "dpo", at("/deputy"), "Change the deputy"),
     ("account", "dpo", at("/account"), "Sign out everywhere"),
     ("password", "dpo", at("/account/password"), "at least 12 characters"),
     ("authenticator", "dpo", authenticator, "Code that the app shows now"),

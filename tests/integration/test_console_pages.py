@@ -275,6 +275,7 @@ def test_leave_to_listen_is_none_to_copy(browser: Browser, console: Console) -> 
     browser.sign_in()
     assert browser.submit(f"/recordings/{ID}/play").status_code == 200
     assert browser.submit(f"/recordings/{ID}/export", format="wav", reason="tribunal 4").status_code == 403
+    assert browser.submit(f"/recordings/{ID}/preview").status_code == 403
     assert f'action="/recordings/{ID}/export' not in browser.get(f"/recordings/{ID}").text
 
 
