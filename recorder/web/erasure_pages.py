@@ -93,7 +93,7 @@ def listen(console: Console, order_id: str, caller: PageChanger, sent: Sent) -> 
     """Let an approver of an order that needs three people hear its span."""
     assert caller.person is not None, "pages know sessions only, and those are people's"
     try:
-        recording, secret = console.recording_service.grant_span(caller.person, order_id)
+        recording, secret = console.recording_service.listening.grant_span(caller.person, order_id)
     except ProblemError as error:
         form = sent.named(f"decide-{order_id}").refused(error)
         return _page(console, caller, problem=error.detail, status=error.status, form=form)
