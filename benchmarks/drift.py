@@ -1,12 +1,12 @@
 """Is a long call recorded exactly, and played in step, when the clocks of its two sides run apart?
 
-Calls stand for as long as is said; of each, one side's clock runs so many millionths fast and the other's as slow. When
-they are over, every recording is opened with the private key and compared with what was sent, byte for byte, and
-`recorder verify --all` is run. Metric: channels that are not exact; packets lost; by how much two moments that were one
-are heard apart in playback, at worst, and would be without the anchors (goal: at most 40 ms); memory over time.
-Command: ``python -m benchmarks.drift --calls 500 --seconds 3600 --skew-ppm 200 [--folder DIR] [--json]``; needs
-16 kB of disk for a call-second. With ``--in-kernel`` the kernel relays what comes by loopback (as root only). Says
-once a minute how it goes, on standard error.
+Calls stand for as long as is said; of each, one side's clock runs so many millionths fast and the other's as slow.
+When they are over, every recording is opened with the private key and compared with what was sent, byte for byte, and
+`recorder recordings verify --all` is run. Metric: channels that are not exact; packets lost; by how much two moments
+that were one are heard apart in playback, at worst, and would be without the anchors (goal: at most 40 ms); memory
+over time. Command: ``python -m benchmarks.drift --calls 500 --seconds 3600 --skew-ppm 200 [--folder DIR] [--json]``;
+needs 16 kB of disk for a call-second. With ``--in-kernel`` the kernel relays what comes by loopback (as root only).
+Says once a minute how it goes, on standard error.
 """
 
 import argparse

@@ -128,7 +128,7 @@ class RecorderHome:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def find(self) -> list[dict[str, Any]]:
-        """Return every recording's row, newest first, as ``recorder find --json`` prints them.
+        """Return every recording's row, newest first, as ``recorder recordings list --json`` prints them.
 
         Raises:
             HomeError: The index cannot be read.
@@ -157,7 +157,7 @@ class RecorderHome:
             time.sleep(0.5)
 
     def verify_all(self) -> dict[str, int]:
-        """Run ``recorder verify --all`` and return how many recordings are ``good`` and how many ``bad``.
+        """Run ``recorder recordings verify --all`` and return how many recordings are ``good`` and how many ``bad``.
 
         Raises:
             HomeError: It did not say so.
@@ -167,7 +167,9 @@ class RecorderHome:
         try:
             found = collections.Counter("good" if one["ok"] else "bad" for one in json.loads(done.stdout))
         except ValueError as error:
-            raise HomeError(f"`recorder verify` did not print JSON: {done.stderr.strip()[-2000:]}") from error
+            raise HomeError(
+                f"`recorder recordings verify` did not print JSON: {done.stderr.strip()[-2000:]}"
+            ) from error
         return {"good": found["good"], "bad": found["bad"]}
 
     def live_calls(self) -> int:

@@ -1,4 +1,4 @@
-"""How long does `recorder migrate` take, there and back, and how much memory?
+"""How long does `recorder database move` take, there and back, and how much memory?
 
 Metric: seconds from the command to its end, rows a second, megabytes of memory by which this process grew; the index of
 `benchmarks.index` on SQLite, moved to a PostgreSQL server of its own and back. Every row is compared by the command.

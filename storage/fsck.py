@@ -1,4 +1,4 @@
-"""The comparisons of `recorder fsck`: kinds of findings, their repairs, and how files and rows are compared. Pure.
+"""The comparisons of `recorder index check`: kinds of findings, their repairs, how files and rows are compared. Pure.
 
 `recorder.recordings.fsck` reads files, index, keys and audit log, a day at a time, and calls this module;
 `recorder.recordings` repairs the findings.

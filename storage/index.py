@@ -220,7 +220,8 @@ def _row(found: sa.Row[Any]) -> RecordingRow:
             raise ValueError("it is another recording's")
     except (KeyError, TypeError, ValueError) as error:
         raise DatabaseError(
-            f"the index's row of recording {found.id} is damaged ({type(error).__name__}): `recorder reindex` rebuilds "
+            f"the index's row of recording {found.id} is damaged ({type(error).__name__}): "
+            "`recorder index rebuild` rebuilds "
             "it from the recording",
             is_passing=False,
         ) from error

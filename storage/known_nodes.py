@@ -81,7 +81,7 @@ def check_signer(container: Container, home: Path) -> None:
     if public is None:
         raise DamagedError(
             f"it is signed by a node that this site does not know, key {footer.fingerprint.hex()[:16]}: "
-            "`recorder node add` makes a node known"
+            "`recorder nodes add` makes a node known"
         )
     if not crypto.is_signed(message, signature, public):
         raise DamagedError("the footer's signature is wrong: the file was not closed like this by its node")

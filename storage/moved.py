@@ -42,5 +42,5 @@ def sentence(name: str, at: datetime, to: str = "another database") -> str:
     """Return what to say of a database that was moved."""
     return (
         f"the index in {name} was moved to {to} on {at:%d/%m/%Y at %H:%M} UTC and is out of date: name the new one as "
-        "index_url in [storage] of recorder.toml, or move it back with `recorder migrate`"
+        "index_url in [storage] of recorder.toml, or move it back with `recorder database move`"
     )

@@ -254,7 +254,7 @@ _ORDER = (ObjectState.STORED, ObjectState.WAITING, ObjectState.REMOVING)
 
 
 def _row_of(document: str) -> RecordingRow | None:
-    """Return a row; None if it is damaged, which `recorder fsck` reports."""
+    """Return a row; None if it is damaged, which `recorder index check` reports."""
     try:
         return row_from_text(document)
     except (KeyError, TypeError, ValueError, DatabaseError):

@@ -16,6 +16,7 @@ from storage.database import Database, sqlite_url
 from tests.helpers.accounts import CHEAP, write_down_additions
 from tests.helpers.compiled_once import compile_once
 from tests.helpers.extent import IS_FULL
+from tests.helpers.json_results import watch as check_json_results
 from tests.helpers.ready_files import put_index
 from tests.helpers.temporary import leave_memory, use_memory
 from tests.helpers.units import WORKER, rank
@@ -33,6 +34,7 @@ hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 write_down_additions()
 compile_once()
+check_json_results()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from typer.main import get_command
 
 from recorder.cli.cli import DISTRIBUTION, app
+from recorder.cli.tree import COMMANDS, former
 
 _FILES = (
     ("/var/lib/council-recorder", "The home of a recorder that was installed as a package."),
@@ -84,9 +85,12 @@ def write_page() -> str:
         ".B recorder",
         "COMMAND [OPTIONS]",
         ".SH DESCRIPTION",
-        "Every command has \\-\\-help, and lists have \\-\\-json.",
+        "Every command has \\-\\-help. With \\-\\-json a command prints its result as one JSON document.",
         ".SH COMMANDS",
         *describe(command, "recorder"),
+        ".SH FORMER COMMANDS",
+        "These words work until 1.0.",
+        *_terms((f"recorder {old}", f"is now recorder {words}") for words in COMMANDS for old in former(words)),
         ".SH EXIT STATUS",
         "0: done. 1: refused or failed, with the reason. 2: wrong usage.",
         ".SH ENVIRONMENT",

@@ -82,7 +82,8 @@ def public_key_of(keys: Store) -> bytes:
                 except ValueError as error:
                     raise BackupError(f"{keys.name}: {SIGNING_KEY} is damaged") from error
     raise BackupError(
-        f"{keys.name} holds no backup of keys: give the folder that `recorder backup --keys` wrote to. Without the "
+        f"{keys.name} holds no backup of keys: give the folder that `recorder backups add --keys` wrote to. "
+        "Without the "
         "node's keys nothing can be verified"
     )
 

@@ -78,7 +78,7 @@ def settle(
 ) -> None:
     """Replay the audit log, destroy what was deleted since, complete the index, and verify; safe to run again.
 
-    Until the data protection officer has compared (`recorder reconcile`) the sweep deletes nothing.
+    Until the data protection officer has compared (`recorder index reconcile`) the sweep deletes nothing.
 
     Args:
         home: The restored home; nothing else uses it.

@@ -238,5 +238,7 @@ class Call(TransferableCall):
         self.progress.state, self.progress.end = CallState.ENDED, end
 
     def finish(self, end: str) -> None:
-        """Release the media, and close the recording if there is one."""
+        """Release the media, and close the recording if there is one. Either logs that the call has ended."""
         self.media.finish(end)
+        if self.recorded is None:
+            _log.info("%s: ended (%s)", log_name(self), end)

@@ -87,7 +87,7 @@ class Filing:
             try:
                 is_stored = self._rows.save_late(self._in_memory.get(name) or self._read(name))
             except (KeyError, TypeError, ValueError) as error:
-                _log.error("call %s: its row cannot be read: %s. Run `recorder reindex`", name, error)
+                _log.error("call %s: its row cannot be read: %s. Run `recorder index rebuild`", name, error)
                 self._waiting.discard(name)  # the file stays on disk for diagnosis
             except Exception as error:  # noqa: BLE001 - likewise
                 self._failed(name, error)
@@ -127,7 +127,7 @@ class Filing:
             return
         self._alarm("row_lost")
         _log.error(
-            "call %s: its row is lost: %s. If it was recorded, `recorder reindex` restores the row", row.id, error
+            "call %s: its row is lost: %s. If it was recorded, `recorder index rebuild` restores the row", row.id, error
         )
 
     def _forget(self, name: RecordingId) -> None:

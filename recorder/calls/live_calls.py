@@ -38,7 +38,7 @@ class UnknownCallError(Exception):
     @classmethod
     def of_id(cls, call_id: str) -> "UnknownCallError":
         """Return the error for an id."""
-        return cls(f"no call {call_id} is in progress; `recorder calls` lists them")
+        return cls(f"no call {call_id} is in progress; `recorder calls list` lists them")
 
     @classmethod
     def of_extension(cls, number: str) -> "UnknownCallError":

@@ -97,7 +97,7 @@ class NoticeStore:
         """
         newest = max((v for v in self.versions() if v["name"] == name), key=lambda v: v["version"], default=None)
         if newest is None:
-            raise NoticeError(f"there is no message {name!r}; set one with `recorder notice set {name} FILE`")
+            raise NoticeError(f"there is no message {name!r}; set one with `recorder notices add {name} FILE`")
         path = self._folder / newest["file"]
         loaded = self._load(name, path)
         if loaded.sha256 != newest["sha256"]:

@@ -267,7 +267,10 @@ class Recording(Component[RecordableCall]):
         self.services.rows.save(row)
         self.services.tallies.ended.add(row.outcome.value)
         reason = f" ({row.reason})" if row.reason else ""
-        _log.info("call %s: ended after %.1f s: %s%s", row.id, row.duration_s, row.outcome.value, reason)
+        _log.info(
+            "call %s: %s, ended after %.1f s: %s%s",
+            row.id, row.direction or "no direction", row.duration_s, row.outcome.value, reason,
+        )  # fmt: skip
         if self.in_progress is None or not self.in_progress.file.is_left_behind:
             self.services.pauses.drop(self.id)
         self.services.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})

@@ -208,7 +208,7 @@ class RecordingFile:
             fields = row_to_json(row, with_peaks=True)
             finished = container.close(fields, is_complete=is_whole)
         except (OSError, VaultError) as error:
-            _log.error("call %s: the recording cannot be closed; `recorder recover` will: %s", row.id, error)
+            _log.error("call %s: the recording cannot be closed; `recorder recordings recover` will: %s", row.id, error)
             self.is_left_behind = True
             self._services.alarm(fault_of(error))
             if row.outcome is Outcome.BLOCKED:

@@ -1,15 +1,16 @@
 """`recorder keys rotate-accounts` and `recorder users enrol-again`: the key that seals authenticators."""
 
-from typing import Annotated
-
-import typer
-
 from recorder.access.database import AuditNote
 from recorder.access.sealed_secrets import LOST, SealedSecrets
 from recorder.cli.accounts import accounts_of
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
-from recorder.cli.shared import audit, fail, people_of, permit, say
+from recorder.cli.entries import audit, permit
+from recorder.cli.identity import people_of
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail
+from recorder.cli.results.accounts import LostAuthenticators
+from recorder.cli.results.keys import RotatedAccountKey
 from recorder.common.system_user import os_user
 from recorder.permissions import Act
 
@@ -30,15 +31,16 @@ def rotate_accounts(context: PersonContext) -> None:
     except OSError as error:
         fail(f"{error.filename or secrets.key.path}: {error.strerror}; run it again")
     audit(context.home, note, actor=person.actor)
-    say(f"{note.details['values']} values are sealed with a new key, {note.details['key']}, in {secrets.key.path}")
-    say("back the new key up, apart from people.sqlite; backups of people.sqlite from before need the old one")
+    context.tell(
+        RotatedAccountKey(fingerprint=note.details["key"], values=note.details["values"], path=str(secrets.key.path)),
+        f"{note.details['values']} values are sealed with a new key, {note.details['key']}, in {secrets.key.path}",
+        "back the new key up, apart from people.sqlite; backups of people.sqlite from before need the old one",
+    )
 
 
 def enrol_again(
     context: HomeContext,
-    is_dry: Annotated[
-        bool, typer.Option("--dry-run", help="Show whose authenticators are lost; change nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Remove the authenticators that no key opens, after private/accounts.key was lost.
 
@@ -49,16 +51,15 @@ def enrol_again(
     lost = sorted(secrets.unopened())
     if not lost:
         fail("nothing to do: the key opens every authenticator")
-    if not is_dry:
+    if not dry_run:
         note = AuditNote(act=LOST, subject="", details={"accounts": lost, **WITHOUT_ACCOUNT})
         audit(context.home, note, actor=f"os:{os_user()}")
         lost = sorted(secrets.forget_unopened(lost))
-    for name in lost:
-        say(name)
-    if is_dry:
-        say(f"these {len(lost)} would set up a new authenticator; nothing was changed")
-        return
-    say(f"these {len(lost)} set up a new authenticator at their next sign-in, by password alone")
+    what = (
+        f"these {len(lost)} would set up a new authenticator; nothing was changed" if dry_run
+        else f"these {len(lost)} set up a new authenticator at their next sign-in, by password alone"
+    )  # fmt: skip
+    context.tell(LostAuthenticators(accounts=lost, dry_run=dry_run), *lost, what)
 
 
 def _secrets_of(context: CommandContext) -> SealedSecrets:

@@ -6,23 +6,20 @@ import typer
 
 from recorder.access.accounts import is_anothers_extension
 from recorder.access.database import AuditNote
-from recorder.cli.context import LazyPersonJsonContext
+from recorder.cli import completion
+from recorder.cli.context import LazyPersonContext
+from recorder.cli.entries import audit, refuse
+from recorder.cli.identity import people_of
 from recorder.cli.live import ask, sign_in_for
-from recorder.cli.shared import (
-    audit,
-    fail,
-    people_of,
-    print_json,
-    say,
-)
+from recorder.cli.output import print_json, say
 from recorder.permissions import Act
 
-agents = typer.Typer(no_args_is_help=True, help="Who is signed on at which extension.")
-SeatOption = Annotated[str, typer.Option("--extension", metavar="N")]
+SeatOption = Annotated[
+    str, typer.Option("--extension", metavar="N", help="The phone's extension.", autocompletion=completion.extensions)
+]
 
 
-@agents.command("list")
-def list_agents(context: LazyPersonJsonContext) -> None:
+def list_agents(context: LazyPersonContext) -> None:
     """List the nominated extensions, and who is signed on at each."""
     person = sign_in_for(context, Act.SEE_LIVE, "a list of agents", subject="")
     audit(context.home, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"listed": "agents"}), actor=person.actor)
@@ -40,9 +37,8 @@ def list_agents(context: LazyPersonJsonContext) -> None:
     context.print_rows(rows, columns, empty="no extension is nominated")
 
 
-@agents.command("sign-on")
 def sign_on(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     extension: SeatOption,
     operator: Annotated[str | None, typer.Option("--operator", hidden=True)] = None,
 ) -> None:
@@ -53,7 +49,8 @@ def sign_on(
     """
     person = context.sign_in("to sign on at a phone")
     if operator not in (None, person.display_name):
-        fail(f"you can only sign on as yourself, {person.display_name}")
+        said = f"you can only sign on as yourself, {person.display_name}"
+        refuse(context.home, Act.SIGN_ON, person, "it is another person's name", subject=extension, said=said)
     is_anothers = is_anothers_extension(people_of(context.home), person, extension)
     answer = ask(context.home, lambda client: client.sign_on(extension, person=person, is_anothers=is_anothers))
     if context.json:
@@ -67,8 +64,7 @@ def sign_on(
         say(f"{answer['operator']} is signed on at {extension} until {answer['until']}")
 
 
-@agents.command("sign-off")
-def sign_off(context: LazyPersonJsonContext, extension: SeatOption) -> None:
+def sign_off(context: LazyPersonContext, extension: SeatOption) -> None:
     """Sign off from an extension."""
     person = context.sign_in("to sign off from a phone")
     answer = ask(context.home, lambda client: client.sign_off(extension, person=person))

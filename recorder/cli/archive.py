@@ -1,21 +1,16 @@
-"""`recorder archive`: compress old recordings now, or show which are due, by the rule of ``[archive]``."""
+"""`recorder recordings archive`: compress old recordings now, or show which are due, by the rule of ``[archive]``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
-from recorder.cli.context import CommandContext, KeysJsonContext
+from recorder.cli.context import CommandContext, KeysContext
+from recorder.cli.entries import permit
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, print_json, progress_bar, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import (
-    fail,
-    permit,
-    print_json,
-    progress_bar,
-    say,
-)
 from recorder.common.clock import utc_now
 from recorder.permissions import Act
 from recorder.recordings.archiving import Archiver
@@ -23,26 +18,25 @@ from recorder.recordings.home_stores import open_vault
 from recorder.recordings.keyring import epoch_keys
 from storage.audit import AuditLog
 from storage.erasures import Erasures
-from storage.errors import StorageError
 from storage.holds import Holds
 
 _OFF = "archiving is off: set after_days in [archive] of recorder.toml"
 
 
 def archive(
-    context: KeysJsonContext,
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Show what is due; change nothing.")] = False,
+    context: KeysContext,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Compress old recordings that are not on hold, as the console does each day. Needs the private keys."""
     rule = context.config.archive
     if rule.after_days is None:
         fail(_OFF)
-    if not is_dry:
+    if not dry_run:
         person = context.sign_in("archiving")
         details = {"what": "archive"}
         permit(context.home, Act.MANAGE_KEYS, person, reason="", subject="", operator=None, details=details)
     with _archiver(context) as archiver:
-        if is_dry:
+        if dry_run:
             due = archiver.due()
             document = {**asdict(due), "after_days": rule.after_days, "format": str(rule.format)}
             context.tell(document, f"{due.recordings} recordings of {due.bytes} bytes are due; nothing was changed")
@@ -63,20 +57,15 @@ def archive(
 @contextmanager
 def _archiver(context: CommandContext) -> Iterator[Archiver]:
     home = context.home
-    try:
-        with opened_index(context) as index:
-            yield Archiver(
-                vault=open_vault(home, context.config, index),
-                keys=epoch_keys(home, context.config, context.passphrase_file),
-                index=index,
-                erasures=Erasures(index.database),
-                holds=Holds(index.database),
-                audit=AuditLog(home.audit),
-                lock=home.erasing_lock,
-                rule=context.config.archive,
-                now=utc_now,
-            )
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or home.root}: {error.strerror}")
+    with opened_index(context) as index:
+        yield Archiver(
+            vault=open_vault(home, context.config, index),
+            keys=epoch_keys(home, context.config, context.passphrase_file),
+            index=index,
+            erasures=Erasures(index.database),
+            holds=Holds(index.database),
+            audit=AuditLog(home.audit),
+            lock=home.erasing_lock,
+            rule=context.config.archive,
+            now=utc_now,
+        )

@@ -7,7 +7,7 @@ from typing import Any
 from recorder.audit.copies import log_name
 from recorder.audit.copies_check import CopiesCheck, CopyState
 from recorder.cli.context import CommandContext
-from recorder.cli.shared import say
+from recorder.cli.output import say
 from recorder.common.clock import utc_now
 from recorder.recordings.home_stores import open_index
 from storage.anchors import heads_of_all

@@ -1,4 +1,4 @@
-"""`recorder backup`, `recorder backups` and `recorder restore`."""
+"""`recorder backups add`, `recorder backups` and `recorder backups restore`."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,9 +15,11 @@ from recorder.backups.destinations import open_store
 from recorder.backups.restore import Restore, Restored
 from recorder.backups.restore_plan import public_key_of
 from recorder.backups.snapshots import Repository
-from recorder.cli.context import CommandContext, HomeJsonContext
+from recorder.cli.context import CommandContext, HomeContext
+from recorder.cli.entries import note_unnamed
+from recorder.cli.options import DryRunOption, JsonOption
+from recorder.cli.output import fail, messages, print_json, print_table, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import JsonOption, fail, messages, note_unnamed, print_json, print_table, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
@@ -25,13 +27,11 @@ from recorder.common.system_user import os_user
 from recorder.config.store_urls import is_object_store, overlap
 from recorder.rules import times
 from storage.audit import AuditLog
-from storage.errors import StorageError
 from storage.keys import NodeKeys
 
 CHECKED = "backup.checked"
 """Act of the audit log."""
 
-backups = typer.Typer(no_args_is_help=True, help="Snapshots at a destination: list them, check them.")
 
 Report = Callable[[str, int, int], None]
 DestinationArgument = Annotated[
@@ -55,12 +55,12 @@ _LINE_EVERY = 10
 
 
 def backup(
-    context: HomeJsonContext,
+    context: HomeContext,
     destination: DestinationArgument = None,
     keys: KeysOption = None,
     s3_file: S3Option = None,
     init: Annotated[bool, typer.Option("--init", help="Begin a new destination in an empty folder.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be copied; change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Back up the recorder, while daemon and console run, and verify the copy.
 
@@ -69,28 +69,25 @@ def backup(
     """
     home = context.home
     _check_user(home)
-    try:
-        with opened_index(context) as index:
-            node = NodeKeys.load(home.root)
-            where, keys = _destination(context, destination), keys or context.config.backup.keys_destination
-            data = _repository(context, where, s3_file, node)
-            of_keys = None if keys is None else _repository(context, _apart(where, keys), s3_file, node)
-            made = Backup(
-                home=home, config=context.config, repository=data, keys=of_keys, node=node, database=index.database,
-                audit=AuditLog(home.audit), now=utc_now, by=f"os:{os_user()}",
-            )  # fmt: skip
-            for one in (data, of_keys):
-                if one is not None and init and not dry_run:
-                    one.create(node, utc_now())
-                elif one is not None and not init:
-                    one.check_owner()
-            if dry_run:
-                _show_plan(context, made)
-                return
-            with reporting(is_quiet=context.json) as report:
-                done = made.run(report)
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    with opened_index(context) as index:
+        node = NodeKeys.load(home.root)
+        where, keys = _destination(context, destination), keys or context.config.backup.keys_destination
+        data = _repository(context, where, s3_file, node)
+        of_keys = None if keys is None else _repository(context, _apart(where, keys), s3_file, node)
+        made = Backup(
+            home=home, config=context.config, repository=data, keys=of_keys, node=node, database=index.database,
+            audit=AuditLog(home.audit), now=utc_now, by=f"os:{os_user()}",
+        )  # fmt: skip
+        for one in (data, of_keys):
+            if one is not None and init and not dry_run:
+                one.create(node, utc_now())
+            elif one is not None and not init:
+                one.check_owner()
+        if dry_run:
+            _show_plan(context, made)
+            return
+        with reporting(is_quiet=context.json) as report:
+            done = made.run(report)
     _tell_made(context, data, done)
 
 
@@ -121,16 +118,12 @@ def _show_plan(context: CommandContext, made: Backup) -> None:
     )
 
 
-@backups.command("list")
-def list_(context: HomeJsonContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
+def list_(context: HomeContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
     """List the complete snapshots at a destination, oldest first."""
-    try:
-        node = NodeKeys.load(context.home.root)
-        repository = _repository(context, _destination(context, destination), s3_file, node)
-        repository.check_owner()
-        found = list_snapshots(repository)
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    node = NodeKeys.load(context.home.root)
+    repository = _repository(context, _destination(context, destination), s3_file, node)
+    repository.check_owner()
+    found = list_snapshots(repository)
     lines = [
         {
             "id": one.id, "at": one.at and times.short_moment(one.at, context.zone), "by": one.by,
@@ -145,24 +138,20 @@ def list_(context: HomeJsonContext, destination: DestinationArgument = None, s3_
     context.print_rows([one.as_json() for one in found], columns, empty="there is no snapshot", lines=lines)
 
 
-@backups.command("check")
-def check(context: HomeJsonContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
+def check(context: HomeContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
     """Read every snapshot at a destination, and verify signatures and digests. Exit 1 if anything is wrong."""
     note_unnamed(context.home, CHECKED, {"destination": _destination(context, destination)})
-    try:
-        node = NodeKeys.load(context.home.root)
-        repository = _repository(context, _destination(context, destination), s3_file, node)
-        checker, done = BackupChecker(repository), 0
-        with reporting(is_quiet=context.json) as report:
+    node = NodeKeys.load(context.home.root)
+    repository = _repository(context, _destination(context, destination), s3_file, node)
+    checker, done = BackupChecker(repository), 0
+    with reporting(is_quiet=context.json) as report:
 
-            def read(size: int) -> None:
-                nonlocal done
-                done += size
-                report("reading", done, 0)
+        def read(size: int) -> None:
+            nonlocal done
+            done += size
+            report("reading", done, 0)
 
-            problems = list(checker.problems(read))
-    except (StorageError, OSError) as error:
-        fail(str(error))
+        problems = list(checker.problems(read))
     if context.json:
         print_json({"pieces": checker.checked, "problems": problems})
     else:
@@ -174,7 +163,7 @@ def check(context: HomeJsonContext, destination: DestinationArgument = None, s3_
 
 
 def restore(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="The destination that `recorder backup` wrote to.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The destination that `recorder backups add` wrote to.")],
     home: Annotated[
         Path, typer.Option("-C", "--home", metavar="NEW", help="The new home: a folder that is missing or empty.")
     ],
@@ -187,30 +176,28 @@ def restore(
         str | None,
         typer.Option("--index-url", metavar="URL", help='Another database for the index; "off": a file in NEW.'),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be restored; change nothing.")] = False,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Restore a recorder into a new folder, replay what happened since, and verify every recording.
 
-    Nothing is ever overwritten. If it is interrupted, run it again. Recordings that were deleted after the snapshot do
-    not come back. Afterwards nothing is deleted before `recorder reconcile`. Exit 1 if a recording does not verify.
+    Nothing is ever overwritten. If it is interrupted, run it again. Recordings that were deleted after the snapshot
+    do not come back. Afterwards nothing is deleted before `recorder index reconcile`. Exit 1 if a recording does not
+    verify.
     """
     made: Restored | None = None
-    try:
-        of_keys = open_store(_absolute(keys), s3_file)
-        public = public_key_of(of_keys)
-        new = Restore(
-            data=Repository(open_store(_absolute(source), s3_file), public), keys=Repository(of_keys, public),
-            home=Home(home.resolve()), snapshot=snapshot, index_url=index_url, now=utc_now, by=f"os:{os_user()}",
-        )  # fmt: skip
-        if dry_run:
-            plan = new.plan().as_json()
-        else:
-            with reporting(is_quiet=json) as report:
-                made = new.run(report)
-            plan = made.as_json()
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    of_keys = open_store(_absolute(keys), s3_file)
+    public = public_key_of(of_keys)
+    new = Restore(
+        data=Repository(open_store(_absolute(source), s3_file), public), keys=Repository(of_keys, public),
+        home=Home(home.resolve()), snapshot=snapshot, index_url=index_url, now=utc_now, by=f"os:{os_user()}",
+    )  # fmt: skip
+    if dry_run:
+        plan = new.plan().as_json()
+    else:
+        with reporting(is_quiet=json) as report:
+            made = new.run(report)
+        plan = made.as_json()
     if json:
         print_json(plan | {"dry_run": dry_run})
     else:
@@ -229,7 +216,7 @@ def _tell_restored(made: Restored, home: Path) -> None:
         say(f"recordings are sealed to {month}, whose private key was not in the backup of the keys: they do not open")
     for recording, problem in made.settled.problems.items():
         say(f"{recording}: {problem}")
-    say(f"restored into {home}; next: recorder site-check, start it, then the DPO's recorder reconcile")
+    say(f"restored into {home}; next: recorder site-check, start it, then the DPO's recorder index reconcile")
     if made.settled.problems:
         raise typer.Exit(1)
 
@@ -244,7 +231,7 @@ def _absolute(destination: str) -> str:
 def _destination(context: CommandContext, given: str | None) -> str:
     found = given or context.config.backup.destination
     if found is None:
-        fail("name the destination: recorder backup DEST, or set destination in [backup]", 2)
+        fail("name the destination: recorder backups add DEST, or set destination in [backup]", 2)
     return _absolute(found)
 
 

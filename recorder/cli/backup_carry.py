@@ -4,7 +4,7 @@ import os
 
 from recorder.backups.following import follow_configured
 from recorder.cli.context import CommandContext
-from recorder.cli.shared import say
+from recorder.cli.output import say
 from storage.audit import AuditLog
 from storage.keys import NodeKeys
 

@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext
 from recorder.cli.hold import hold_repositories
@@ -18,7 +19,10 @@ from recorder.data_subjects.case_repository import CaseRepository
 from recorder.permissions import Person
 from storage.index import Index
 
-CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="From `recorder sar list`: SAR-2026-0001.")]
+CaseArgument = Annotated[
+    str,
+    typer.Argument(metavar="CASE", help="From `recorder cases list`: SAR-2026-0001.", autocompletion=completion.cases),
+]
 _T = TypeVar("_T")
 
 

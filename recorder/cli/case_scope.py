@@ -1,11 +1,13 @@
-"""`recorder sar search`, `narrow`, `confirm-scope`, `dismiss` and `match`: the recordings of a case."""
+"""`recorder cases search`, `narrow`, `confirm-scope`, `dismiss` and `match`: the recordings of a case."""
 
 from typing import Annotated, Any
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.case_repositories import CaseArgument, act_on_cases
-from recorder.cli.context import CommandContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
+from recorder.cli.options import ReasonOption
 from recorder.cli.records import (
     ExtensionOption,
     FromOption,
@@ -13,9 +15,6 @@ from recorder.cli.records import (
     OperatorOption,
     ToOption,
     search_from,
-)
-from recorder.cli.shared import (
-    ReasonOption,
 )
 from recorder.data_subjects import casework, scoping
 from recorder.data_subjects.case_entries import CaseRepositories
@@ -25,7 +24,7 @@ from storage.types import RecordingRow, Search
 
 
 def search(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     from_: FromOption = None,
     to: ToOption = None,
@@ -60,7 +59,7 @@ def searched(
 
 
 def narrow(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     from_: FromOption = None,
     to: ToOption = None,
@@ -79,7 +78,7 @@ def narrow(
     context.tell(done, f"case {case} now holds {done['entries'][-1]['details']['found']} recordings")
 
 
-def confirm_scope(context: PersonJsonContext, case: CaseArgument, reason: ReasonOption = "") -> None:
+def confirm_scope(context: PersonContext, case: CaseArgument, reason: ReasonOption = "") -> None:
     """Hold all recordings that the case was opened with, until the case is over. Needs the DPO."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
@@ -89,9 +88,12 @@ def confirm_scope(context: PersonJsonContext, case: CaseArgument, reason: Reason
 
 
 def dismiss(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
-    recordings: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Full ids of recordings.")] = None,
+    recordings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Full ids of recordings.", autocompletion=completion.recordings),
+    ] = None,
     rest: Annotated[bool, typer.Option("--rest", help="All that fit and are neither matched nor dismissed.")] = False,
     reason: ReasonOption = "",
 ) -> None:
@@ -106,9 +108,11 @@ def dismiss(
 
 
 def match(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
-    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Full ids of recordings.")],
+    recordings: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Full ids of recordings.", autocompletion=completion.recordings)
+    ],
 ) -> None:
     """Match recordings to a case, which holds them."""
 

@@ -1,15 +1,18 @@
-"""`recorder sar`: cases of subject access and disclosure, from opening to closing."""
+"""`recorder cases`: cases of subject access and disclosure, from opening to closing."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
-from recorder.cli.case_scope import confirm_scope, dismiss, match, narrow, search, searched
-from recorder.cli.context import KeysContext, PersonContext, PersonJsonContext
+from recorder.cli.case_scope import searched
+from recorder.cli.context import KeysContext, PersonContext
 from recorder.cli.hold import day_from, day_in_words
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import (
     ExtensionOption,
     FromOption,
@@ -18,7 +21,8 @@ from recorder.cli.records import (
     ToOption,
     act_signed_in,
 )
-from recorder.cli.shared import ReasonOption, fail, print_json, print_table, say
+from recorder.cli.results.cases import Transcript, WrittenLetter
+from recorder.cli.tree import RecordedEvent
 from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.custody import custody_of, custody_to_json
@@ -30,9 +34,6 @@ from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptFo
 from recorder.rules.wording import words
 from storage.index import Index
 
-sar = typer.Typer(
-    no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, courts or insurers."
-)
 DayOption = Annotated[
     str | None, typer.Option("--on", metavar="DATE", help="The day it happened, like 28/11/2026.", show_default="today")
 ]
@@ -46,28 +47,10 @@ _COLUMNS = [
     ("recordings", "Recordings"),
     ("decision", "Decision"),
 ]
-_NOTABLE = {
-    "identity-asked": CaseEvent.IDENTITY_ASKED,
-    "identity-checked": CaseEvent.IDENTITY_CHECKED,
-    "identity-doubted": CaseEvent.IDENTITY_DOUBTED,
-    "fee-asked": CaseEvent.FEE_ASKED,
-    "fee-paid": CaseEvent.FEE_PAID,
-    "clarification-asked": CaseEvent.CLARIFICATION_ASKED,
-    "clarified": CaseEvent.CLARIFIED,
-    "extended": CaseEvent.EXTENDED,
-    "handed-over": CaseEvent.HANDED_OVER,
-    "passphrase-told": CaseEvent.PASSPHRASE_TOLD,
-    "received": CaseEvent.RECEIVED,
-    "returned": CaseEvent.RETURNED,
-    "destroyed": CaseEvent.DESTROYED,
-    "noted": CaseEvent.NOTED,
-    "closed": CaseEvent.CLOSED,
-}
 
 
-@sar.command("open")
 def open_case(
-    context: PersonJsonContext,
+    context: PersonContext,
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")],
     form: Annotated[str, typer.Option("--form", help="How the request came: letter, email, telephone.")] = "",
     text: Annotated[
@@ -109,41 +92,33 @@ def open_case(
 
 def _held_in_words(details: dict[str, Any]) -> str:
     if "found" not in details:
-        return "; nothing is held yet: search for recordings with `recorder sar search`"
+        return "; nothing is held yet: search for recordings with `recorder cases search`"
     gone = f"; {details['deleted']} recordings of that time are already deleted" if details["deleted"] else ""
     return f"; {details['found']} recordings that fit are held{gone}"
 
 
-def _note_command(word: str, step: CaseEvent) -> None:
-    def command(
-        context: PersonJsonContext, case: CaseArgument, reason: ReasonOption = "", on: DayOption = None
-    ) -> None:
-        day = day_from(on)
+def record(
+    context: PersonContext,
+    event: Annotated[RecordedEvent, typer.Argument(metavar="EVENT", help="What happened.")],
+    case: CaseArgument,
+    reason: ReasonOption = "",
+    on: DayOption = None,
+) -> None:
+    """Record an event in a case: a fee paid, an identity checked, a copy handed over, the case closed."""
+    day = day_from(on)
 
-        def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
-            return casework.case_to_json(repos, casework.add_event(repos, person, case, step, text=reason, on=day))
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(
+            repos, casework.add_event(repos, person, case, CaseEvent[event.name], text=reason, on=day)
+        )
 
-        done = act_on_cases(context, act)
-        due = f"; due on {day_in_words(done['due_on'])}" if done["due_on"] and done["state"] != "closed" else ""
-        context.tell(done, f"case {case}: {word.replace('-', ' ')}{due}")
-
-    sar.command(word, help=f"Record in the case: {word.replace('-', ' ')}.")(command)
-
-
-for _word, _step in _NOTABLE.items():
-    _note_command(_word, _step)
-
-
-sar.command("search")(search)
-sar.command("narrow")(narrow)
-sar.command("confirm-scope")(confirm_scope)
-sar.command("dismiss")(dismiss)
-sar.command("match")(match)
+    done = act_on_cases(context, act)
+    due = f"; due on {day_in_words(done['due_on'])}" if done["due_on"] and done["state"] != "closed" else ""
+    context.tell(done, f"case {case}: {event.replace('-', ' ')}{due}")
 
 
-@sar.command("decide")
 def decide(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     decision: Annotated[Decision, typer.Argument(metavar="disclose|partly|refuse")],
     reason: ReasonOption = "",
@@ -162,11 +137,13 @@ def decide(
     context.tell(done, f"case {case} is decided: {words(decision)}")
 
 
-@sar.command("transcript")
 def transcript(
     context: KeysContext,
     case: CaseArgument,
-    recording: Annotated[str, typer.Argument(metavar="ID", help="Full id of a recording in the case.")],
+    recording: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Full id of a recording in the case.", autocompletion=completion.recordings),
+    ],
     file: Annotated[
         Path | None,
         typer.Option("--file", metavar="F", help="The transcript: .txt, or .vtt with times."),
@@ -187,10 +164,11 @@ def transcript(
         return ""
 
     text = act_signed_in(context, "a case", done)
+    document = Transcript(case=case, recording=recording, text=text if content is None else None)
     if content is None:
-        typer.echo(text, nl=False)
+        context.print_text(document, text)
     else:
-        say(f"the transcript of {recording} was added to {case}")
+        context.tell(document, f"the transcript of {recording} was added to {case}")
 
 
 def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
@@ -203,7 +181,6 @@ def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
         fail(f"{file}: {error.strerror}", 2)
 
 
-@sar.command("letter")
 def write_letter(
     context: PersonContext,
     case: CaseArgument,
@@ -218,14 +195,14 @@ def write_letter(
         )
 
     try:
-        typer.echo(act_on_cases(context, act), nl=False)
+        text = act_on_cases(context, act)
     except NotYetError as error:
         fail(str(error))
+    context.print_text(WrittenLetter(about=case, letter=str(which), text=text), text)
 
 
-@sar.command("custody")
 def custody(
-    context: PersonJsonContext,
+    context: PersonContext,
     case: CaseArgument,
     file: Annotated[
         list[Path] | None,
@@ -257,8 +234,7 @@ def custody(
         fail("the chain of custody is not proven; see the problems above")
 
 
-@sar.command("list")
-def list_cases(context: PersonJsonContext) -> None:
+def list_cases(context: PersonContext) -> None:
     """List cases, those due first at the top."""
 
     def act(repos: CaseRepositories, person: Person) -> list[dict[str, Any]]:
@@ -272,8 +248,7 @@ def list_cases(context: PersonJsonContext) -> None:
     context.print_rows(found, _COLUMNS, empty="there are no cases", lines=lines)
 
 
-@sar.command("show")
-def show(context: PersonJsonContext, case: CaseArgument) -> None:
+def show(context: PersonContext, case: CaseArgument) -> None:
     """Show a case and its entries."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:

@@ -1,82 +1,37 @@
 """The command line. Exit codes: 0 done, 1 refused or failed with a reason, 2 wrong usage.
 
-A command's module is imported when the command is used, so that `recorder pause` does not wait for the PDF library.
+A command's module is imported when the command is used, so that a pause does not wait for the PDF library. Lists of
+commands take the first line of each from its source, so that help and completion import none.
 """
 
+import ast
 import functools
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command, get_group
+from typer.main import get_command
+
+from recorder.cli.tree import COMMANDS, NOUNS, renamed
 
 DISTRIBUTION = "council-call-recorder"
 """The name of the installed package."""
 
-Command = TyperCommand | TyperGroup
+_HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
-COMMANDS = {
-    "init": "init.init",
-    "site-check": "site_check.site_check",
-    "up": "service.up",
-    "run": "service.run",
-    "console": "service.console",
-    "reload": "live.reload",
-    "config": "config.config",
-    "drain": "drain.drain",
-    "health": "health.health",
-    "demo": "service.demo",
-    "calls": "live.calls",
-    "pause": "live.pause",
-    "resume": "live.resume",
-    "forgot": "retroactive_pause.forgot",
-    "second-message": "second_message.second_message",
-    "opt-out": "opt_outs.opt_out",
-    "find": "records.find",
-    "show": "records.show",
-    "play": "copies.play",
-    "export": "exports.export",
-    "erase": "erase.erase",
-    "archive": "archive.archive",
-    "verify": "upkeep.verify",
-    "recover": "upkeep.recover",
-    "reindex": "repair.reindex",
-    "reconcile": "repair.reconcile",
-    "fsck": "repair.fsck",
-    "backup": "backup.backup",
-    "backups": "backup.backups",
-    "restore": "backup.restore",
-    "objects": "objects.objects",
-    "migrate": "migrate.migrate",
-    "login": "login.login",
-    "logout": "login.logout",
-    "users": "users.users",
-    "tokens": "tokens.tokens",
-    "opt-outs": "opt_outs.opt_outs",
-    "requests": "requests.requests",
-    "sar": "cases.sar",
-    "hold": "hold.hold",
-    "rights": "rights.rights",
-    "mail": "mail.mail",
-    "webhooks": "webhooks.webhooks",
-    "audit": "audit.audit",
-    "keys": "keys.keys",
-    "node": "node.node",
-    "retention": "retention.retention",
-    "agents": "agents.agents",
-    "report": "reports.report",
-    "notice": "notices.notice",
-    "share": "share.share",
-    "database": "database.database",
-}
-"""Module and name of each command below `recorder.cli`, a function or a group; in the order of the help."""
+Command = TyperCommand | TyperGroup
 
 
 class Commands(Mapping[str, Command]):
-    """The commands by name; each is imported on first use."""
+    """The commands below some words, by name; each is imported on first use."""
+
+    def __init__(self, noun: str = "") -> None:
+        self._noun = noun
 
     def __getitem__(self, name: str) -> Command:
         """Return a command, importing it if necessary.
@@ -84,64 +39,116 @@ class Commands(Mapping[str, Command]):
         Raises:
             KeyError: No command of this name.
         """
-        return _load(name)
+        return _noun(name) if not self._noun and name in NOUNS else _load(f"{self._noun} {name}".strip())
 
     def __iter__(self) -> Iterator[str]:
         """Return the names, in the order of the help."""
-        return iter(COMMANDS)
+        if self._noun:
+            return (words.partition(" ")[2] for words in COMMANDS if words.startswith(f"{self._noun} "))
+        return iter([*(words for words in COMMANDS if " " not in words), *NOUNS])
 
     def __len__(self) -> int:
         """Return the number of commands."""
-        return len(COMMANDS)
+        return sum(1 for _ in self)
+
+
+class _Listed(TyperCommand):
+    """A command in a list: its name and the first line of its help. It is imported when somebody runs it."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(name=words.rpartition(" ")[2], help=first_line(words))
+        self._words = words
+
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 - typer's click is not typed
+        """Return the context of the command itself."""
+        return _load(self._words).make_context(*arguments, **settings)
+
+
+class _Group(TyperGroup):
+    """A group whose commands are imported when they are run; listing them imports none."""
+
+    def __init__(self, noun: str = "", **settings: Any) -> None:  # noqa: ANN401 - typer's
+        super().__init__(**settings)
+        self._noun = noun
+        self.commands = cast(Any, Commands(noun))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - typer's click is not typed
+        """Return a command, for a list or to run it."""
+        words = f"{self._noun} {cmd_name}".strip()
+        if words in NOUNS:
+            return _noun(words)
+        return _Listed(words) if words in COMMANDS else None
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's
+        """Return the names, in the order of the help."""
+        return list(self.commands)
+
+
+class CommandLine(_Group):
+    """The program `recorder`. Takes the words of before, too, and says which are new."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer's click is not typed
+        """Return the command of some arguments."""
+        found = renamed(args)
+        if found is not None:
+            args = found.arguments
+            if not ctx.resilient_parsing:  # completion
+                sys.stderr.write(f"recorder: `{found.old}` is now `{found.new}`; the old word works until 1.0\n")
+        return super().resolve_command(ctx, args)
+
+
+@functools.cache
+def first_line(words: str) -> str:
+    """Return the first line of a command's help, without importing the command.
+
+    Args:
+        words: Of the command, such as ``holds add``.
+    """
+    module, _, name = COMMANDS[words].partition(":")
+    for node in _parsed(module).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    raise KeyError(words)
+
+
+@functools.cache
+def _parsed(module: str) -> ast.Module:
+    return ast.parse((Path(__file__).parent / f"{module}.py").read_text())
+
+
+@functools.cache
+def _noun(name: str) -> TyperGroup:
+    return _Group(name, name=name, help=NOUNS[name], no_args_is_help=True, rich_markup_mode="rich",
+                  context_settings=_HELP_OPTIONS)  # fmt: skip
 
 
 @functools.cache  # tests run many commands in one process
-def _load(name: str) -> Command:
+def _load(words: str) -> TyperCommand:
     from recorder.cli.context import with_options  # noqa: PLC0415 - the names of the commands need none
 
-    module, _, attribute = COMMANDS[name].partition(".")
-    found = getattr(import_module(f"recorder.cli.{module}"), attribute)
-    if not isinstance(found, typer.Typer):
-        alone = typer.Typer(add_completion=False)
-        alone.command(name)(with_options(found))
-        return _asking(cast(TyperCommand, get_command(alone)), name)
-    found.info.name = name
-    for known in (found.registered_callback, *found.registered_commands):
-        if known is not None and known.callback is not None:
-            known.callback = with_options(known.callback)
-    group = get_group(found)
-    for inner, command in group.commands.items():
-        _asking(cast(Command, command), f"{name} {inner}")
-    return _asking(group, name) if group.invoke_without_command else group
+    module, _, attribute = COMMANDS[words].partition(":")
+    alone = typer.Typer(add_completion=False, context_settings=_HELP_OPTIONS)
+    function = getattr(import_module(f"recorder.cli.{module}"), attribute)
+    alone.command(words.rpartition(" ")[2])(with_options(function))
+    return _asking(cast(TyperCommand, get_command(alone)), words)
 
 
-def _asking(command: Command, words: str) -> Command:
+def _asking(command: TyperCommand, words: str) -> TyperCommand:
     """Check before a command runs that it has a person, if `recorder.cli.command_access` requires one."""
     run = command.callback
     assert run is not None, f"recorder {words} does nothing"
 
     @functools.wraps(run)
     def asked(**parameters: Any) -> Any:  # noqa: ANN401 - click's
-        from recorder.cli.shared import fail, require_person, running  # noqa: PLC0415 - help and completion need none
-        from storage.errors import DatabaseError, KeyProblemError  # noqa: PLC0415
+        from recorder.cli.errors import said_plainly  # noqa: PLC0415 - help and completion need none
+        from recorder.cli.identity import require_person, running  # noqa: PLC0415
 
         require_person(words, parameters)
-        try:
-            with running(words):
-                return run(**parameters)
-        except (DatabaseError, KeyProblemError) as error:  # such as those of the accounts, which any sign-in needs
-            fail(str(error))
+        with said_plainly(), running(words):
+            return run(**parameters)
 
     command.callback = asked
     return command
-
-
-class CommandLine(TyperGroup):
-    """The program `recorder`: a group whose commands are imported on first use."""
-
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - typer's
-        super().__init__(**settings)
-        self.commands = cast(Any, Commands())
 
 
 app = typer.Typer(
@@ -150,7 +157,7 @@ app = typer.Typer(
     help="A call recorder for public bodies.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_HELP_OPTIONS,
 )
 
 

@@ -13,38 +13,38 @@ from typing import Any
 from recorder.permissions import Act, Role
 from recorder.rules.requirement import Requirement, UnlistedError, kept, known, live, matter, takes
 
-_CASE_WORDS = (
-    "open", "search", "match", "dismiss", "transcript", "letter", "custody", "list", "show",
-    "identity-asked", "identity-checked", "identity-doubted", "fee-asked", "fee-paid", "clarification-asked",
-    "clarified", "extended", "handed-over", "passphrase-told", "received", "returned", "destroyed", "noted", "closed",
-)  # fmt: skip
+_CASE_WORDS = ("add", "record", "search", "match", "dismiss", "transcript", "letter", "custody", "list", "show")
 """Commands for anybody who works on cases."""
 
 NAMED: Mapping[str, Requirement] = MappingProxyType(
     {
-        "resume": live(Act.RESUME),
-        "forgot": live(Act.RETROACTIVE_PAUSE, "of a finished call too"),
-        "second-message": live(Act.SECOND_MESSAGE),
-        "opt-out": live(Act.OPT_OUT),
+        "calls show": takes(Act.SEE_LIVE),
+        "calls resume": live(Act.RESUME),
+        "calls forgot": live(Act.RETROACTIVE_PAUSE, "of a finished call too"),
+        "calls second-message": live(Act.SECOND_MESSAGE),
+        "calls opt-out": live(Act.OPT_OUT),
         "opt-outs list": takes(Act.SEE_LIVE),
-        "opt-outs raise": live(Act.RAISE_OPT_OUT),
+        "opt-outs add": live(Act.RAISE_OPT_OUT),
         "opt-outs grant": live(Act.OPT_OUT),
         "opt-outs decline": live(Act.DECLINE_OPT_OUT),
         "agents list": takes(Act.SEE_LIVE),
         "agents sign-on": takes(Act.SIGN_ON),
         "agents sign-off": takes(Act.SIGN_ON, note="one's own sign-on"),
-        "find": takes(Act.SEARCH),
-        "show": kept(Act.VIEW),
-        "play": kept(Act.PLAY, note="with leave that was granted; ICT by break-glass"),
-        "export": kept(Act.EXPORT, note="with leave that was granted"),
-        "erase": kept(Act.ERASE, note="to confirm or decline: not of a call that they were on"),
-        "archive": takes(Act.MANAGE_KEYS),
-        "hold add": kept(Act.PLACE_HOLD),
-        "hold release": kept(Act.RELEASE_HOLD, others=True),
-        "hold reinstate": kept(Act.PLACE_HOLD),
-        "hold review": kept(Act.PLACE_HOLD, others=True),
-        "hold list": takes(Act.PLACE_HOLD),
-        "requests ask": kept(Act.ASK),
+        "recordings list": takes(Act.SEARCH),
+        "recordings show": kept(Act.VIEW),
+        "recordings play": kept(Act.PLAY, note="with leave that was granted; ICT by break-glass"),
+        "recordings export": kept(Act.EXPORT, note="with leave that was granted"),
+        "recordings erase": kept(Act.ERASE),
+        "erasures list": takes(Act.ERASE),
+        "erasures confirm": kept(Act.CONFIRM_ERASURE, others=True),
+        "erasures decline": kept(Act.CONFIRM_ERASURE, others=True),
+        "recordings archive": takes(Act.MANAGE_KEYS),
+        "holds add": kept(Act.PLACE_HOLD),
+        "holds release": kept(Act.RELEASE_HOLD, others=True),
+        "holds reinstate": kept(Act.PLACE_HOLD),
+        "holds review": kept(Act.PLACE_HOLD, others=True),
+        "holds list": takes(Act.PLACE_HOLD),
+        "requests add": kept(Act.ASK),
         "requests grant": matter(Act.DECIDE, others=True, deputy=True, stand_in=Role.DPO),
         "requests decline": matter(Act.DECIDE, others=True, deputy=True, stand_in=Role.DPO),
         "requests withdraw": matter(Act.ASK, own=True),
@@ -52,59 +52,62 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "requests absent": takes(Act.MARK_ABSENT),
         "requests back": takes(Act.MARK_ABSENT),
         "requests deputy": takes(Act.NAME_DEPUTY),
-        "requests emergencies": takes(Act.ACKNOWLEDGE, deputy=True),
-        "requests acknowledge": takes(Act.ACKNOWLEDGE, deputy=True, note="not one's own"),
-        **{f"sar {word}": takes(Act.WORK_ON_CASES) for word in _CASE_WORDS},
-        "sar decide": matter(Act.WORK_ON_CASES, others=True, note="not whoever opened it"),
-        "sar narrow": takes(Act.SCOPE_CASE),
-        "sar confirm-scope": takes(Act.SCOPE_CASE),
-        "rights ask": takes(Act.WRITE_CLAIM),
-        "rights withdraw": takes(Act.WRITE_CLAIM),
-        "rights list": takes(Act.WRITE_CLAIM, deputy=True),
-        "rights letter": takes(Act.WRITE_CLAIM, deputy=True),
+        "emergencies list": takes(Act.ACKNOWLEDGE, deputy=True),
+        "emergencies acknowledge": takes(Act.ACKNOWLEDGE, deputy=True, note="not one's own"),
+        **{f"cases {word}": takes(Act.WORK_ON_CASES) for word in _CASE_WORDS},
+        "cases decide": matter(Act.WORK_ON_CASES, others=True, note="not whoever opened it"),
+        "cases narrow": takes(Act.SCOPE_CASE),
+        "cases confirm-scope": takes(Act.SCOPE_CASE),
+        "claims add": takes(Act.WRITE_CLAIM),
+        "claims withdraw": takes(Act.WRITE_CLAIM),
+        "claims list": takes(Act.WRITE_CLAIM, deputy=True),
+        "claims letter": takes(Act.WRITE_CLAIM, deputy=True),
         **{
-            f"rights {word}": kept(Act.DECIDE_CLAIM, others=True, deputy=True)
+            f"claims {word}": kept(Act.DECIDE_CLAIM, others=True, deputy=True)
             for word in ("uphold", "decline", "lift", "allow-use")
         },
         **{
             f"users {word}": takes(Act.MANAGE_PEOPLE)
             for word in (
-                "add", "grant", "revoke", "team", "disable", "enable", "reset-authenticator", "connect", "disconnect",
+                "add", "grant", "revoke", "team", "disable", "enable", "remove", "reset-authenticator", "connect",
+                "disconnect",
             )
         },
         "users list": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
-        "users proposals": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
-        "users confirm": matter(Act.CONFIRM_GRANT, others=True, stand_in=Role.TEAM_LEADER),
-        "users decline": matter(Act.CONFIRM_GRANT, others=True, stand_in=Role.TEAM_LEADER),
+        "users show": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
+        "proposals list": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
+        "proposals confirm": matter(Act.CONFIRM_GRANT, others=True, stand_in=Role.TEAM_LEADER),
+        "proposals decline": matter(Act.CONFIRM_GRANT, others=True, stand_in=Role.TEAM_LEADER),
         "users password": known("one's own; anybody else's takes `people.manage`"),
         "users pin": known("one's own; anybody else's takes `people.manage`"),
         **{f"tokens {word}": takes(Act.MANAGE_TOKENS) for word in ("add", "revoke", "list")},
         "mail address": takes(Act.MANAGE_PEOPLE),
-        "mail status": takes(Act.SEE_SYSTEM),
+        "mail show": takes(Act.SEE_SYSTEM),
         "webhooks list": takes(Act.SEE_SYSTEM),
         "webhooks log": takes(Act.SEE_SYSTEM),
-        "audit show": takes(Act.VIEW_AUDIT),
+        "audit list": takes(Act.VIEW_AUDIT),
         "audit export": takes(Act.VIEW_AUDIT),
         **{
             f"keys {word}": takes(Act.MANAGE_KEYS)
             for word in ("rotate", "rotate-accounts", "rotate-signing", "destroy", "tidy", "passphrase")
         },
-        "node add": takes(Act.MANAGE_KEYS),
-        "node remove": takes(Act.MANAGE_KEYS),
-        "retention run": takes(Act.RUN_RETENTION, Act.CONFIRM_SWEEP, deputy=True, note="`--confirm-share`: two people"),
+        "nodes add": takes(Act.MANAGE_KEYS),
+        "nodes remove": takes(Act.MANAGE_KEYS),
+        "retention run": takes(Act.RUN_RETENTION),
+        "retention confirm-share": takes(Act.CONFIRM_SWEEP, Act.RUN_RETENTION, deputy=True, note="two people, not ICT"),
         "retention confirm-shorter": takes(Act.SHORTEN_RETENTION),
         "retention confirm-clock": takes(Act.CONFIRM_SWEEP, deputy=True, note="two people"),
         "retention write-off": takes(Act.RECONCILE),
-        "report pauses": takes(Act.REPORT),
-        "report bypassed": takes(Act.REPORT),
-        "notice set": takes(Act.SET_NOTICE),
+        "reports pauses": takes(Act.REPORT),
+        "reports bypassed": takes(Act.REPORT),
+        "notices add": takes(Act.SET_NOTICE),
     }
 )  # fmt: skip
 """Commands that need a person, and the permission they need."""
 
 COUNTS_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "archive": frozenset({"is_dry"}),
+        "recordings archive": frozenset({"dry_run"}),
         "retention confirm-shorter": frozenset({"dry_run"}),
         "retention write-off": frozenset({"dry_run"}),
     }
@@ -123,35 +126,35 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "config schema": "prints what recorder.toml may have; opens no recorder",
         "drain": "as SIGTERM, for the users who may send that. The entries `daemon.draining` and `daemon.stopping` "
         "name the user of the operating system",
-        "node list": "shows machines, states and counts, nothing about people or calls",
+        "nodes list": "shows machines, states and counts, nothing about people or calls",
         "health": "shows alarms and counts, nothing about people or calls",
         "demo": "makes a recorder of its own",
-        "calls": "without a person it shows extension and state: enough to pause. The entry `live.view` says so",
-        "pause": "pausing never needs an account; the entry says so, and health has an alarm",
+        "calls list": "without a person it shows extension and state: enough to pause. The entry `live.view` says so",
+        "calls pause": "pausing never needs an account; the entry says so, and health has an alarm",
         "login": "asks for the account and its password itself",
         "logout": "ends the session of the token that it is given",
-        "verify": "proves that recordings are unchanged: their ids, hashes and problems. The entry "
+        "recordings verify": "proves that recordings are unchanged: their ids, hashes and problems. The entry "
         "`recording.verified` says so",
-        "recover": "closes what a killed daemon left open, also when accounts are gone. The entry "
+        "recordings recover": "closes what a killed daemon left open, also when accounts are gone. The entry "
         "`recording.recovered` says so",
-        "reindex": "makes the index anew, also when accounts are gone; nothing is deleted before the data protection "
-        "officer reconciles. The entry `index.repair` says so. Given a name, that person's role counts",
-        "fsck": "compares, and with `--repair` mends what costs no evidence, also when accounts are gone. The entry "
-        "`index.repair` says so. Given a name, that person's role counts. `--write-off-missing` takes a person",
-        "reconcile": "shows counts; with `--confirm` it takes a person",
-        "backup": "copies what the owner of the files can copy anyhow, sealed as it is; shows counts. The entries "
+        "index rebuild": "makes the index anew, also when accounts are gone; nothing is deleted before the data "
+        "protection officer reconciles. The entry `index.repair` says so. Given a name, that person's role counts",
+        "index check": "compares, and with `--repair` mends what costs no evidence, also when accounts are gone. The "
+        "entry `index.repair` says so. Given a name, that person's role counts. `--write-off-missing` takes a person",
+        "index reconcile": "shows counts; with `--yes` it takes a person",
+        "backups add": "copies what the owner of the files can copy anyhow, sealed as it is; shows counts. The entries "
         "`backup.begun` and `backup.made` name the user of the operating system",
         "backups list": "shows times and sizes",
         "backups check": "shows what is damaged at a destination; the entry `backup.checked` says so",
-        "objects status": "shows counts, and ids of recordings that wait",
+        "objects show": "shows counts, and ids of recordings that wait",
         "objects push": "stores and removes what the daemon would store and remove, sealed as it is",
         "objects restore": "puts containers of a lost disk together again, sealed, before the daemon starts; "
         "the entry `objects.restored` says so",
         "objects check": "compares objects with the list of them; the entry `objects.checked` says so",
-        "migrate": "copies what the owner of the files can copy anyhow into another database; shows counts. The "
+        "database move": "copies what the owner of the files can copy anyhow into another database; shows counts. The "
         "entries `index.moving`, `index.moved` and `accounts.moved` name the user of the operating system",
-        "restore": "makes a new folder from a backup, also when accounts are gone; nothing is deleted in it before the "
-        "data protection officer reconciles. The entry `backup.restored` says so",
+        "backups restore": "makes a new folder from a backup, also when accounts are gone; nothing is deleted in it "
+        "before the data protection officer reconciles. The entry `backup.restored` says so",
         "users reseal": "has roles count again after the audit log was begun anew, when nobody has a right; "
         "refused while an administrator can sign in. The entry `people.resealed` says so",
         "users enrol-again": "removes the authenticators that no key opens, after the key of the accounts was lost and "
@@ -160,12 +163,12 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "webhooks test": "sends a signed event without anything about people or calls",
         "audit verify": "proves that the audit log is unchanged; shows nothing of what is in it",
         "keys list": "shows months, fingerprints and how many recordings each has",
-        "node request": "makes the keys of a new machine, which has no accounts. The entry `node.requested` says so",
-        "node join": "takes the public keys of a site, on a machine without accounts, after their fingerprint was "
+        "nodes request": "makes the keys of a new machine, which has no accounts. The entry `node.requested` says so",
+        "nodes join": "takes the public keys of a site, on a machine without accounts, after their fingerprint was "
         "compared. The entry `node.joined` says so",
-        "retention": "shows periods and counts",
-        "notice list": "shows the messages that callers hear",
-        "notice generate": "makes a sound file; opens no recorder",
+        "retention show": "shows periods and counts",
+        "notices list": "shows the messages that callers hear",
+        "notices generate": "makes a sound file; opens no recorder",
         "database roles": "prints SQL for the administrator of a PostgreSQL server; opens no recorder",
         "database upgrade": "creates or upgrades tables on a server, whose owner's password it takes; shows nothing of "
         "what is in them. The entry `database.upgraded` says so",
@@ -179,19 +182,19 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
 
 IF_NAMED: Mapping[str, Requirement] = MappingProxyType(
     {
-        "calls": takes(Act.SEE_LIVE),
-        "pause": live(Act.PAUSE),
-        "reindex": takes(Act.REPAIR_INDEX),
-        "fsck": takes(Act.REPAIR_INDEX),
-        "reconcile": takes(Act.RECONCILE),
+        "calls list": takes(Act.SEE_LIVE),
+        "calls pause": live(Act.PAUSE),
+        "index rebuild": takes(Act.REPAIR_INDEX),
+        "index check": takes(Act.REPAIR_INDEX),
+        "index reconcile": takes(Act.RECONCILE),
     }
 )
 """Permission that these need of a person who is named."""
 
-ASKED_BY_THE_DAEMON = frozenset({"pause"})
+ASKED_BY_THE_DAEMON = frozenset({"calls pause"})
 """The shell never delays a pause: the daemon checks the person, and root can pause without an account."""
 
-_BY_OPTION: Mapping[str, str] = MappingProxyType({"reconcile": "confirm", "fsck": "write_off"})
+_BY_OPTION: Mapping[str, str] = MappingProxyType({"index reconcile": "confirm", "index check": "write_off"})
 """Commands that need a person only with an option; the option's parameter."""
 
 WITHOUT_ACCOUNT: Mapping[str, Any] = MappingProxyType({"without_account": True})
@@ -202,7 +205,7 @@ def takes_person(command: str, parameters: Mapping[str, Any]) -> bool:
     """Tell whether a command with these parameters needs a person.
 
     Args:
-        command: Words of the command, such as ``hold list``.
+        command: Words of the command, such as ``holds list``.
         parameters: Its parameters by name.
 
     Raises:
@@ -220,6 +223,6 @@ def requirement_of(command: str) -> Requirement | None:
     """Return the permission that a command needs, or None if it needs no person.
 
     Args:
-        command: Words of the command, such as ``hold list``.
+        command: Words of the command, such as ``holds list``.
     """
     return NAMED.get(command) or IF_NAMED.get(command)

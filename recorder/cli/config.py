@@ -1,13 +1,8 @@
 """`recorder config`: about the configuration file."""
 
-import typer
-
-from recorder.cli.shared import print_json
-
-config = typer.Typer(help="About the configuration file, recorder.toml.", no_args_is_help=True)
+from recorder.cli.output import print_json
 
 
-@config.command("schema")
 def schema() -> None:
     """Print a JSON Schema of recorder.toml, so that an editor completes and checks its keys.
 

@@ -6,28 +6,19 @@ to the command's own.
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
 
-from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PassphraseOption,
-    PasswordOption,
-    fail,
-    is_by_token,
-    permit,
-    print_json,
-    print_table,
-    say,
-    sign_in,
-)
+from recorder.cli.entries import permit
+from recorder.cli.identity import is_by_token, sign_in
+from recorder.cli.options import AsOption, HomeOption, JsonOption, PassphraseOption, PasswordOption
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
@@ -101,7 +92,7 @@ class CommandContext:
         return self.name is not None or self.is_by_token
 
     def sign_in(self, what: str, *, goes_on: bool = False) -> Person:
-        """Sign a person in and check their role for the command; exit if refused. See `recorder.cli.shared`."""
+        """Sign a person in and check their role for the command; exit if refused. See `recorder.cli.identity`."""
         return sign_in(self.home, self.name, self.password_file, what, goes_on=goes_on)
 
     def admin(self, act: Act, subject: str, *, noted_as: str = "") -> str:
@@ -110,12 +101,25 @@ class CommandContext:
         permit(self.home, act, person, reason="", subject=subject, operator=None, details={}, noted_as=noted_as)
         return person.actor
 
-    def tell(self, document: object, sentence: str) -> None:
-        """Print a result: as JSON for programs, as a sentence for people."""
+    def tell(self, document: object, *sentences: str) -> None:
+        """Print a result: as JSON for programs, as sentences for people.
+
+        Args:
+            document: JSON values, or a dataclass of `recorder.cli.results`.
+            sentences: The same in words.
+        """
         if self.json:
-            print_json(document)
-        else:
+            print_json(asdict(document) if is_dataclass(document) and not isinstance(document, type) else document)
+            return
+        for sentence in sentences:
             say(sentence)
+
+    def print_text(self, document: object, text: str) -> None:
+        """Print a text that people want as it is, such as a letter; as JSON for programs."""
+        if self.json:
+            self.tell(document)
+        else:
+            sys.stdout.write(text)
 
     def print_rows(
         self,
@@ -138,6 +142,19 @@ class CommandContext:
         else:
             print_table(rows if lines is None else lines, columns, empty=empty, zone=self._known_zone())
 
+    def print_fields(self, document: Mapping[str, Any], lines: Mapping[str, Any] | None = None) -> None:
+        """Print one thing: as JSON for programs, as a table of its fields for people.
+
+        Args:
+            document: Its fields.
+            lines: Fields of the table, if some are written otherwise for people.
+        """
+        if self.json:
+            print_json(document)
+        else:
+            rows = [{"key": key, "value": value} for key, value in (document if lines is None else lines).items()]
+            print_table(rows, [("key", ""), ("value", "")], empty="", zone=self._known_zone())
+
 
 @dataclass(frozen=True, slots=True)
 class _Options:
@@ -158,23 +175,19 @@ _DECLARED: Mapping[str, tuple[Any, Any]] = MappingProxyType(
 )
 """Declaration and default of each option."""
 
-HomeContext = Annotated[CommandContext, _Options(("home",))]
-HomeJsonContext = Annotated[CommandContext, _Options(("home", "json"))]
-PersonContext = Annotated[CommandContext, _Options(("name", "password_file", "home"))]
-PersonJsonContext = Annotated[CommandContext, _Options(("name", "password_file", "home", "json"))]
-KeysContext = Annotated[CommandContext, _Options(("name", "password_file", "passphrase_file", "home"))]
-KeysJsonContext = Annotated[CommandContext, _Options(("name", "password_file", "passphrase_file", "home", "json"))]
+_PERSON, _KEYS = ("name", "password_file"), ("name", "password_file", "passphrase_file")
+HomeContext = Annotated[CommandContext, _Options(("home", "json"))]
+PersonContext = Annotated[CommandContext, _Options((*_PERSON, "home", "json"))]
+KeysContext = Annotated[CommandContext, _Options((*_KEYS, "home", "json"))]
 """For commands of a person who opens private keys."""
+ServiceContext = Annotated[CommandContext, _Options(("home",))]
+"""For commands that run for months, and have no result."""
 
 # A mistake in the configuration must not stop pauses and other acts on live calls.
-LazyHomeContext = Annotated[CommandContext, _Options(("home",), reads_config=False)]
-LazyHomeJsonContext = Annotated[CommandContext, _Options(("home", "json"), reads_config=False)]
-LazyPersonJsonContext = Annotated[
-    CommandContext, _Options(("name", "password_file", "home", "json"), reads_config=False)
-]
-LazyKeysJsonContext = Annotated[
-    CommandContext, _Options(("name", "password_file", "passphrase_file", "home", "json"), reads_config=False)
-]
+LazyHomeContext = Annotated[CommandContext, _Options(("home", "json"), reads_config=False)]
+LazyPersonContext = Annotated[CommandContext, _Options((*_PERSON, "home", "json"), reads_config=False)]
+LazyKeysContext = Annotated[CommandContext, _Options((*_KEYS, "home", "json"), reads_config=False)]
+LazyServiceContext = Annotated[CommandContext, _Options(("home",), reads_config=False)]
 
 
 def with_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""`recorder play`: plays a recording on this machine's loudspeaker."""
+"""`recorder recordings play`: plays a recording on this machine's loudspeaker."""
 
 import shutil
 import subprocess
@@ -9,16 +9,12 @@ from recorder.access.database import AuditNote
 from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
 from recorder.cli.context import CommandContext, KeysContext
+from recorder.cli.entries import audit, permit
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail, progress_bar, say
 from recorder.cli.records import IdArgument, opened_index, row_known
 from recorder.cli.requests import access_repositories
-from recorder.cli.shared import (
-    ReasonOption,
-    audit,
-    fail,
-    permit,
-    progress_bar,
-    say,
-)
+from recorder.cli.results.recordings import Played
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Allowed, Person
@@ -33,7 +29,6 @@ from recorder.rules.spans import Spans, in_seconds
 from storage.claims import Claims
 from storage.encoding import CopyFormat
 from storage.erasures import Erasures
-from storage.errors import StorageError
 from storage.export import prepare
 from storage.types import RecordingRow
 
@@ -41,7 +36,7 @@ from storage.types import RecordingRow
 def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "") -> None:
     """Play a recording on this machine's loudspeaker.
 
-    Needs an access grant (`recorder requests ask`). ICT may listen without one, with a reason; the data protection
+    Needs an access grant (`recorder requests add`). ICT may listen without one, with a reason; the data protection
     officer is then notified.
     """
     person = context.sign_in("listening")
@@ -49,7 +44,7 @@ def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "")
     _refuse_locked(context, row, person)
     player = shutil.which("play") or shutil.which("aplay")
     if player is None:
-        fail("no audio player found: install sox or alsa-utils, or use `recorder export`")
+        fail("no audio player found: install sox or alsa-utils, or use `recorder recordings export`")
     heard = _permit(context, row, person, leave, reason)
     withheld = withheld_of(row, heard)
     if withheld:
@@ -58,15 +53,13 @@ def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "")
             for start_s, end_s in withheld
         )
         say(f"silent, because your grant does not cover it: {listed}")
-    try:
-        reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)
-        copy = prepare(reader, CopyFormat.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
-        with progress_bar("playing", copy.duration_s) as progress:
-            is_played = _played(player, copy.chunks(progress))
-    except StorageError as error:
-        fail(str(error))
+    reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)
+    copy = prepare(reader, CopyFormat.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
+    with progress_bar("playing", copy.duration_s) as progress:
+        is_played = _played(player, copy.chunks(progress))
     if not is_played:
-        fail(f"{player} could not play; check the sound device, or make a file with `recorder export`")
+        fail(f"{player} could not play; check the sound device, or make a file with `recorder recordings export`")
+    context.tell(Played(recording=row.id, duration_s=copy.duration_s, withheld=[[*one] for one in withheld]))
 
 
 def _permit(
@@ -95,10 +88,7 @@ def _permit(
         enter()
         return heard
     with opened_index(context) as index:
-        try:
-            break_glass(access_repositories(context.home, index), person, row.id, reason, enter=enter)
-        except ProblemError as error:
-            fail(error.detail)
+        break_glass(access_repositories(context.home, index), person, row.id, reason, enter=enter)
     return None
 
 

@@ -5,22 +5,15 @@ from typing import Annotated
 
 import typer
 
-from recorder.access.account_rows import PeopleError
 from recorder.access.database import AuditNote
 from recorder.access.pins import PinError, PinFile
 from recorder.cli.context import PersonContext
+from recorder.cli.entries import audit, permit
+from recorder.cli.identity import people_of, prove_password, read_password
+from recorder.cli.options import AccountArgument, ReasonOption
+from recorder.cli.output import fail
 from recorder.cli.proposals import proposed
-from recorder.cli.shared import (
-    NameArgument,
-    ReasonOption,
-    audit,
-    fail,
-    people_of,
-    permit,
-    prove_password,
-    read_password,
-    say,
-)
+from recorder.cli.results.accounts import AccountChange
 from recorder.permissions import Act
 
 NewPasswordOption = Annotated[
@@ -38,7 +31,7 @@ CurrentPasswordOption = Annotated[
 
 def set_password(
     context: PersonContext,
-    account: NameArgument,
+    account: AccountArgument,
     new_password_file: NewPasswordOption = None,
     current_password_file: CurrentPasswordOption = None,
     reason: ReasonOption = "",
@@ -55,22 +48,19 @@ def set_password(
         prove_password(context.home, person, current_password_file)
     password = read_password(new_password_file, f"New password of {account}: ")
     people = people_of(context.home)
-    try:
-        if person.name != account:
-            hashed = people.hash_of(account, password)
-            proposed(
-                context, person.actor, reason,
-                lambda known, enter: known.set_password(person.name, account, hashed, reason=reason, enter=enter),
-            )  # fmt: skip
-            return
-        note = people.set_password(account, password)
-    except PeopleError as error:
-        fail(str(error))
+    if person.name != account:
+        hashed = people.hash_of(account, password)
+        proposed(
+            context, person.actor, reason,
+            lambda known, enter: known.set_password(person.name, account, hashed, reason=reason, enter=enter),
+        )  # fmt: skip
+        return
+    note = people.set_password(account, password)
     audit(context.home, note, actor=person.actor)
-    say(f"{account} has a new password")
+    context.tell(AccountChange(account=account), f"{account} has a new password")
 
 
-def reset_authenticator(context: PersonContext, account: NameArgument, reason: ReasonOption = "") -> None:
+def reset_authenticator(context: PersonContext, account: AccountArgument, reason: ReasonOption = "") -> None:
     """Remove an account's authenticator, for example because the phone is lost.
 
     A new one is set up at the next sign-in. For a data protection officer, team leader, administrator or ICT a second
@@ -87,7 +77,7 @@ def reset_authenticator(context: PersonContext, account: NameArgument, reason: R
 
 def set_pin(
     context: PersonContext,
-    account: NameArgument,
+    account: AccountArgument,
     pin_file: Annotated[
         Path | None, typer.Option("--pin-file", metavar="FILE", help="A file with the PIN, instead of asking for it.")
     ] = None,
@@ -118,4 +108,5 @@ def set_pin(
         AuditNote(act="people.remove_pin" if remove else "people.set_pin", subject=account),
         actor=person.actor,
     )
-    say(f"{account} has no PIN now" if remove else f"{account} has a new PIN")
+    sentence = f"{account} has no PIN now" if remove else f"{account} has a new PIN"
+    context.tell(AccountChange(account=account), sentence)

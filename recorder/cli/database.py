@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from recorder.cli.context import HomeJsonContext
-from recorder.cli.shared import fail, note_unnamed, print_json, say
-from storage.errors import StorageError
+from recorder.cli.context import HomeContext
+from recorder.cli.entries import note_unnamed
+from recorder.cli.options import DryRunOption, JsonOption
+from recorder.cli.output import fail, print_json, say
 
-database = typer.Typer(no_args_is_help=True, help="Roles and tables on a PostgreSQL server.")
 UPGRADED = "database.upgraded"
 """Act of the audit log: tables on a server were created or upgraded by their owner."""
 UserOption = Annotated[
@@ -24,23 +24,24 @@ PassfileOption = Annotated[
 _NOTHING = "neither index_url nor accounts_url in [storage] names a server: a program upgrades its files by itself"
 
 
-@database.command("roles")
-def roles() -> None:
+def roles(json: JsonOption = False) -> None:
     """Print the SQL that creates the roles of owner, daemon and console with their rights, for the server's superuser.
 
     It changes nothing. Review it, then run it with psql in the site's database. It may be run again.
     """
     from recorder.service.database_roles import roles_sql  # noqa: PLC0415
 
-    sys.stdout.write(roles_sql())
+    if json:
+        print_json({"sql": roles_sql()})
+    else:
+        sys.stdout.write(roles_sql())
 
 
-@database.command("upgrade")
 def upgrade(
-    context: HomeJsonContext,
+    context: HomeContext,
     user: UserOption = None,
     passfile: PassfileOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which tables are to be upgraded.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Create or upgrade the tables of index and accounts on the server, as their owner. Exit 1 if that fails."""
     from recorder.service import database_upgrade  # noqa: PLC0415
@@ -65,13 +66,12 @@ def upgrade(
         say("done; daemon and console have their rights on the tables")
 
 
-@database.command("move-accounts")
 def move_accounts(
-    context: HomeJsonContext,
+    context: HomeContext,
     user: UserOption = None,
     passfile: PassfileOption = None,
     back: Annotated[bool, typer.Option("--back", help="From the server into people.sqlite in the home.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check that the accounts could be moved.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Move the accounts from people.sqlite to the server of accounts_url, as the owner of its tables, or back.
 
@@ -85,11 +85,8 @@ def move_accounts(
     if url is None:
         fail("accounts_url in [storage] names no server: write it into recorder.toml first", 2)
     move = AccountsMove(home=context.home, url=url, is_back=back)
-    try:
-        move.check()
-        counts = {} if dry_run else {name: count for name, count in move.run().items() if count}
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    move.check()
+    counts = {} if dry_run else {name: count for name, count in move.run().items() if count}
     if context.json:
         print_json({"rows": counts, "dry_run": dry_run, "to": "file" if back else "server"})
     elif dry_run:

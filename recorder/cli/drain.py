@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.context import LazyHomeJsonContext
-from recorder.cli.shared import fail, print_json, say
+from recorder.cli.context import LazyHomeContext
+from recorder.cli.output import fail, print_json, say
 from recorder.cli.site import open_members
 from recorder.common.home import Home
 from recorder.control.client import DrainClient
@@ -32,7 +32,7 @@ _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def drain(
-    context: LazyHomeJsonContext,
+    context: LazyHomeContext,
     within: Annotated[
         str | None,
         typer.Option(

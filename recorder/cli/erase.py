@@ -1,4 +1,4 @@
-"""`recorder erase`: order, list, decide and carry out erasures of a span. Carrying out needs the private keys."""
+"""`recorder recordings erase`: order and carry out an erasure of a span. Carrying out needs the private keys."""
 
 import enum
 from dataclasses import replace
@@ -10,34 +10,21 @@ import typer
 
 from recorder.cli.accounts import accounts_of
 from recorder.cli.backup_carry import carry_deletions
-from recorder.cli.context import CommandContext, KeysJsonContext
-from recorder.cli.records import ORDER_COLUMNS, opened_index
-from recorder.cli.shared import (
-    ReasonOption,
-    fail,
-    people_of,
-    permit,
-    print_json,
-    print_table,
-    progress_bar,
-    say,
-    shell_audit,
-)
+from recorder.cli.context import CommandContext, KeysContext
+from recorder.cli.entries import shell_audit
+from recorder.cli.identity import people_of
+from recorder.cli.options import DryRunOption, ReasonOption
+from recorder.cli.output import fail, print_json, print_table, progress_bar, say
+from recorder.cli.records import IdArgument, opened_index
 from recorder.common.clock import utc_now
-from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.telling import note_erasure
-from recorder.permissions import Act, Person
 from recorder.recordings.home_stores import open_vault
 from recorder.recordings.keyring import epoch_keys
-from recorder.recordings.searching import knows, shown
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasing import check_order, order_erasure
 from recorder.retention.erasure_approvals import Approvals
-from recorder.retention.erasure_decisions import decide_erasure
 from recorder.retention.erasure_repositories import ErasureRepositories, order_to_json
-from recorder.rules.authorisation import knows_all
-from recorder.rules.call_parts import is_withheld
 from recorder.rules.erasing import position_from
 from storage.audit import AuditLog
 from storage.erasures import Erasures
@@ -46,9 +33,6 @@ from storage.format import is_recording_id
 from storage.holds import Holds
 from storage.index import Index
 from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
-
-LISTED = 100
-"""Number of orders that ``--list`` shows, newest first."""
 
 
 class KindOption(enum.StrEnum):
@@ -62,45 +46,30 @@ _KINDS = MappingProxyType({KindOption.CARD_DATA: ErasureKind.CARD_DATA, KindOpti
 
 
 def erase(
-    context: KeysJsonContext,
-    recording: Annotated[str | None, typer.Argument(metavar="[ID]", help="A recording's id.")] = None,
+    context: KeysContext,
+    recording: IdArgument,
     from_: Annotated[str | None, typer.Option("--from", metavar="S", help="Seconds, or mm:ss.")] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="S", help="Seconds, mm:ss, or end.")] = None,
     kind: Annotated[KindOption, typer.Option("--kind", help="Why.")] = KindOption.CARD_DATA,
-    list_: Annotated[bool, typer.Option("--list", help="Show the newest orders.")] = False,
-    confirm: Annotated[str | None, typer.Option("--confirm", metavar="ORDER", help="Confirm an order.")] = None,
-    decline: Annotated[str | None, typer.Option("--decline", metavar="ORDER", help="Decline an order.")] = None,
     third: Annotated[
         str, typer.Option("--third", metavar="NAME", help="Third approver, for over 60 s of a held recording.")
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be erased; change nothing.")] = False,
+    dry_run: DryRunOption = False,
     reason: ReasonOption = "",
 ) -> None:
     """Erase a span from a recording: its audio, key and row. A second person may have to confirm."""
-    if sum([recording is not None, list_, confirm is not None, decline is not None]) != 1:
-        fail("give either an ID, or --list, --confirm ORDER or --decline ORDER", 2)
-    if recording is not None and (from_ is None or to is None):
+    if from_ is None or to is None:
         fail("give --from and --to: the span to erase, in seconds or mm:ss", 2)
     with opened_index(context) as index:
         person = context.sign_in("erasing")
-        if list_:
-            _list(context, index, person)
-            return
         repos, eraser = parts_of(context, index)
-        try:
-            if recording is not None:
-                span_s, found = _span(from_ or "", to or ""), whole_id(index, recording)
-                asked: dict[str, Any] = {"kind": _KINDS[kind], "reason": reason, "third": third}
-                if dry_run:
-                    row, order, _ = check_order(repos, person, found, span_s, **asked)
-                    _preview(eraser, order, row.id, json=context.json)
-                    return
-                order = order_erasure(repos, person, found, span_s=span_s, **asked)
-            else:
-                decided = decline if confirm is None else confirm
-                order = decide_erasure(repos, person, decided or "", confirm=confirm is not None, reason=reason)
-        except ProblemError as error:
-            fail(error.detail)
+        span_s, found = _span(from_, to), whole_id(index, recording)
+        asked: dict[str, Any] = {"kind": _KINDS[kind], "reason": reason, "third": third}
+        if dry_run:
+            row, order, _ = check_order(repos, person, found, span_s, **asked)
+            _preview(eraser, order, row.id, json=context.json)
+            return
+        order = order_erasure(repos, person, found, span_s=span_s, **asked)
         answer(eraser, index, order, json=context.json)
     carry_deletions(context)
 
@@ -109,29 +78,10 @@ def _span(from_: str, to: str) -> tuple[float, float | None]:
     return _seconds(from_), None if to == "end" else _seconds(to)
 
 
-def _list(context: CommandContext, index: Index, person: Person) -> None:
-    permit(context.home, Act.ERASE, person, reason="shown", subject="", operator=None, details={"listed": "orders"})
-    newest = Erasures(index.database).newest(LISTED)
-    orders = [order_to_json(order) for order in newest if _is_known(index, order, person)]
-    context.print_rows(orders, ORDER_COLUMNS, empty="there are no orders to erase")
-
-
-def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
-    """Tell whether a person may see an order; orders on deleted recordings only with access to all recordings."""
-    try:
-        row = index.get(order.recording)
-    except NotFoundError:
-        return knows_all(person)
-    return knows(person, row) and not is_withheld(shown(person, row), order.start_s, order.end_s)
-
-
 def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories, Eraser]:
     """Open the repositories and the eraser; exit with a message on storage errors."""
-    try:
-        vault = open_vault(context.home, context.config, index)
-        keys = epoch_keys(context.home, context.config, context.passphrase_file)
-    except StorageError as error:
-        fail(str(error))
+    vault = open_vault(context.home, context.config, index)
+    keys = epoch_keys(context.home, context.config, context.passphrase_file)
     erasures, audit = Erasures(index.database), AuditLog(context.home.audit)
     people, engine = people_of(context.home), accounts_of(context.home)
     repos = ErasureRepositories(
@@ -167,7 +117,7 @@ def whole_id(index: Index, recording: str) -> str:
     except NotFoundError as error:
         if is_recording_id(recording):
             return recording
-        fail(f"{error}; `recorder find` lists them")
+        fail(f"{error}; `recorder recordings list` lists them")
 
 
 def _seconds(text: str) -> float:

@@ -1,4 +1,4 @@
-"""`recorder export`: copies of one recording or of many, as a file, a folder or a ZIP archive."""
+"""`recorder recordings export`: copies of one recording or of many, as a file, a folder or a ZIP archive."""
 
 import sys
 from collections.abc import Sequence
@@ -9,10 +9,14 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, KeysJsonContext
+from recorder.cli.context import CommandContext, KeysContext
+from recorder.cli.entries import shell_audit
+from recorder.cli.identity import requests_of
+from recorder.cli.options import DryRunOption, ReasonOption
+from recorder.cli.output import fail, print_json, print_table, progress_bar, say
 from recorder.cli.records import moment, opened_index, permitted_search, row_known
-from recorder.cli.shared import ReasonOption, fail, print_json, print_table, progress_bar, requests_of, say, shell_audit
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_repository import CaseRepository
@@ -49,8 +53,10 @@ _PROBLEMS_SHOWN = 20
 
 
 def export(
-    context: KeysJsonContext,
-    recordings: Annotated[list[str] | None, typer.Argument(metavar="[ID]", help="Recordings' ids.")] = None,
+    context: KeysContext,
+    recordings: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]", help="Recordings' ids.", autocompletion=completion.recordings)
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -95,12 +101,12 @@ def export(
     operator: Annotated[str | None, typer.Option("--operator", metavar="X", help="Calls of an operator.")] = None,
     extension: Annotated[str | None, typer.Option("--extension", metavar="N", help="Calls of an extension.")] = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", metavar="O", help="Calls of an outcome.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be copied; write nothing.")] = False,
+    dry_run: DryRunOption = False,
     reason: ReasonOption = "",
 ) -> None:
     """Write copies of recordings, with the caller in the left channel.
 
-    Needs an access grant (`recorder requests ask --leave listen_and_export`) and a reason. Select recordings by ids,
+    Needs an access grant (`recorder requests add --leave listen_and_export`) and a reason. Select recordings by ids,
     --from-file, or --started-from, --started-to, --operator, --extension, --outcome.
     """
     if output is None:
@@ -171,10 +177,7 @@ def _ids_in(file: str | None) -> list[str]:
 
 
 def _refuse_output(output: Path) -> None:
-    try:
-        refuse_target(output)
-    except StorageError as error:
-        fail(str(error))
+    refuse_target(output)
 
 
 def _rows(
@@ -182,7 +185,7 @@ def _rows(
 ) -> list[RecordingRow | str]:
     """Return the row of each recording once, or its id if it has no row and the rules must say why.
 
-    A search finds what `recorder find` finds, and is logged in the same way.
+    A search finds what `recorder recordings list` finds, and is logged in the same way.
     """
     if given:
         found: dict[str, RecordingRow | str] = {}
@@ -226,10 +229,7 @@ def _spans(
 
 def _repositories(context: CommandContext, index: Index) -> CopyRepositories:
     home = context.home
-    try:
-        vault = open_vault(home, context.config, index)
-    except StorageError as error:
-        fail(str(error))
+    vault = open_vault(home, context.config, index)
     engine = accounts_of(home)
     return CopyRepositories(
         index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit),
@@ -276,14 +276,9 @@ def _preview(ordered: Sequence[Ordered], *, json: bool) -> None:
 
 
 def _copied(repos: CopyRepositories, person: Person, order: CopyOrder, ordered: list[Ordered], output: Path) -> Copying:
-    try:
-        with progress_bar("exporting", sum(one.copy.duration_s for one in ordered)) as progress:
-            copying = Copying(repos, person, order, ordered, progress=progress)
-            _write(output, copying, order, repos)
-    except StorageError as error:
-        fail(str(error))
-    except ProblemError as error:
-        fail(error.detail)
+    with progress_bar("exporting", sum(one.copy.duration_s for one in ordered)) as progress:
+        copying = Copying(repos, person, order, ordered, progress=progress)
+        _write(output, copying, order, repos)
     return copying
 
 

@@ -2,13 +2,13 @@
 
 import typer
 
-from recorder.cli.context import LazyHomeJsonContext
+from recorder.cli.context import LazyHomeContext
 from recorder.cli.live import ask
-from recorder.cli.shared import print_json, say
+from recorder.cli.output import print_json, say
 from recorder.rules.alarms import advice_on
 
 
-def health(context: LazyHomeJsonContext) -> None:
+def health(context: LazyHomeContext) -> None:
     """Show whether the daemon is well, and what to do about its alarms.
 
     The exit code is 0 when all is well, and 1 when the daemon does not answer or has an alarm.

@@ -1,4 +1,4 @@
-"""`recorder hold`: legal holds, which keep recordings beyond their retention period."""
+"""`recorder holds`: legal holds, which keep recordings beyond their retention period."""
 
 from collections.abc import Callable
 from datetime import date
@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 
 from recorder.access.accounts import usable_people
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
+from recorder.cli.entries import shell_audit
 from recorder.cli.erase import whole_id
+from recorder.cli.identity import people_of
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail
 from recorder.cli.records import MOST_ROWS, act_signed_in
-from recorder.cli.shared import ReasonOption, fail, people_of, shell_audit
 from recorder.common.clock import utc_now
 from recorder.data_subjects.case_deadlines import needed_hold
 from recorder.data_subjects.case_repository import CaseRepository
@@ -25,16 +29,13 @@ from recorder.rules import times
 from recorder.rules.holds import HoldWish
 from recorder.rules.typed_dates import TypedDateError, date_typed
 from storage.audit import AuditLog
-from storage.errors import StorageError
 from storage.holds import Holds
 from storage.index import Index
 from storage.retention_types import Hold, HoldKind
 
-hold = typer.Typer(
-    no_args_is_help=True,
-    help="Legal holds: a recording is not deleted while it has one, nor for 14 days after its release.",
-)
-HoldArgument = Annotated[str, typer.Argument(metavar="HOLD", help="From `recorder hold list`.")]
+HoldArgument = Annotated[
+    str, typer.Argument(metavar="HOLD", help="From `recorder holds list`.", autocompletion=completion.holds)
+]
 ReviewOption = Annotated[
     str | None,
     typer.Option(
@@ -63,10 +64,12 @@ _COLUMNS = [
 ]
 
 
-@hold.command("add")
 def add(
-    context: PersonJsonContext,
-    recording: Annotated[str, typer.Argument(metavar="ID", help="Id of a recording or of a live call.")],
+    context: PersonContext,
+    recording: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Id of a recording or of a live call.", autocompletion=completion.recordings),
+    ],
     kind: Annotated[HoldKind, typer.Option("--kind", help="Kind of hold.")],
     reason: ReasonOption = "",
     case: Annotated[str, typer.Option("--case", metavar="REF", help="The case's reference.")] = "",
@@ -99,8 +102,7 @@ def add(
     )
 
 
-@hold.command("release")
-def release(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
+def release(context: PersonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
     """Release a hold. The recording is kept for 14 more days, in which the hold can be reinstated."""
     done = _act(context, lambda repos, person: release_hold(repos, person, hold_id, reason=reason))
     assert done.grace_until is not None
@@ -108,16 +110,14 @@ def release(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOpt
     context.tell(hold_to_json(done, utc_now()), f"{sentence}, and can be reinstated until then")
 
 
-@hold.command("reinstate")
-def reinstate(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
+def reinstate(context: PersonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
     """Reinstate a released hold, within its 14 days."""
     done = _act(context, lambda repos, person: reinstate_hold(repos, person, hold_id, reason=reason))
     context.tell(hold_to_json(done, utc_now()), f"hold {done.id} is reinstated: {done.recording} is kept")
 
 
-@hold.command("review")
 def review(
-    context: PersonJsonContext,
+    context: PersonContext,
     hold_id: HoldArgument,
     reason: ReasonOption = "",
     review: ReviewOption = None,
@@ -134,9 +134,8 @@ def review(
     context.tell(hold_to_json(done, utc_now()), f"hold {done.id} stays; {done.owner} reviews it on {review_on}")
 
 
-@hold.command("list")
 def list_holds(
-    context: PersonJsonContext,
+    context: PersonContext,
     due: Annotated[bool, typer.Option("--due", help="Only holds due for review.")] = False,
     recording: Annotated[
         str | None, typer.Option("--recording", metavar="ID", help="All holds of one recording, including ended ones.")
@@ -166,10 +165,7 @@ def _act(context: CommandContext, act: Callable[[HoldRepositories, Person], Hold
 
 def hold_repositories(context: CommandContext, index: Index) -> HoldRepositories:
     """Return the repositories for legal holds; exit with a message on storage errors."""
-    try:
-        vault = open_vault(context.home, context.config, index)
-    except StorageError as error:
-        fail(str(error))
+    vault = open_vault(context.home, context.config, index)
     people = people_of(context.home)
     cases = CaseRepository(accounts_of(context.home), now=utc_now)
     return HoldRepositories(

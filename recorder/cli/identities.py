@@ -4,11 +4,13 @@ from typing import Annotated
 
 import typer
 
-from recorder.access.account_rows import PeopleError
 from recorder.access.identities import ConnectedIdentities
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import PersonContext
-from recorder.cli.shared import NameArgument, audit, fail, say
+from recorder.cli.entries import audit
+from recorder.cli.options import AccountArgument
+from recorder.cli.output import fail
+from recorder.cli.results.accounts import AccountChange
 from recorder.common.clock import utc_now
 from recorder.permissions import Act
 from recorder.rules.signing_in import OpenIdIdentity
@@ -16,7 +18,7 @@ from recorder.rules.signing_in import OpenIdIdentity
 
 def connect(
     context: PersonContext,
-    account: NameArgument,
+    account: AccountArgument,
     subject: Annotated[
         str, typer.Option("--subject", metavar="TEXT", help="The reference that the page of the refused sign-in shows.")
     ],
@@ -29,20 +31,15 @@ def connect(
         fail("no OpenID provider is configured: set issuer in [openid]")
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     identity = OpenIdIdentity(issuer=context.config.openid.issuer, subject=subject)
-    try:
-        note = ConnectedIdentities(accounts_of(context.home), now=utc_now).connect(account, identity, by=actor)
-    except PeopleError as error:
-        fail(str(error))
+    note = ConnectedIdentities(accounts_of(context.home), now=utc_now).connect(account, identity, by=actor)
     audit(context.home, note, actor=actor)
-    say(f"{account} is connected: {subject} at {identity.issuer} can sign in to it")
+    sentence = f"{account} is connected: {subject} at {identity.issuer} can sign in to it"
+    context.tell(AccountChange(account=account), sentence)
 
 
-def disconnect(context: PersonContext, account: NameArgument) -> None:
+def disconnect(context: PersonContext, account: AccountArgument) -> None:
     """Disconnect an account from the OpenID provider, because its identity there changed. Ends its sessions."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
-    try:
-        note = ConnectedIdentities(accounts_of(context.home), now=utc_now).disconnect(account)
-    except PeopleError as error:
-        fail(str(error))
+    note = ConnectedIdentities(accounts_of(context.home), now=utc_now).disconnect(account)
     audit(context.home, note, actor=actor)
-    say(f"{account} is disconnected")
+    context.tell(AccountChange(account=account), f"{account} is disconnected")

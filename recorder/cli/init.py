@@ -11,8 +11,11 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
+from recorder.cli.entries import audit
+from recorder.cli.identity import read_password
+from recorder.cli.options import JsonOption, PasswordOption
+from recorder.cli.output import fail, print_json, say
 from recorder.cli.share import SHARED, group_number
-from recorder.cli.shared import PasswordOption, audit, fail, read_password, say
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.config import config_file
@@ -70,6 +73,7 @@ def init(
             help="Share the home with the daemon's user in this group; run this as the console's user.",
         ),
     ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Create a recorder's home: configuration, keys, index, messages, first account. Asks for missing values."""
     _refuse_used(folder)
@@ -101,6 +105,9 @@ def init(
     if group is not None and shared_with is not None:
         _share(Home(folder.resolve()), group, shared_with)
     start = f"start it with `recorder up -C {folder}`" if group is None else "start the units of daemon and console"
+    if json:
+        print_json({"home": str(folder.resolve()), "account": admin})
+        return
     say(f"{folder} is ready; check it with `recorder site-check -C {folder}`, {start}")
 
 

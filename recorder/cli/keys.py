@@ -8,17 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.account_key import rotate_accounts
-from recorder.cli.context import CommandContext, HomeJsonContext, KeysContext, KeysJsonContext, PersonContext
+from recorder.cli.context import CommandContext, HomeContext, KeysContext, PersonContext
+from recorder.cli.entries import permit
+from recorder.cli.options import YesOption
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import (
-    fail,
-    permit,
-    print_json,
-    print_table,
-    say,
-)
-from recorder.cli.signing_key import rotate_signing
+from recorder.cli.results.keys import ChangedPassphrase, DestroyedKey
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
@@ -30,9 +25,7 @@ from recorder.site_keys.epoch_needs import OtherNodes
 from recorder.site_keys.publishing import has_nodes, publish
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, current_public, epoch_order, is_epoch, names_in, read_public
-from storage.errors import KeyProblemError, StorageError
-
-keys = typer.Typer(no_args_is_help=True, help="The monthly keys, where the private keys are.")
+from storage.errors import KeyProblemError
 
 _COLUMNS = (
     ("epoch", "Epoch"),
@@ -44,8 +37,7 @@ _COLUMNS = (
 _TIDIED = "{resealed} recordings were re-sealed to a later epoch, private keys of {destroyed} epochs were destroyed"
 
 
-@keys.command("list")
-def list_keys(context: HomeJsonContext) -> None:
+def list_keys(context: HomeContext) -> None:
     """List the epochs: fingerprint, number of recordings sealed to each, and whether its private key is here."""
     with _holding(context) as holder:
         epochs = [_described(holder, name) for name in _names(holder)]
@@ -60,8 +52,7 @@ def list_keys(context: HomeJsonContext) -> None:
         say("this month has no key: start the console, or run `recorder keys rotate`, where the private keys are")
 
 
-@keys.command("rotate")
-def rotate(context: KeysJsonContext) -> None:
+def rotate(context: KeysContext) -> None:
     """Make new keys for this month and the months prepared, because the private keys may be compromised."""
     with _holding(context) as holder:
         person = _permit(context, "rotate")
@@ -81,24 +72,20 @@ def rotate(context: KeysJsonContext) -> None:
     say("in an hour run `recorder keys tidy` to re-seal existing recordings to the new keys, or let the console do it")
 
 
-keys.command("rotate-accounts")(rotate_accounts)
-keys.command("rotate-signing")(rotate_signing)
-
 _WHAT = "managing keys"
 
 
-@keys.command("destroy")
 def destroy(
     context: PersonContext,
     epoch: Annotated[str, typer.Argument(metavar="MONTH", help="YYYY-MM, or YYYY-MM.2 after a rotation.")],
-    is_sure: Annotated[bool, typer.Option("--yes", help="Destroy it. This cannot be undone.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Destroy the private key of an epoch that nothing needs any longer. The console also does this automatically."""
     if not is_epoch(epoch):
         fail(f"{epoch!r} is not an epoch of the form YYYY-MM or YYYY-MM.2", 2)
     with _holding(context) as holder:
         person = context.sign_in(_WHAT)  # only the key holder may learn what needs the key
-        if not is_sure:
+        if not yes:
             sentences = holder.use_of(epoch).sentences
             if sentences:
                 fail(_refusal(epoch, sentences))
@@ -107,11 +94,10 @@ def destroy(
         sentences = holder.destroy(epoch, by=person.actor, details={"os_user": os_user()})
         if sentences:
             fail(_refusal(epoch, sentences))
-    say(f"the private key of {epoch} is destroyed")
+    context.tell(DestroyedKey(epoch=epoch), f"the private key of {epoch} is destroyed")
 
 
-@keys.command("tidy")
-def tidy(context: KeysJsonContext) -> None:
+def tidy(context: KeysContext) -> None:
     """Run the console's daily key maintenance now: re-seal held recordings, destroy keys of empty epochs."""
     with _holding(context) as holder:
         _permit(context, "tidy")
@@ -128,7 +114,6 @@ def tidy(context: KeysJsonContext) -> None:
         raise typer.Exit(1)
 
 
-@keys.command("passphrase")
 def passphrase(
     context: KeysContext,
     new_file: Annotated[
@@ -148,28 +133,26 @@ def passphrase(
         changed = holder.keys.change_passphrase(new)
         _note(holder, "keys.passphrase", person, {"epochs": changed, "is_set": new is not None})
     where = "off" if new_file is None else str(new_file.resolve())
-    say(f"{len(changed)} private keys {'need no passphrase any more' if new is None else 'have the new passphrase'}")
-    say(f'set passphrase_file = "{where}" in [storage] of recorder.toml, and start the console again')
+    context.tell(
+        ChangedPassphrase(epochs=list(changed), has_passphrase=new is not None),
+        f"{len(changed)} private keys {'need no passphrase any more' if new is None else 'have the new passphrase'}",
+        f'set passphrase_file = "{where}" in [storage] of recorder.toml, and start the console again',
+    )
 
 
 @contextmanager
 def _holding(context: CommandContext) -> Iterator[KeyHolder]:
     home = context.home
-    try:
-        with opened_index(context) as index:
-            yield KeyHolder(
-                vault=open_vault(home, context.config, index),
-                keys=epoch_keys(home, context.config, context.passphrase_file),
-                index=index,
-                audit=AuditLog(home.audit),
-                lock=home.erasing_lock,
-                now=utc_now,
-                elsewhere=OtherNodes(home, index.database, now=utc_now).needs,
-            )
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or home.root}: {error.strerror}")
+    with opened_index(context) as index:
+        yield KeyHolder(
+            vault=open_vault(home, context.config, index),
+            keys=epoch_keys(home, context.config, context.passphrase_file),
+            index=index,
+            audit=AuditLog(home.audit),
+            lock=home.erasing_lock,
+            now=utc_now,
+            elsewhere=OtherNodes(home, index.database, now=utc_now).needs,
+        )
 
 
 def _permit(context: CommandContext, what: str) -> Person:

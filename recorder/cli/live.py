@@ -11,19 +11,13 @@ from recorder.access.reachability import AccountsAwayError
 from recorder.access.sessions import Sessions
 from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, LazyHomeJsonContext, LazyPersonJsonContext
-from recorder.cli.shared import (
-    ReasonOption,
-    audit,
-    fail,
-    note_unnamed,
-    people_of,
-    print_json,
-    refuse,
-    say,
-    sign_in_rules,
-)
+from recorder.cli.context import CommandContext, LazyHomeContext, LazyPersonContext
+from recorder.cli.entries import audit, note_unnamed, refuse
+from recorder.cli.identity import people_of, sign_in_rules
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail, print_json, say
 from recorder.cli.site import Calls, open_calls
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -37,9 +31,21 @@ from recorder.rules.live_access import Around, seen
 from recorder.rules.seats import colleagues_of
 
 CallOption = Annotated[
-    str | None, typer.Option("--call", metavar="ID", help="A call, by its id or the beginning of it.")
+    str | None,
+    typer.Option(
+        "--call", metavar="ID", help="A call, by its id or the beginning of it.", autocompletion=completion.live_calls
+    ),
 ]
-ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="All calls of an extension.")]
+ExtensionOption = Annotated[
+    str | None,
+    typer.Option("--extension", metavar="N", help="All calls of an extension.", autocompletion=completion.extensions),
+]
+CallArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CALL", help="A live call, by its id or the beginning of it.", autocompletion=completion.live_calls
+    ),
+]
 
 
 def list_calls(home: Home, actor: str = "") -> list[dict[str, Any]]:
@@ -65,7 +71,7 @@ def ask(home: Home, question: Callable[[Calls], Any]) -> Any:  # noqa: ANN401 - 
             fail(str(error))
 
 
-def calls(context: LazyPersonJsonContext) -> None:
+def calls(context: LazyPersonContext) -> None:
     """List the live calls that are recorded, as far as you may see them.
 
     Without an account only extension and state are shown, enough to pause a call.
@@ -88,8 +94,17 @@ def calls(context: LazyPersonJsonContext) -> None:
     context.print_rows(rows, columns, empty="no nominated extension has a call in progress", lines=shown)
 
 
+def show_call(context: LazyPersonContext, call: CallArgument) -> None:
+    """Show one live call, as far as you may see it."""
+    person = context.sign_in("to see live calls", goes_on=True)
+    fits = [row for row in seen_by(context.home, person) if row["id"].startswith(call)]
+    if len(fits) != 1:
+        fail("there is no such live call, or more than one begins so; `recorder calls list` lists them")
+    context.print_fields(fits[0])
+
+
 def pause(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
@@ -99,7 +114,7 @@ def pause(
 
 
 def resume(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
@@ -223,7 +238,7 @@ def target_of(client: Calls, call: str | None, extension: str | None) -> Target:
     return CallTarget(whole(client, call or "")) if extension is None else ExtensionTarget(extension)
 
 
-def reload(context: LazyHomeJsonContext) -> None:
+def reload(context: LazyHomeContext) -> None:
     """Apply a changed recorder.toml on this machine. No call is dropped."""
     with LiveClient(context.home.socket, signer=Signer(context.home.root)) as client:
         try:

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import SignedIn
 from recorder.access.attempts import REFUSED_SENTENCE, SignInRefused
 from recorder.access.database import AuditNote
@@ -17,8 +16,11 @@ from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.totp import address_of, new_secret, spaced
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, HomeContext
-from recorder.cli.shared import TOKEN_VARIABLE, PasswordOption, audit, fail, people_of, read_password, say
+from recorder.cli.context import CommandContext, HomeContext, PersonContext
+from recorder.cli.entries import audit
+from recorder.cli.identity import TOKEN_VARIABLE, people_of, read_password
+from recorder.cli.output import fail, say
+from recorder.cli.results.accounts import EndedSession, NewSession
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Person
@@ -29,18 +31,14 @@ CodeOption = Annotated[
 ]
 
 
-def login(
-    context: HomeContext,
-    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Your account.")],
-    password_file: PasswordOption = None,
-    code_file: CodeOption = None,
-) -> None:
+def login(context: PersonContext, code_file: CodeOption = None) -> None:
     """Sign in for the commands that follow; prints a token for RECORDER_TOKEN.
 
     In a shell: export RECORDER_TOKEN=$(recorder login --as NAME). If you need an authenticator and have none, you set
     it up here. The token expires like a session in the browser; `recorder logout` ends it.
     """
-    result = people_of(context.home).verify(name, read_password(password_file, f"Password of {name}: "))
+    name = context.name or fail("give --as NAME: your account", 2)
+    result = people_of(context.home).verify(name, read_password(context.password_file, f"Password of {name}: "))
     if not isinstance(result, SignedIn):
         audit(context.home, result.note, actor=name)
         fail(REFUSED_SENTENCE)
@@ -54,7 +52,8 @@ def login(
     else:
         is_proven = False
     sessions = Sessions(engine, now=utc_now, limits=context.config.console.sign_in.limits)
-    typer.echo(sessions.start(result.person.name, kind=SessionKind.SHELL, is_proven=is_proven))
+    token = sessions.start(result.person.name, kind=SessionKind.SHELL, is_proven=is_proven)
+    context.print_text(NewSession(account=result.person.name, token=token), f"{token}\n")
 
 
 def logout(context: HomeContext) -> None:
@@ -68,7 +67,8 @@ def logout(context: HomeContext) -> None:
     if session is not None:
         sessions.end(session.key)
         audit(context.home, AuditNote(act="people.sign_out", subject=session.account), actor=session.account)
-    say(f"signed out; unset {TOKEN_VARIABLE}")
+    document = EndedSession(account=session.account if session else None)
+    context.tell(document, f"signed out; unset {TOKEN_VARIABLE}")
 
 
 def _check_code(home: Home, engine: Engine, person: Person, code_file: Path | None) -> None:
@@ -83,10 +83,7 @@ def _enrol(context: CommandContext, engine: Engine, person: Person, code_file: P
     say(f"{name} needs an authenticator: add this secret to an app on your phone that makes time-based codes (TOTP).")
     say(f"secret: {spaced(secret)}")
     say(f"or this address: {address_of(secret, name, f'{context.config.site.name} call recorder')}")
-    try:
-        enrolled = SecondFactors(engine, now=utc_now).enrol(name, secret, _read_code(name, code_file))
-    except PeopleError as error:
-        fail(str(error))
+    enrolled = SecondFactors(engine, now=utc_now).enrol(name, secret, _read_code(name, code_file))
     audit(context.home, enrolled.note, actor=name)
     if isinstance(enrolled, SignInRefused):
         fail(WRONG_CODE_SENTENCE)

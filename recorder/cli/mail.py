@@ -4,11 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import HomeContext, PersonContext, PersonJsonContext
-from recorder.cli.shared import fail, people_of, permit, print_json, print_table, say, shell_audit
+from recorder.cli.context import HomeContext, PersonContext
+from recorder.cli.entries import permit, shell_audit
+from recorder.cli.identity import people_of
+from recorder.cli.output import fail, print_json, print_table, say
+from recorder.cli.results.site import MailAddress, SentMail
 from recorder.common.clock import utc_now
-from recorder.common.problems import ProblemError
 from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import is_mail_address
 from recorder.notifications.addresses import Addresses, change_address
@@ -18,11 +21,9 @@ from recorder.notifications.mails import trial
 from recorder.permissions import Act
 from storage.rows import time_to_json
 
-mail = typer.Typer(no_args_is_help=True, help="Notification emails: addresses, test emails and the queue.")
 TIMEOUT_S = 10.0
 
 
-@mail.command("test")
 def test(context: HomeContext, address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Recipient.")]) -> None:
     """Send a test email now and show the server's answer."""
     server = context.config.mail.server
@@ -35,35 +36,32 @@ def test(context: HomeContext, address: Annotated[str, typer.Argument(metavar="A
         send_mail(server, message, [address], timeout_s=TIMEOUT_S)
     except MailError as error:
         fail(str(error))
-    say(f"{server.host}:{server.port} accepted the email")
+    name = f"{server.host}:{server.port}"
+    context.tell(SentMail(address=address, server=name), f"{name} accepted the email")
 
 
-@mail.command("address")
 def address(
     context: PersonContext,
-    account: Annotated[str, typer.Argument(metavar="NAME", help="An account.")],
+    account: Annotated[str, typer.Argument(metavar="NAME", help="An account.", autocompletion=completion.accounts)],
     to: Annotated[
         str | None, typer.Argument(metavar="[ADDRESS]", help="Email address; leave it out to remove it.")
     ] = None,
 ) -> None:
     """Set or remove the email address of an account. Needs an administrator."""
     person = context.sign_in("an address")
-    try:
-        change_address(
-            Addresses(accounts_of(context.home)),
-            people_of(context.home),
-            shell_audit(context.home),
-            person,
-            account=account,
-            address=to,
-        )
-    except ProblemError as error:
-        fail(error.detail)
-    say(f"{account} gets email at {to}" if to else f"{account} gets no email")
+    change_address(
+        Addresses(accounts_of(context.home)),
+        people_of(context.home),
+        shell_audit(context.home),
+        person,
+        account=account,
+        address=to,
+    )
+    sentence = f"{account} gets email at {to}" if to else f"{account} gets no email"
+    context.tell(MailAddress(account=account, address=to), sentence)
 
 
-@mail.command("status")
-def status(context: PersonJsonContext) -> None:
+def status(context: PersonContext) -> None:
     """Show addresses and the email queue. Exit 1 if an email has waited for a day."""
     person = context.sign_in("the state of mail")
     details = {"what": "mail"}

@@ -1,4 +1,4 @@
-"""`recorder migrate`: moves a site between files and a PostgreSQL server, and back."""
+"""`recorder database move`: moves a site between files and a PostgreSQL server, and back."""
 
 import json
 from functools import partial
@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from recorder.cli.backup import reporting
-from recorder.cli.context import CommandContext, HomeJsonContext
+from recorder.cli.context import CommandContext, HomeContext
 from recorder.cli.database import PassfileOption, UserOption
-from recorder.cli.shared import fail, print_json, print_table, say
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.common.clock import utc_now
 from recorder.common.system_user import os_user
 from recorder.config.changing import change_setting
@@ -22,7 +23,7 @@ from storage.errors import StorageError
 
 
 def migrate(
-    context: HomeJsonContext,
+    context: HomeContext,
     to: Annotated[
         str,
         typer.Option(
@@ -32,7 +33,7 @@ def migrate(
     user: UserOption = None,
     passfile: PassfileOption = None,
     index_only: Annotated[bool, typer.Option("--index-only", help="Leave the accounts where they are.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look at both databases; change nothing.")] = False,
+    dry_run: DryRunOption = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Write the new URLs into recorder.toml; the old file is kept beside it.")
     ] = False,
@@ -64,7 +65,7 @@ def migrate(
     _tell(context, done, kept)
     if not context.json:
         say("write the same on every other machine of the site, then start the daemons and consoles")
-        say(f"to go back: recorder migrate --to {'URL' if to == HOME else HOME}")
+        say(f"to go back: recorder database move --to {'URL' if to == HOME else HOME}")
 
 
 def _show(context: CommandContext, plan: SitePlan) -> None:

@@ -1,4 +1,4 @@
-"""`recorder node request`, `add`, `join`, `remove`: which machines belong to the site, by files that people carry.
+"""`recorder nodes request`, `add`, `join`, `remove`: which machines belong to the site, by files that people carry.
 
 No secret is in these files. People compare a fingerprint at each step, so that a file may go by mail or USB stick.
 """
@@ -14,9 +14,11 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
-from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
+from recorder.cli.context import CommandContext, LazyHomeContext, PersonContext
+from recorder.cli.entries import audit, permit
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, print_json, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import audit, fail, permit, print_json, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
@@ -34,7 +36,7 @@ from recorder.site_keys.signed_json import MAX_BYTES, is_same_fingerprint
 from recorder.site_keys.welcome import make_welcome, read_welcome
 from storage.database import Database
 from storage.durable import save_atomically
-from storage.errors import DatabaseError, StorageError
+from storage.errors import DatabaseError
 from storage.key_list_rows import reports
 from storage.node_holdings import holdings
 from storage.nodes import Nodes
@@ -53,7 +55,7 @@ FingerprintOption = Annotated[
 
 
 def request(
-    context: LazyHomeJsonContext,
+    context: LazyHomeContext,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="The node's name: a-z, 0-9 and -, at most 40.")],
     address: Annotated[
         str | None,
@@ -74,15 +76,15 @@ def request(
         audit(context.home, note, actor=f"os:{os_user()}")
         _write(context, output, content, {"name": name, "address": address, "fingerprint": made.fingerprint})
     say(f"fingerprint of the request: {made.fingerprint}")
-    say("on the console host run `recorder node add FILE --as NAME`, and compare the fingerprint by phone")
+    say("on the console host run `recorder nodes add FILE --as NAME`, and compare the fingerprint by phone")
 
 
 def add(
-    context: PersonJsonContext,
+    context: PersonContext,
     file: FileArgument,
     output: OutputOption = None,
     fingerprint: FingerprintOption = None,
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Check and show the request; change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Add a node to the site, or renew its certificate; on the console host. Writes the welcome for the node."""
     person = context.sign_in(_WHAT)
@@ -93,11 +95,11 @@ def add(
         made = read_request(content)
         planned = plan_admission(home, made, Nodes(index.database).registered())
         _show(planned)
-        if is_dry:
+        if dry_run:
             shown = {"name": made.name, "address": made.address, "fingerprint": made.fingerprint}
             context.tell(shown, "the request is good; nothing was done")
             return
-        _compare(made.fingerprint, fingerprint, "`recorder node request`")
+        _compare(made.fingerprint, fingerprint, "`recorder nodes request`")
         details = {
             "address": made.address, "fingerprint": made.fingerprint, "is_renewed": planned.before is not None,
         }  # fmt: skip
@@ -113,13 +115,13 @@ def add(
         _write(context, output, welcome, told)
         say(f"fingerprint of the welcome: {mark}")
         say(f"the certificate of {made.name} is valid until {times.day(ends)}")
-        say(f"on {made.name} run `recorder node join FILE`, and compare the fingerprint by phone")
+        say(f"on {made.name} run `recorder nodes join FILE`, and compare the fingerprint by phone")
         _say_settings(context)
         _publish(home, index.database)
         Nodes(index.database).take_back(made.name)
 
 
-def join(context: LazyHomeJsonContext, file: FileArgument, fingerprint: FingerprintOption = None) -> None:
+def join(context: LazyHomeContext, file: FileArgument, fingerprint: FingerprintOption = None) -> None:
     """Take the console host's welcome: certificate, authority, and the site's public keys; on the new node.
 
     May be run again: what is stored already stays.
@@ -129,7 +131,7 @@ def join(context: LazyHomeJsonContext, file: FileArgument, fingerprint: Fingerpr
         welcome = read_welcome(home, _read(file))
         check_can_join(home, welcome)
         say(f"node {welcome.name}; fingerprint of the welcome: {welcome.fingerprint}")
-        _compare(welcome.fingerprint, fingerprint, "`recorder node add`")
+        _compare(welcome.fingerprint, fingerprint, "`recorder nodes add`")
         details = {"fingerprint": welcome.fingerprint, "list": welcome.key_list.content.number, **WITHOUT_ACCOUNT}
         note = AuditNote(act="node.joined", subject=welcome.name, details=details)
         audit(home, note, actor=f"os:{os_user()}")
@@ -145,9 +147,9 @@ def join(context: LazyHomeJsonContext, file: FileArgument, fingerprint: Fingerpr
 
 
 def remove(
-    context: PersonJsonContext,
+    context: PersonContext,
     removed: Annotated[str, typer.Argument(metavar="NODE", help="The node.")],
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Show what is still on the node; change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Remove a node from the site: its certificates are refused from then on. On the console host.
 
@@ -165,7 +167,7 @@ def remove(
             say(f"{record.name} was removed on {times.day(record.removed_at)}")
             context.tell(told, "all machines get the new list again")
             return
-        if is_dry:
+        if dry_run:
             context.tell(told, "nothing was done")
             return
         details = {"fingerprint": record.fingerprint, "serials": [f"{one:x}" for one in record.serials]}
@@ -285,9 +287,4 @@ def _write(context: CommandContext, output: Path | None, content: bytes, told: d
 @contextmanager
 def _sentences(home: Home) -> Iterator[None]:
     """Turn errors into messages."""
-    try:
-        yield
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or home.root}: {error.strerror}")
+    yield

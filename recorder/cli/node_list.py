@@ -1,10 +1,10 @@
-"""`recorder node list`: the nodes of a site, as the database lists them."""
+"""`recorder nodes list`: the nodes of a site, as the database lists them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from recorder.cli.context import HomeJsonContext
-from recorder.cli.shared import fail
+from recorder.cli.context import HomeContext
+from recorder.cli.output import fail
 from storage.database import Database
 from storage.nodes import NodeRow, Nodes
 
@@ -19,7 +19,7 @@ _COLUMNS = [
 ]
 
 
-def list_nodes(context: HomeJsonContext) -> None:
+def list_nodes(context: HomeContext) -> None:
     """List the nodes of the site: address, version, state, calls and capacity, and when each was last seen.
 
     A node that has not been seen for 6 seconds is `away`.

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from recorder.calls.filing import FOLDER
-from recorder.cli.context import CommandContext, HomeJsonContext
+from recorder.cli.context import CommandContext, HomeContext
+from recorder.cli.entries import note_unnamed
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, messages, print_table, progress_bar, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import fail, messages, note_unnamed, print_table, progress_bar, say
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.common.plain_text import size_words
@@ -23,7 +25,7 @@ from recorder.recordings.home_lock import AlreadyRunningError, held
 from recorder.recordings.home_stores import open_vault
 from recorder.recordings.object_work import open_object_work
 from recorder.service.object_process import LOCK
-from storage.errors import DamagedError, StorageError
+from storage.errors import DamagedError
 from storage.index import Index
 from storage.object_queries import ObjectQueries, ObjectState, StoredObject
 from storage.objects import Objects
@@ -35,15 +37,13 @@ CHECKED, RESTORED = "objects.checked", "objects.restored"
 _MOST = 1000
 _NONE = "no object store is configured: set url in [objects] of recorder.toml; docs/several-machines.md says how"
 
-objects = typer.Typer(no_args_is_help=True, help="Finished recordings in the object store: state, upload, check.")
 _COLUMNS = [
     ("recording", "Recording"), ("state", "State"), ("since", "Since"), ("locked_until", "Locked until"),
     ("problem", "Problem"),
 ]  # fmt: skip
 
 
-@objects.command("status")
-def status(context: HomeJsonContext) -> None:
+def status(context: HomeContext) -> None:
     """Show how many recordings are stored, and list those that wait or cannot be removed yet.
 
     Exit 1 if any has waited too long, or the store or the process that stores them does not answer.
@@ -78,10 +78,9 @@ def status(context: HomeJsonContext) -> None:
         raise typer.Exit(1)
 
 
-@objects.command("push")
 def push(
-    context: HomeJsonContext,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
+    context: HomeContext,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Store every recording that waits, and remove what must go, now. The daemon does this automatically.
 
@@ -93,7 +92,7 @@ def push(
             return
         with locked(context.home.state / LOCK, wait=False) as is_alone:
             if not is_alone:
-                fail("the daemon stores recordings already: `recorder objects status` shows how far it is")
+                fail("the daemon stores recordings already: `recorder objects show` shows how far it is")
             done = _push(context, index)
     context.tell(
         {"uploaded": done.uploaded, "removed": done.removed, "released": done.released, "problems": done.problems},
@@ -157,15 +156,14 @@ def _show_plan(context: CommandContext, index: Index) -> None:
     )
 
 
-@objects.command("restore")
 def restore(
-    context: HomeJsonContext,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show which recordings; change nothing.")] = False,
+    context: HomeContext,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Restore, from their parts, recordings of calls that were in progress when this node's disk was lost.
 
-    In a home with the node's own keys, before the daemon is started; then run `recorder recover`, which closes and
-    files them. Exit 1 if one cannot be restored.
+    In a home with the node's own keys, before the daemon is started; then run `recorder recordings recover`, which
+    closes and files them. Exit 1 if one cannot be restored.
     """
     with _opened(context) as index, held(context.home):
         restorer = PartRestorer(
@@ -187,7 +185,7 @@ def restore(
     context.tell(
         {"restored": done, "problems": problems},
         f"{len(done)} recordings {'would be' if dry_run else 'were'} restored, {len(problems)} could not be"
-        + ("; run `recorder recover` now" if done and not dry_run else ""),
+        + ("; run `recorder recordings recover` now" if done and not dry_run else ""),
     )
     if not context.json:
         for recording, problem in problems.items():
@@ -196,14 +194,13 @@ def restore(
         raise typer.Exit(1)
 
 
-@objects.command("check")
 def check(
-    context: HomeJsonContext,
+    context: HomeContext,
     thorough: Annotated[bool, typer.Option("--thorough", help="Read every object and compare its digest.")] = False,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="File recordings in the store that the index lacks, after it was lost.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is wrong; change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Compare the store with the list of recordings that are in it, by name, size and sealed key.
 
@@ -249,10 +246,6 @@ def _opened(context: CommandContext) -> Iterator[Index]:
             yield index
     except AlreadyRunningError as error:
         fail(f"{error}: stop it first")
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or context.home.root}: {error.strerror}")
 
 
 def _line(one: StoredObject) -> dict[str, Any]:

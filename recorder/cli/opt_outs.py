@@ -1,26 +1,21 @@
-"""`recorder opt-out` and `recorder opt-outs`. The daemon, which knows the call, decides who may do what."""
+"""`recorder calls opt-out` and `recorder opt-outs`. The daemon, which knows the call, decides who may do what."""
 
 from typing import Annotated, Any
 
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.cli.context import LazyPersonJsonContext
+from recorder.cli import completion
+from recorder.cli.context import LazyPersonContext
+from recorder.cli.entries import audit
 from recorder.cli.live import CallOption, ExtensionOption, around_of, ask, one_of, sign_in_for, target_of, tell, whole
-from recorder.cli.shared import (
-    ReasonOption,
-    audit,
-)
+from recorder.cli.options import ReasonOption
 from recorder.cli.site import Calls
 from recorder.control.client import OptOutGrant
 from recorder.permissions import Act
 from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_see
 
-opt_outs = typer.Typer(
-    no_args_is_help=True,
-    help="Opt-out requests: an officer raises one for the caller, a manager of the call's team decides.",
-)
 _WHAT = "an opt-out"
 RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder opt-outs list`.")]
 EraseOption = Annotated[
@@ -34,7 +29,7 @@ EraseOption = Annotated[
 
 
 def opt_out(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
@@ -58,8 +53,7 @@ def opt_out(
     tell(ask(context.home, end), json=context.json)
 
 
-@opt_outs.command("list")
-def list_requests(context: LazyPersonJsonContext) -> None:
+def list_requests(context: LazyPersonContext) -> None:
     """List opt-out requests of live calls that you are on or may see, including decided ones."""
     person = context.sign_in("a list of requests")
     around = around_of(context.home, person)
@@ -81,10 +75,14 @@ def list_requests(context: LazyPersonJsonContext) -> None:
     context.print_rows(rows, columns, empty="no live call has an opt-out request")
 
 
-@opt_outs.command("raise")
 def raise_request(
-    context: LazyPersonJsonContext,
-    call: Annotated[str, typer.Option("--call", metavar="ID", help="The call, or the beginning of its id.")],
+    context: LazyPersonContext,
+    call: Annotated[
+        str,
+        typer.Option(
+            "--call", metavar="ID", help="The call, or the beginning of its id.", autocompletion=completion.live_calls
+        ),
+    ],
     reason: ReasonOption = "",
 ) -> None:
     """Tell the managers of a call's team that the caller asks not to be recorded."""
@@ -93,9 +91,8 @@ def raise_request(
     context.tell(request, f"{request['id']}: waits for a manager's decision; the call is still recorded")
 
 
-@opt_outs.command("grant")
 def grant_request(
-    context: LazyPersonJsonContext,
+    context: LazyPersonContext,
     request: RequestArgument,
     reason: ReasonOption = "",
     caller_asked: Annotated[
@@ -116,8 +113,7 @@ def grant_request(
     tell(done, json=context.json)
 
 
-@opt_outs.command("decline")
-def decline_request(context: LazyPersonJsonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
+def decline_request(context: LazyPersonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
     """Decline a request, with a reason. The call is still recorded."""
     person = sign_in_for(context, Act.DECLINE_OPT_OUT, _WHAT, subject=request, reason=reason)
     around = around_of(context.home, person)

@@ -1,4 +1,4 @@
-"""`recorder users proposals`, `confirm` and `decline`: changes to accounts that need a second person."""
+"""`recorder proposals list`, `confirm` and `decline`: changes to accounts that need a second person."""
 
 from collections.abc import Callable
 from datetime import date
@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.access.account_rows import PeopleError
 from recorder.access.database import AuditNote
 from recorder.access.granting import LatelySet, Proposal, who_confirms
 from recorder.access.proposals import Enter, Proposals
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
-from recorder.cli.shared import audit, fail, permit, refuse, say
+from recorder.cli.context import CommandContext, PersonContext
+from recorder.cli.entries import audit, permit, refuse
+from recorder.cli.output import fail
+from recorder.cli.results.accounts import AccountChange, DecidedProposal
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Allowed, DeniedError
@@ -20,8 +22,11 @@ from recorder.rules import times
 from recorder.rules.authorisation import may
 from storage.rows import time_to_json
 
+Ask = Callable[[Proposals, Enter], tuple[AuditNote, Proposal | None]]
+"""Makes a change, or proposes it."""
 
-def list_proposals(context: PersonJsonContext) -> None:
+
+def list_proposals(context: PersonContext) -> None:
     """List proposals that wait for a second person. Needs a person who changes accounts or confirms changes."""
     sign_in_reader(context, "proposals")
     known = open_proposals(context.home)
@@ -69,7 +74,9 @@ def sign_in_reader(context: CommandContext, what: str) -> None:
     permit(context.home, act, person, reason="", subject="", operator=None, details={"listed": what})
 
 
-ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
+ProposalArgument = Annotated[
+    str, typer.Argument(metavar="PROPOSAL", help="From `recorder proposals list`.", autocompletion=completion.proposals)
+]
 
 
 def confirm(context: PersonContext, proposal: ProposalArgument) -> None:
@@ -96,10 +103,10 @@ def _decided(context: CommandContext, proposal: str, *, is_confirmed: bool) -> N
         )
     except DeniedError as error:
         refuse(context.home, Act.CONFIRM_GRANT, person, str(error), subject=proposal)
-    except PeopleError as error:
-        fail(str(error))
     done = "confirmed and done" if is_confirmed else "declined; nothing was changed"
-    say(f"proposal {decided.id} about {decided.account}: {done}")
+    state = "confirmed" if is_confirmed else "declined"
+    document = DecidedProposal(id=decided.id, account=decided.account, change=str(decided.change), state=state)
+    context.tell(document, f"proposal {decided.id} about {decided.account}: {done}")
 
 
 def open_proposals(home: Home) -> Proposals:
@@ -107,23 +114,25 @@ def open_proposals(home: Home) -> Proposals:
     return Proposals(accounts_of(home), now=utc_now)
 
 
-def proposed(
-    context: CommandContext,
-    actor: str,
-    reason: str,
-    ask: Callable[[Proposals, Enter], tuple[AuditNote, Proposal | None]],
-) -> None:
+def proposed(context: CommandContext, actor: str, reason: str, ask: Ask) -> None:
     """Make a change, or propose it if it needs a second person, and print which; exit if refused."""
+    context.tell(*changed(context, actor, reason, ask))
+
+
+def changed(context: CommandContext, actor: str, reason: str, ask: Ask) -> tuple[AccountChange, str]:
+    """Make a change, or propose it if it needs a second person; return which, and a sentence about it."""
     try:
         note, proposal = ask(
             open_proposals(context.home), lambda note: audit(context.home, note, actor=actor, text=reason)
         )
-    except (DeniedError, PeopleError) as error:
+    except DeniedError as error:
         fail(str(error))
     if proposal is None:
         alone = "; nobody could confirm it, so one person was enough" if note.details.get("alone") else ""
-        say(f"{note.subject}: done{alone}")
-    else:
-        what = note.details.get("token", note.subject)
-        say(f"{what}: proposed; {who_confirms(proposal.change)} confirms it until "
-            f"{context.day(proposal.until)}: `recorder users confirm {proposal.id}`")  # fmt: skip
+        return AccountChange(account=note.subject), f"{note.subject}: done{alone}"
+    what = note.details.get("token", note.subject)
+    return (
+        AccountChange(account=note.subject, is_done=False, proposal=proposal.id),
+        f"{what}: proposed; {who_confirms(proposal.change)} confirms it until "
+        f"{context.day(proposal.until)}: `recorder proposals confirm {proposal.id}`",
+    )

@@ -1,4 +1,4 @@
-"""`recorder find` and `recorder show`."""
+"""`recorder recordings list` and `recorder recordings show`."""
 
 import itertools
 import sys
@@ -13,19 +13,12 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.cli.context import CommandContext, PersonJsonContext
-from recorder.cli.shared import (
-    audit,
-    fail,
-    print_json,
-    print_json_list,
-    print_table,
-    refuse,
-    requests_of,
-    say,
-)
+from recorder.cli import completion
+from recorder.cli.context import CommandContext, PersonContext
+from recorder.cli.entries import audit, refuse
+from recorder.cli.identity import requests_of
+from recorder.cli.output import fail, print_json, print_json_list, print_table, say
 from recorder.common.home import Home
-from recorder.common.problems import ProblemError
 from recorder.permissions import Act, DeniedError, Person, Refusal
 from recorder.recordings.home_stores import open_index
 from recorder.recordings.searching import describe, findable, knows, shown, typed
@@ -36,7 +29,7 @@ from recorder.rules.requesting import AccessKind, AccessRequest
 from recorder.rules.typed_dates import TypedDateError, moment_typed
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
-from storage.errors import DatabaseError, NotFoundError
+from storage.errors import NotFoundError
 from storage.format import is_recording_id
 from storage.index import COUNTED, Index
 from storage.rows import row_to_json
@@ -50,8 +43,14 @@ MOST_ROWS = 1_000_000
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or day on.")]
 ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a day is included.")]
-OperatorOption = Annotated[str | None, typer.Option("--operator", metavar="X")]
-ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N")]
+OperatorOption = Annotated[
+    str | None,
+    typer.Option("--operator", metavar="X", help="Calls of this operator.", autocompletion=completion.operators),
+]
+ExtensionOption = Annotated[
+    str | None,
+    typer.Option("--extension", metavar="N", help="Calls of this extension.", autocompletion=completion.extensions),
+]
 NumberOption = Annotated[
     str | None,
     typer.Option("--number-file", metavar="F|-", help="A file with the number, as other users can see arguments."),
@@ -75,14 +74,11 @@ _T = TypeVar("_T")
 @contextmanager
 def opened_index(context: CommandContext) -> Iterator[Index]:
     """Open the index for a command; exit with a message if it cannot be opened."""
+    index = open_index(context.home, context.config)
     try:
-        index = open_index(context.home, context.config)
-        try:
-            yield index
-        finally:
-            index.close()
-    except DatabaseError as error:
-        fail(str(error))
+        yield index
+    finally:
+        index.close()
 
 
 def act_signed_in(context: CommandContext, what: str, act: Callable[[Index, Person], _T]) -> _T:
@@ -95,14 +91,11 @@ def act_signed_in(context: CommandContext, what: str, act: Callable[[Index, Pers
     """
     person = context.sign_in(what)
     with opened_index(context) as index:
-        try:
-            return act(index, person)
-        except ProblemError as error:
-            fail(error.detail)
+        return act(index, person)
 
 
 def find(
-    context: PersonJsonContext,
+    context: PersonContext,
     from_: FromOption = None,
     to: ToOption = None,
     operator: OperatorOption = None,
@@ -224,10 +217,12 @@ COPY_COLUMNS = [
 ]
 """Columns of a table of copies; a copy without a hash was not completed."""
 
-_NONE = "there is no such recording, or more than one begins so; `recorder find` lists them"
+_NONE = "there is no such recording, or more than one begins so; `recorder recordings list` lists them"
 """Said of recordings that do not exist and of those a person may not see, so that ids cannot be guessed."""
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.")]
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.", autocompletion=completion.recordings)
+]
 
 
 _TABLES = ("segments", "notice", "participants")
@@ -241,7 +236,7 @@ _PARTICIPANTS = [
 ]
 
 
-def show(context: PersonJsonContext, recording: IdArgument) -> None:
+def show(context: PersonContext, recording: IdArgument) -> None:
     """Show one call: outcome, notice, segments, erasures and copies."""
     person = context.sign_in("a recording's details")
     row = _row_seen(context, person, recording)
@@ -318,4 +313,4 @@ def row_of(context: CommandContext, recording: str) -> RecordingRow:
             return index.get(recording)
         except NotFoundError as error:
             tombstone = Deletions(index.database).get(RecordingId(recording)) if is_recording_id(recording) else None
-            fail(f"{error}; `recorder find` lists them" if tombstone is None else tombstone.sentence)
+            fail(f"{error}; `recorder recordings list` lists them" if tombstone is None else tombstone.sentence)

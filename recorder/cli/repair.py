@@ -1,4 +1,4 @@
-"""`recorder reindex`, `reconcile` and `fsck`: repair after damage or a restored backup."""
+"""`recorder index rebuild`, `reconcile` and `fsck`: repair after damage or a restored backup."""
 
 import contextlib
 import sys
@@ -11,9 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from recorder.cli.accounts import accounts_exist
-from recorder.cli.context import CommandContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
+from recorder.cli.entries import note_unnamed, permit
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, messages, print_json, print_table, progress_bar, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import fail, messages, note_unnamed, permit, print_json, print_table, progress_bar, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
@@ -31,10 +33,8 @@ from storage.index import Index
 from storage.keys import NodeKeys
 from storage.vault import Vault
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 
-
-def reindex(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
+def reindex(context: PersonContext, dry_run: DryRunOption = False) -> None:
     """Rebuild the index from recordings and audit log, with holds, deletions and orders to erase.
 
     Run it again if it was interrupted. A usable index is completed, also while the daemon runs. A missing or damaged
@@ -71,30 +71,27 @@ def _print_reindexed(done: Reindexed, *, is_dry: bool) -> None:
     if done.late_entries:
         say(f"{done.late_entries} entries wait for the audit log: start the daemon, then run this again")
     if not is_dry:
-        say("nothing is deleted until the DPO has checked the result: recorder reconcile")
+        say("nothing is deleted until the DPO has checked the result: recorder index reconcile")
 
 
 def reconcile(
-    context: PersonJsonContext,
+    context: PersonContext,
     confirm: Annotated[
-        bool, typer.Option("--confirm", help="Confirm the result, so that the sweep continues. DPO only.")
+        bool, typer.Option("--yes", help="Confirm the result, so that the sweep continues. DPO only.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you compared with what.")] = "",
 ) -> None:
-    """Compare recordings, index and audit log after a repair or a restored backup; --confirm continues the sweep."""
+    """Compare recordings, index and audit log after a repair or a restored backup; --yes continues the sweep."""
     home = context.home
     person = _dpo(context, reason) if confirm else None
-    try:
-        with opened_index(context) as index, _bar("comparing", _vault(home)) as (progress, total):
-            made = Reconciler(
-                home=home, vault=_vault(home), database=index.database, audit=AuditLog(home.audit), now=utc_now,
-                is_live=is_daemon_there(home),
-            )  # fmt: skip
-            report = made.report(progress, total)
-            if person is not None:
-                made.confirm(person.actor, reason, report)
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    with opened_index(context) as index, _bar("comparing", _vault(home)) as (progress, total):
+        made = Reconciler(
+            home=home, vault=_vault(home), database=index.database, audit=AuditLog(home.audit), now=utc_now,
+            is_live=is_daemon_there(home),
+        )  # fmt: skip
+        report = made.report(progress, total)
+        if person is not None:
+            made.confirm(person.actor, reason, report)
     if context.json:
         print_json(report.as_json() | {"confirmed": confirm})
         return
@@ -102,7 +99,7 @@ def reconcile(
     if confirm:
         say("the sweep continues")
     elif report.mark is not None:
-        say("nothing is deleted until the DPO confirms: recorder reconcile --confirm --reason TEXT --as NAME")
+        say("nothing is deleted until the DPO confirms: recorder index reconcile --yes --reason TEXT --as NAME")
 
 
 def _print_report(report: Report) -> None:
@@ -117,7 +114,7 @@ def _print_report(report: Report) -> None:
 
 
 def fsck(
-    context: PersonJsonContext,
+    context: PersonContext,
     repair: Annotated[
         bool, typer.Option("--repair", help="Repair faults without losing evidence; replaced files go to lost+found.")
     ] = False,
@@ -131,12 +128,9 @@ def fsck(
     if write_off and not repair:
         fail("--write-off-missing needs --repair", 2)
     by = _repairer(context, "fsck", is_dry=not repair)
-    try:
-        with opened_index(context) as index:
-            looked = _Look(context, index, is_quick=quick, is_writing_off=write_off)
-            left = looked.run(by if repair else None)
-    except (StorageError, OSError) as error:
-        fail(str(error))
+    with opened_index(context) as index:
+        looked = _Look(context, index, is_quick=quick, is_writing_off=write_off)
+        left = looked.run(by if repair else None)
     if left:
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""`recorder report pauses` and `recorder report bypassed`."""
+"""`recorder reports pauses` and `recorder reports bypassed`."""
 
 import csv as comma_separated
 import sys
@@ -10,15 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.cli.context import PersonJsonContext
+from recorder.cli.context import PersonContext
+from recorder.cli.entries import audit
+from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import FromOption, ToOption, moment, opened_index
-from recorder.cli.shared import (
-    audit,
-    fail,
-    print_json,
-    print_table,
-    say,
-)
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import safe_cell
@@ -28,9 +23,6 @@ from recorder.reports.pause_report import OfficerPauses
 from recorder.reports.reports import ReportQuery, ReportRefusedError, pause_report, period, teams_of
 from recorder.rules import times
 from storage.erasures import Erasures
-from storage.errors import StorageError
-
-report = typer.Typer(help="Reports on calls, by officer.", no_args_is_help=True)
 
 COLUMNS = [
     ("operator", "Officer"),
@@ -58,14 +50,8 @@ BYPASSED_COLUMNS = [
 TeamOption = Annotated[str | None, typer.Option("--team", metavar="T", help="Only calls at the team's extensions.")]
 
 
-@report.callback()
-def _report() -> None:
-    """Reports on calls, by officer."""
-
-
-@report.command("pauses")
 def pauses(
-    context: PersonJsonContext,
+    context: PersonContext,
     from_: FromOption = None,
     to: ToOption = None,
     operator: Annotated[str | None, typer.Option("--operator", metavar="X")] = None,
@@ -83,11 +69,8 @@ def pauses(
     asked = ReportQuery(start=start, end=end, operator=operator, team=team)
     person = context.sign_in("a report")
     teams = _permitted(context.home, person, asked, report="pauses")
-    try:
-        with opened_index(context) as index:
-            found = pause_report(index, Erasures(index.database), asked, teams=teams)
-    except StorageError as error:
-        fail(str(error))
+    with opened_index(context) as index:
+        found = pause_report(index, Erasures(index.database), asked, teams=teams)
     if context.json:
         print_json(found.as_json())
     elif csv:
@@ -97,9 +80,8 @@ def pauses(
         print_table([_line(officer) for officer in found.officers], COLUMNS, empty="no calls in this period")
 
 
-@report.command("bypassed")
 def bypassed(
-    context: PersonJsonContext,
+    context: PersonContext,
     lists: Annotated[
         list[Path], typer.Argument(metavar="FOLDER|FILE...", help="Kamailio's list: its folder, or files of it.")
     ],
@@ -127,7 +109,7 @@ def bypassed(
         say(f"{line}; it is not counted")
 
 
-def _print_bypassed(context: PersonJsonContext, found: BypassReport, start: datetime, end: datetime) -> None:
+def _print_bypassed(context: PersonContext, found: BypassReport, start: datetime, end: datetime) -> None:
     zone = context.zone
     say(f"{times.moment(start, zone)} to {times.moment(end, zone)}")
     lines = [
@@ -168,7 +150,7 @@ def _files(given: Path) -> list[Path]:
     return found
 
 
-def _period(context: PersonJsonContext, from_: str | None, to: str | None) -> tuple[datetime, datetime]:
+def _period(context: PersonContext, from_: str | None, to: str | None) -> tuple[datetime, datetime]:
     zone = context.zone
     start, end = period(moment(from_, zone, is_end=False), moment(to, zone, is_end=True), now=utc_now(), zone=zone)
     if end <= start:

@@ -1,19 +1,25 @@
 """`recorder requests`: access requests, absences, the deputy, and break-glass access."""
 
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from recorder.access.listening import asking
 from recorder.access.listening.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
+from recorder.access.listening.emergencies import Emergency
 from recorder.access.listening.repositories import AccessRepositories
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
+from recorder.cli.entries import shell_audit
 from recorder.cli.erase import whole_id
+from recorder.cli.identity import people_of
+from recorder.cli.options import AccountArgument, ReasonOption
 from recorder.cli.proposals import proposed
 from recorder.cli.records import act_signed_in
-from recorder.cli.shared import ReasonOption, people_of, say, shell_audit
+from recorder.cli.results.accounts import AccountChange
+from recorder.cli.results.cases import Absence
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Person
@@ -22,9 +28,10 @@ from storage.index import Index
 from storage.rows import time_to_json
 from storage.types import RecordingId
 
-requests = typer.Typer(no_args_is_help=True, help="Requests to hear or export recordings, and decisions on them.")
-RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder requests list`.")]
-AccountArgument = Annotated[str, typer.Argument(metavar="NAME", help="An account.")]
+RequestArgument = Annotated[
+    str, typer.Argument(metavar="REQUEST", help="From `recorder requests list`.", autocompletion=completion.requests)
+]
+
 _COLUMNS = [
     ("id", "Request"),
     ("account", "By"),
@@ -41,10 +48,11 @@ DEPUTY_ASKED = "people.deputy.asked"
 """Act of the audit log: a deputy is about to be proposed. `people.deputy` says that one was named."""
 
 
-@requests.command("ask")
 def ask(
-    context: PersonJsonContext,
-    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of recordings.")],
+    context: PersonContext,
+    recordings: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Ids of recordings.", autocompletion=completion.recordings)
+    ],
     category: Annotated[Category, typer.Option("--category", help="Purpose.")],
     reason: ReasonOption = "",
     leave: Annotated[AccessKind, typer.Option("--leave", help="To listen, or also to export.")] = AccessKind.LISTEN,
@@ -66,9 +74,8 @@ def ask(
     context.tell(asking.request_to_json(asked), f"request {asked.id} waits for a decision")
 
 
-@requests.command("grant")
 def grant(
-    context: PersonJsonContext,
+    context: PersonContext,
     request: RequestArgument,
     days: Annotated[
         int, typer.Option("--days", min=1, max=MOST_GRANT_DAYS, help="Length of the grant, days.")
@@ -89,8 +96,7 @@ def grant(
     context.tell(asking.request_to_json(done), f"{done.account} has access until {context.moment(done.until)}")
 
 
-@requests.command("decline")
-def decline(context: PersonJsonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
+def decline(context: PersonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
     """Decline a request, with a reason that the requester can read."""
 
     def act(repos: AccessRepositories, person: Person) -> AccessRequest:
@@ -100,16 +106,14 @@ def decline(context: PersonJsonContext, request: RequestArgument, reason: Reason
     context.tell(asking.request_to_json(done), f"request {request} is declined")
 
 
-@requests.command("withdraw")
 def withdraw(context: PersonContext, request: RequestArgument) -> None:
     """Withdraw your own request."""
-    _act(context, lambda repos, person: asking.withdraw(repos, person, request))
-    say(f"request {request} is withdrawn")
+    done = _act(context, lambda repos, person: asking.withdraw(repos, person, request))
+    context.tell(asking.request_to_json(done), f"request {request} is withdrawn")
 
 
-@requests.command("list")
 def list_requests(
-    context: PersonJsonContext,
+    context: PersonContext,
     waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for your decision.")] = False,
 ) -> None:
     """List your own requests, or all requests if you decide on them."""
@@ -120,21 +124,18 @@ def list_requests(
     context.print_rows(rows, _COLUMNS, empty=empty, lines=lines)
 
 
-@requests.command("absent")
 def absent(context: PersonContext, account: AccountArgument) -> None:
     """Mark a team leader absent. While all are absent, the data protection officer decides on requests."""
     _act(context, lambda repos, person: mark_absent(repos, person, account, is_absent=True))
-    say(f"{account} is absent")
+    context.tell(Absence(account=account, is_absent=True), f"{account} is absent")
 
 
-@requests.command("back")
 def back(context: PersonContext, account: AccountArgument) -> None:
     """Mark a team leader present again."""
     _act(context, lambda repos, person: mark_absent(repos, person, account, is_absent=False))
-    say(f"{account} is present")
+    context.tell(Absence(account=account, is_absent=False), f"{account} is present")
 
 
-@requests.command("deputy")
 def deputy(
     context: PersonContext,
     account: Annotated[
@@ -149,33 +150,34 @@ def deputy(
     """
     if account is None:
         _act(context, end_deputy)
-        say("the data protection officer has no deputy")
+        context.tell(AccountChange(account=None), "the data protection officer has no deputy")
         return
     by = context.admin(Act.NAME_DEPUTY, account, noted_as=DEPUTY_ASKED)
     proposed(context, by, reason, lambda known, enter: known.name_deputy(by, account, reason=reason, enter=enter))
 
 
-@requests.command("emergencies")
-def emergencies(context: PersonJsonContext) -> None:
+def emergencies(context: PersonContext) -> None:
     """List break-glass access that is not acknowledged. Needs the data protection officer or deputy."""
     found = _act(context, to_acknowledge)
-    rows = [
-        {"id": one.id, "account": one.account, "recording": one.recording, "at": time_to_json(one.at),
-         "reason": one.reason}
-        for one in found
-    ]  # fmt: skip
+    rows = [_emergency(one) for one in found]
     columns = [("id", "Emergency"), ("account", "By"), ("recording", "Recording"), ("at", "On"), ("reason", "Reason")]
     context.print_rows(rows, columns, empty="no break-glass access waits to be acknowledged")
 
 
-@requests.command("acknowledge")
+def _emergency(one: Emergency) -> dict[str, Any]:
+    return {
+        "id": one.id, "account": one.account, "recording": one.recording, "at": time_to_json(one.at),
+        "reason": one.reason,
+    }  # fmt: skip
+
+
 def acknowledge_one(
     context: PersonContext,
-    emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder requests emergencies`.")],
+    emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder emergencies list`.")],
 ) -> None:
     """Acknowledge a break-glass access. Needs the data protection officer or deputy."""
-    _act(context, lambda repos, person: acknowledge(repos, person, emergency))
-    say(f"{emergency} is acknowledged")
+    done = _act(context, lambda repos, person: acknowledge(repos, person, emergency))
+    context.tell(_emergency(done), f"{emergency} is acknowledged")
 
 
 def access_repositories(home: Home, index: Index) -> AccessRepositories:

@@ -1,5 +1,7 @@
 """`recorder users reseal`: makes roles count again after the audit log was started anew."""
 
+from dataclasses import asdict
+
 from recorder.access.accounts import usable_people
 from recorder.access.database import AuditNote
 from recorder.access.listening.appointments import Appointments
@@ -7,7 +9,10 @@ from recorder.access.seals import RESEALED
 from recorder.cli.accounts import accounts_of
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import HomeContext
-from recorder.cli.shared import audit, fail, people_of, say
+from recorder.cli.entries import audit
+from recorder.cli.identity import people_of
+from recorder.cli.output import fail
+from recorder.cli.results.accounts import ResealedAccount
 from recorder.common.clock import utc_now
 from recorder.common.system_user import os_user
 from recorder.permissions import Role
@@ -31,6 +36,8 @@ def reseal(context: HomeContext) -> None:
     deputy = Appointments(accounts_of(context.home), now=utc_now).deputy()
     note = AuditNote(act=RESEALED, subject="", details={"accounts": accounts, "deputy": deputy, **WITHOUT_ACCOUNT})
     audit(context.home, note, actor=f"os:{os_user()}")
-    for name, roles in accounts.items():
-        say(f"{name}: {', '.join(roles)}")
-    say("these roles count again; check each of them: `recorder users list`")
+    context.tell(
+        [asdict(ResealedAccount(name=name, roles=[*map(str, roles)])) for name, roles in accounts.items()],
+        *(f"{name}: {', '.join(roles)}" for name, roles in accounts.items()),
+        "these roles count again; check each of them: `recorder users list`",
+    )

@@ -1,4 +1,4 @@
-"""`recorder retention`: the schedule, the sweep, its dry run, and confirmations that it needs."""
+"""`recorder retention show`: the schedule, the sweep, its dry run, and confirmations that it needs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +12,11 @@ from recorder.access.database import AuditNote
 from recorder.access.listening.appointments import Appointments
 from recorder.cli.accounts import accounts_of
 from recorder.cli.backup_carry import carry_deletions
-from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
-from recorder.cli.shared import audit, fail, people_of, permit, print_json, print_table, progress_bar, say
+from recorder.cli.context import CommandContext, LazyHomeContext, PersonContext
+from recorder.cli.entries import audit, permit
+from recorder.cli.identity import people_of
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, print_json, print_table, progress_bar, say
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
 from recorder.permissions import Act, DeniedError, Person
@@ -28,14 +31,7 @@ from recorder.retention.sweep_state import SweepState, state_to_json
 from recorder.rules import times
 from recorder.rules.retention_periods import larger_share, put_into_force
 from recorder.rules.retention_schedule import FIXED, SCHEDULE, DataClass
-from storage.errors import StorageError
 from storage.file_removals import FileRemovals
-
-retention = typer.Typer(
-    invoke_without_command=True,
-    help="Retention: the schedule, and the sweep that deletes what is due. The daemon runs it each day.",
-)
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; change nothing.")]
 
 _SCHEDULE_COLUMNS = [
     ("what", "What"),
@@ -59,14 +55,8 @@ _PLAN_COLUMNS = [
 ]
 
 
-@retention.callback()
-def look(context: LazyHomeJsonContext, invoked: typer.Context, dry_run: DryRunOption = False) -> None:
+def look(context: LazyHomeContext, dry_run: DryRunOption = False) -> None:
     """Show the periods in force and the last sweep; with --dry-run, what a sweep would delete now."""
-    if invoked.invoked_subcommand is not None:
-        sources = [invoked.get_parameter_source(name) for name in invoked.params]
-        if any(source is not None and source.name == "COMMANDLINE" for source in sources):
-            fail(f"write the options after `{invoked.invoked_subcommand}`", 2)
-        return
     with _sweeping(context) as sweeper:
         if dry_run:
             _show_plan(sweeper, sweeper.plan(), json=context.json)
@@ -74,35 +64,38 @@ def look(context: LazyHomeJsonContext, invoked: typer.Context, dry_run: DryRunOp
             _show_state(sweeper, sweeper.file.load(), context.zone, json=context.json)
 
 
-@retention.command("run")
-def run(
-    context: PersonJsonContext,
-    confirm_share: Annotated[
-        bool,
-        typer.Option(
-            "--confirm-share", help="Confirm, as one of two people, that more is deleted than usual in a day."
-        ),
-    ] = False,
-) -> None:
-    """Sweep now: delete what is due, as the daemon does each day.
+def run(context: PersonContext) -> None:
+    """Sweep now: delete what is due, as the daemon does each day."""
+    with _sweeping(context) as sweeper:
+        _permit(context, Act.RUN_RETENTION, {"share_confirmed": False})
+        state = _swept(sweeper)
+    _tell_swept(context, state)
 
-    If the sweep stopped because too much is due, two people let it continue with --confirm-share. One of them must be
-    the data protection officer or the deputy; neither may be ICT.
+
+def confirm_larger_share(context: PersonContext) -> None:
+    """Let a sweep continue that stopped because too much is due, as one of two people; the second one's runs it.
+
+    One of them must be the data protection officer or the deputy; neither may be ICT.
     """
     with _sweeping(context) as sweeper:
-        if confirm_share:
-            person = context.sign_in("this")
-            stopped = sweeper.plan().stopped
-            if stopped is None or stopped.why is not Stop.SHARE:
-                fail(stopped.sentence if stopped else "nothing has to be confirmed: leave out --confirm-share")
-            consent = _confirmed(context.home, sweeper, Stop.SHARE, person, due=sweeper.plan().due_recordings)
-            if consent.second_by is None:
-                _say_waits(context, consent, f"that {consent.due:,} recordings are deleted")
-                return
-        else:
-            _permit(context, Act.RUN_RETENTION, {"share_confirmed": False})
-        with progress_bar("deleting", 1.0) as progress:
-            state = sweeper.run(progress=progress, is_by_hand=True)
+        person = context.sign_in("this")
+        stopped = sweeper.plan().stopped
+        if stopped is None or stopped.why is not Stop.SHARE:
+            fail(stopped.sentence if stopped else "nothing has to be confirmed: `recorder retention run` sweeps")
+        consent = _confirmed(context.home, sweeper, Stop.SHARE, person, due=sweeper.plan().due_recordings)
+        if consent.second_by is None:
+            _say_waits(context, consent, f"that {consent.due:,} recordings are deleted")
+            return
+        state = _swept(sweeper)
+    _tell_swept(context, state)
+
+
+def _swept(sweeper: Sweeper) -> SweepState:
+    with progress_bar("deleting", 1.0) as progress:
+        return sweeper.run(progress=progress, is_by_hand=True)
+
+
+def _tell_swept(context: CommandContext, state: SweepState) -> None:
     carry_deletions(context)
     if context.json:
         print_json(state_to_json(state))
@@ -112,8 +105,7 @@ def run(
         fail(f"{state.problem}; see the messages above")
 
 
-@retention.command("confirm-shorter")
-def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
+def confirm_shorter(context: PersonContext, dry_run: DryRunOption = False) -> None:
     """Apply periods that the configuration made shorter, and a larger daily share. DPO only.
 
     This deletes nothing.
@@ -135,11 +127,10 @@ def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -
     if larger:
         say(f"{larger}; the larger one is now in force")
     if done:
-        say("the next sweep deletes what is due by that; see `recorder retention --dry-run`")
+        say("the next sweep deletes what is due by that; see `recorder retention show --dry-run`")
 
 
-@retention.command("confirm-clock")
-def confirm_clock(context: PersonJsonContext) -> None:
+def confirm_clock(context: PersonContext) -> None:
     """Confirm, as one of two people, that the clock is right, and that later times seen before were wrong.
 
     One of them must be the data protection officer or the deputy; neither may be ICT.
@@ -162,9 +153,8 @@ def confirm_clock(context: PersonJsonContext) -> None:
         say(f"the clock is right: {context.moment(now)}; later times up to {context.moment(until)} were wrong")
 
 
-@retention.command("write-off")
 def write_off(
-    context: PersonJsonContext,
+    context: PersonContext,
     node: Annotated[str, typer.Argument(metavar="NODE", help='The node; "" for recordings of before nodes had names.')],
     reason: Annotated[str, typer.Option("--reason", help="How the disk was lost or destroyed.")] = "",
     dry_run: DryRunOption = False,
@@ -177,26 +167,24 @@ def write_off(
         removals = FileRemovals(sweeper.holds.database)
         document = {"node": node, "recordings": sum(one.count for one in removals.waiting() if one.node == node)}
         if dry_run:
-            context.tell({**document, "is_dry": True}, f"{document['recordings']:,} recordings would be written off")
+            context.tell(
+                {**document, "dry_run": True, "is_dry": True},
+                f"{document['recordings']:,} recordings would be written off",
+            )
             return
         person = context.sign_in("this")
         details = {"write_off": document}
         permit(context.home, Act.RECONCILE, person, reason=reason, subject="", operator=None, details=details)
         if not document["recordings"]:
-            fail(f"nothing waits for the node {node!r}; `recorder retention` lists the nodes that something waits for")
+            fail(f"nothing waits for the node {node!r}; `recorder retention show` lists those that something waits for")
         count = removals.write_off(node)
     context.tell(document, f"the files of {count:,} deleted recordings at node {node} count as destroyed with its disk")
 
 
 @contextmanager
 def _sweeping(context: CommandContext) -> Iterator[Sweeper]:
-    try:
-        with opened_sweeper(context.home, context.config) as sweeper:
-            yield sweeper
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or context.home.root}: {error.strerror}")
+    with opened_sweeper(context.home, context.config) as sweeper:
+        yield sweeper
 
 
 def _permit(context: CommandContext, act: Act, details: dict[str, Any]) -> Person:
@@ -314,7 +302,7 @@ def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
     say(f"{due.count:,} calls of {size_words(due.bytes)} are due, {held.count:,} more are held; nothing was changed")
     say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would be deleted; at most {plan.most_share:g} % in a day")
     if held.count:
-        say("held recordings stay until their holds end; see `recorder hold list`")
+        say("held recordings stay until their holds end; see `recorder holds list`")
     if damage := damage_sentence(plan.damaged):
         say(damage)
     if plan.larger:

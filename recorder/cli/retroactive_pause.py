@@ -1,20 +1,17 @@
-"""`recorder forgot`: retroactive pause of a live call or a finished recording."""
+"""`recorder calls forgot`: retroactive pause of a live call or a finished recording."""
 
 from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.context import CommandContext, LazyKeysJsonContext
+from recorder.cli.context import CommandContext, LazyKeysContext
 from recorder.cli.erase import answer, parts_of, whole_id
 from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, tell
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail
 from recorder.cli.records import opened_index
-from recorder.cli.shared import (
-    ReasonOption,
-    fail,
-)
 from recorder.cli.site import Calls, open_calls
 from recorder.common.home import Home
-from recorder.common.problems import ProblemError
 from recorder.control.errors import DaemonUnavailableError
 from recorder.permissions import Person
 from recorder.retention.erasing import forgot_recording
@@ -34,7 +31,7 @@ SecondsOption = Annotated[
 
 
 def forgot(
-    context: LazyKeysJsonContext,
+    context: LazyKeysContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     seconds: SecondsOption = None,
@@ -74,8 +71,5 @@ def _live_call(home: Home, prefix: str) -> str | None:
 def _of_finished(context: CommandContext, person: Person, recording: str, seconds: float | None, reason: str) -> None:
     with opened_index(context) as index:
         repos, eraser = parts_of(context, index)
-        try:
-            order = forgot_recording(repos, person, whole_id(index, recording), seconds=seconds, reason=reason)
-        except ProblemError as error:
-            fail(error.detail)
+        order = forgot_recording(repos, person, whole_id(index, recording), seconds=seconds, reason=reason)
         answer(eraser, index, order, json=context.json)

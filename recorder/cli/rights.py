@@ -1,17 +1,17 @@
-"""`recorder rights`: data subjects' requests for restriction, objection and erasure, and decisions on them."""
+"""`recorder claims`: data subjects' requests for restriction, objection and erasure, and decisions on them."""
 
 from typing import Annotated, Any
 
 import typer
 
+from recorder.cli import completion
 from recorder.cli.case_repositories import act_on_cases
-from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
+from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.hold import day_from, day_in_words
-from recorder.cli.shared import (
-    ReasonOption,
-    fail,
-)
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail
+from recorder.cli.results.cases import WrittenLetter
 from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
@@ -30,11 +30,9 @@ from recorder.retention.rights import MOST_USE_DAYS, ClaimEvent
 from recorder.rules.wording import words_for
 from storage.retention_types import Claim, ClaimState, Right
 
-rights = typer.Typer(
-    no_args_is_help=True,
-    help="Data subjects' requests for restriction, objection or erasure, and decisions on them.",
-)
-ClaimArgument = Annotated[str, typer.Argument(metavar="CLAIM", help="From `recorder rights list`.")]
+ClaimArgument = Annotated[
+    str, typer.Argument(metavar="CLAIM", help="From `recorder claims list`.", autocompletion=completion.claims)
+]
 GroundOption = Annotated[
     str, typer.Option("--ground", metavar="WORD", help="Legal ground; an invalid one lists the valid ones.")
 ]
@@ -52,10 +50,11 @@ _COLUMNS = [
 ]
 
 
-@rights.command("ask")
 def ask(
-    context: PersonJsonContext,
-    recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id.")],
+    context: PersonContext,
+    recording: Annotated[
+        str, typer.Argument(metavar="ID", help="A recording's id.", autocompletion=completion.recordings)
+    ],
     right: Annotated[Right, typer.Option("--right", help="The right that is claimed.")],
     ground: GroundOption = "",
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")] = "",
@@ -80,26 +79,35 @@ def ask(
     context.tell(done, f"claim {done['id']} on {done['recording']}{restricted}; due on {day_in_words(done['due_on'])}")
 
 
-def _step_command(word: str, event: ClaimEvent, words: str) -> None:
-    def command(
-        context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
-    ) -> None:
-        step = ClaimChange(event=event, words=reason, ground=ground)
-        done = _changed(context, claim, step)
-        context.tell(done, f"claim {claim}: {words_for(ClaimState, done['state'])}")
-
-    rights.command(word, help=words)(command)
+def uphold(context: PersonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = "") -> None:
+    """Uphold a request. Needs the data protection officer or deputy."""
+    _step(context, claim, ClaimChange(event=ClaimEvent.UPHOLD, words=reason, ground=ground))
 
 
-_step_command("uphold", ClaimEvent.UPHOLD, "Uphold a request. Needs the data protection officer or deputy.")
-_step_command("decline", ClaimEvent.DECLINE, "Decline a request, with a --ground and the reasons.")
-_step_command("lift", ClaimEvent.LIFT, "Lift an upheld request. Tell the requester first (`letter ... lifting`).")
-_step_command("withdraw", ClaimEvent.WITHDRAW, "Record that the requester withdrew the request.")
+def decline(context: PersonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = "") -> None:
+    """Decline a request, with a --ground and the reasons."""
+    _step(context, claim, ClaimChange(event=ClaimEvent.DECLINE, words=reason, ground=ground))
 
 
-@rights.command("allow-use")
+def lift(context: PersonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = "") -> None:
+    """Lift an upheld request. Tell the requester first (`letter ... lifting`)."""
+    _step(context, claim, ClaimChange(event=ClaimEvent.LIFT, words=reason, ground=ground))
+
+
+def withdraw(
+    context: PersonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
+) -> None:
+    """Record that the requester withdrew the request."""
+    _step(context, claim, ClaimChange(event=ClaimEvent.WITHDRAW, words=reason, ground=ground))
+
+
+def _step(context: CommandContext, claim: str, step: ClaimChange) -> None:
+    done = _changed(context, claim, step)
+    context.tell(done, f"claim {claim}: {words_for(ClaimState, done['state'])}")
+
+
 def allow_use(
-    context: PersonJsonContext,
+    context: PersonContext,
     claim: ClaimArgument,
     days: Annotated[int, typer.Option("--days", min=1, max=MOST_USE_DAYS, help="Length of the permission, days.")],
     ground: GroundOption = "",
@@ -111,9 +119,8 @@ def allow_use(
     context.tell(done, f"{done['recording']} may be used until {done['use_until']}")
 
 
-@rights.command("list")
 def list_claims(
-    context: PersonJsonContext,
+    context: PersonContext,
     all_: Annotated[bool, typer.Option("--all", help="Include those that are over.")] = False,
 ) -> None:
     """List requests that are in force or wait for a decision."""
@@ -126,7 +133,6 @@ def list_claims(
     context.print_rows(found, _COLUMNS, empty="there are no claims" if all_ else "no claim is open", lines=lines)
 
 
-@rights.command("letter")
 def letter(
     context: PersonContext,
     claim: ClaimArgument,
@@ -142,9 +148,10 @@ def letter(
         return claim_letter(which, found, site=context.config.site.name, today=repos.today, due=due)
 
     try:
-        typer.echo(act_on_cases(context, act, what="a claim"), nl=False)
+        text = act_on_cases(context, act, what="a claim")
     except NotYetError as error:
         fail(str(error))
+    context.print_text(WrittenLetter(about=claim, letter=str(which), text=text), text)
 
 
 def _changed(context: CommandContext, claim: str, step: ClaimChange) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""`recorder second-message`: plays the privacy information to a caller who asks for it."""
+"""`recorder calls second-message`: plays the privacy information to a caller who asks for it."""
 
 from typing import Any
 
-from recorder.cli.context import LazyPersonJsonContext
+from recorder.cli.context import LazyPersonContext
 from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, target_of
-from recorder.cli.shared import print_json, say
+from recorder.cli.output import print_json, say
 from recorder.cli.site import Calls
 
 
-def second_message(context: LazyPersonJsonContext, call: CallOption = None, extension: ExtensionOption = None) -> None:
+def second_message(context: LazyPersonContext, call: CallOption = None, extension: ExtensionOption = None) -> None:
     """Play the second message to a caller who asks for it during the call.
 
     Until it ends the caller hears the message instead of the officer; the officer still hears the caller. The recording

@@ -13,8 +13,8 @@ import typer
 
 from recorder.access.signing import ensure_key
 from recorder.calls.notices import NoticeError
-from recorder.cli.context import HomeContext, LazyHomeContext
-from recorder.cli.shared import fail, say
+from recorder.cli.context import LazyServiceContext, ServiceContext
+from recorder.cli.output import fail, say
 from recorder.common.logs import LogFormat, is_json, log_to_stderr
 from recorder.common.process_hardening import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.config.toml_tables import ConfigError
@@ -50,7 +50,7 @@ def _fail(sentence: str, code: int = 1) -> NoReturn:
     fail(sentence, code)
 
 
-def run(context: LazyHomeContext, verbose: VerboseOption = False) -> None:
+def run(context: LazyServiceContext, verbose: VerboseOption = False) -> None:
     """Run the daemon: SIP, media and recording.
 
     SIGTERM and Ctrl-C stop it when the last call has ended; a second one ends the calls. SIGHUP reloads the
@@ -70,7 +70,7 @@ def run(context: LazyHomeContext, verbose: VerboseOption = False) -> None:
         _fail(str(error))
 
 
-def console(context: HomeContext, verbose: VerboseOption = False) -> None:
+def console(context: ServiceContext, verbose: VerboseOption = False) -> None:
     """Run the console: the pages and the HTTP interface."""
     from recorder.service.run_console import ConsoleError, serve  # noqa: PLC0415 - a web framework that other commands need not load
 
@@ -88,7 +88,7 @@ def console(context: HomeContext, verbose: VerboseOption = False) -> None:
         _fail(str(error))
 
 
-def up(context: HomeContext) -> None:
+def up(context: ServiceContext) -> None:
     """Run daemon and console together until Ctrl-C. If one ends, the other is stopped too.
 
     The daemon stops when the last call has ended, then the console; a second Ctrl-C ends the calls.

@@ -6,9 +6,13 @@ from typing import Annotated
 import typer
 
 from recorder.access.database import AuditNote
+from recorder.cli import output
 from recorder.cli.command_access import WITHOUT_ACCOUNT
-from recorder.cli.context import HomeContext
-from recorder.cli.shared import audit, fail, say
+from recorder.cli.context import CommandContext, HomeContext
+from recorder.cli.entries import audit
+from recorder.cli.options import DryRunOption
+from recorder.cli.output import fail, say
+from recorder.cli.results.site import SharedHome
 from recorder.common.home import Home
 from recorder.common.system_user import group_name, os_user
 from recorder.recordings.home_lock import AlreadyRunningError, held
@@ -34,7 +38,7 @@ def share(
         str | None,
         typer.Option("--owner", metavar="USER", help="The console's user, who owns everything from now on. As root."),
     ] = None,
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Give daemon and console their rights on the files of a home, so that they can run as two users.
 
@@ -45,8 +49,8 @@ def share(
     number = group_number(group)
     try:
         to = None if owner is None else owner_named(owner)
-        if is_dry:
-            _show(home, number, to)
+        if dry_run:
+            context.tell(SharedHome(changed=_show(context, home, number, to), dry_run=True))
             return
         with held(home):
             audit(home, AuditNote(act=SHARED, subject=group, details=dict(WITHOUT_ACCOUNT)), actor=f"os:{os_user()}")
@@ -59,8 +63,11 @@ def share(
         fail(str(error))
     for one in wrong_rights(home):
         say(f"{home.root / one.path} is not as it should be: `recorder site-check` says why")
-    say(f"the rights of {changed} files and folders were set in {home.root}")
-    say(f"run the console as {os_user(home.root.stat().st_uid)}, and the daemon as another user of group {group}")
+    context.tell(
+        SharedHome(changed=changed, dry_run=False),
+        f"the rights of {changed} files and folders were set in {home.root}",
+        f"run the console as {os_user(home.root.stat().st_uid)}, and the daemon as another user of group {group}",
+    )
 
 
 def group_number(group: str) -> int:
@@ -76,7 +83,9 @@ def _tell(count: int) -> None:
         say(f"{count} files checked")
 
 
-def _show(home: Home, group: int, owner: FileOwner | None) -> None:
+def _show(context: CommandContext, home: Home, group: int, owner: FileOwner | None) -> int:
+    """Say what would change, for people; return how many files."""
+    say = (lambda _: None) if context.json else output.say
     for path in moves(home):
         say(f"{path} would be moved to {home.common / path.name}")
     count = 0
@@ -85,6 +94,7 @@ def _show(home: Home, group: int, owner: FileOwner | None) -> None:
             say(f"{change.path}: {_state(*change.before)} -> {_state(*change.after)}")
     more = f", {count - _SHOWN} more than are listed" if count > _SHOWN else ""
     say(f"{count} files and folders would change{more}; nothing was changed")
+    return count
 
 
 def _state(uid: int, gid: int, mode: int) -> str:

@@ -4,8 +4,10 @@ import time
 
 from recorder.access.database import AuditNote
 from recorder.cli.context import PersonContext
+from recorder.cli.entries import append, permit
+from recorder.cli.output import fail, say
 from recorder.cli.records import opened_index
-from recorder.cli.shared import append, fail, permit, say
+from recorder.cli.results.keys import RotatedSigningKey
 from recorder.permissions import Act
 from recorder.site_keys.rotation import begin, finish, waits_for
 from storage import crypto
@@ -47,6 +49,9 @@ def rotate_signing(context: PersonContext) -> None:
         fail(f"{error}; run it again")
     except OSError as error:
         fail(f"{error.filename or home.root}: {error.strerror}; run it again")
-    say(f"acts are signed with a new key, {crypto.fingerprint(public).hex()[:16]}")
-    for name in missing:
-        say(f"{name} does not know it yet: acts there are refused until it has read the list")
+    mark = crypto.fingerprint(public).hex()
+    context.tell(
+        RotatedSigningKey(fingerprint=mark, missing=missing),
+        f"acts are signed with a new key, {mark[:16]}",
+        *(f"{name} does not know it yet: acts there are refused until it has read the list" for name in missing),
+    )

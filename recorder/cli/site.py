@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Union
 
 from recorder.access.signing import Signer
-from recorder.cli.shared import say
+from recorder.cli.output import say
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.config.settings import Config

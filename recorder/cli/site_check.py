@@ -12,8 +12,9 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli.accounts import accounts_exist, accounts_of
-from recorder.cli.context import HomeJsonContext
-from recorder.cli.shared import people_of, print_json, print_table, say
+from recorder.cli.context import HomeContext
+from recorder.cli.identity import people_of
+from recorder.cli.output import print_json, print_table, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
@@ -57,7 +58,7 @@ MIN_PEOPLE = 2
 """Smallest number of usable accounts: some decisions need a second person."""
 
 
-def site_check(context: HomeJsonContext) -> None:
+def site_check(context: HomeContext) -> None:
     """Check configuration, keys, messages, accounts and machine. Exit 1 if something stops the recorder."""
     findings = list(_findings(context.home, context.config))
     if context.json:
@@ -142,7 +143,9 @@ def _check_messages(home: Home, config: Config) -> Iterator[SiteFinding]:
         try:
             message = NoticeStore(home.notices).load(name)
         except NoticeError as problem:
-            yield error(what, str(problem), why="nobody is recorded without hearing it", do="run `recorder notice set`")
+            yield error(
+                what, str(problem), why="nobody is recorded without hearing it", do="run `recorder notices add`"
+            )
             continue
         says = f"version {message.version}, {message.prompt.duration_s:.1f} s"
         yield SiteFinding(level=Level.OK, what=what, says=says)
@@ -167,7 +170,7 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
         yield warning(
             "deputy", f"one person named {by_one}",
             why="the deputy decides on the data protection officer's requests, so two other people must name them",
-            do=f"run `recorder requests deputy {by_one}`; another person: `recorder users confirm`",
+            do=f"run `recorder requests deputy {by_one}`; another person: `recorder proposals confirm`",
         )  # fmt: skip
     differs = Appointments(accounts_of(home), now=utc_now).unexplained(people_of(home))
     if differs is not None:
@@ -175,7 +178,7 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
             "deputy", f"people.sqlite and the audit log disagree on the deputy ({differs})",
             why="somebody changed people.sqlite outside the recorder, or restored an older one; a person who is not in "
             "both is not the deputy",
-            do="find out who did, then run `recorder requests deputy NAME`; another person: `recorder users confirm`",
+            do="find out who did, then run `recorder requests deputy NAME`; another: `recorder proposals confirm`",
         )  # fmt: skip
     for name, roles in sorted(people_of(home).unexplained().items()):
         yield error(

@@ -6,26 +6,31 @@ from typing import Annotated
 import typer
 
 from recorder.access.tokens import TokenError, Tokens
+from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import PersonContext, PersonJsonContext
-from recorder.cli.proposals import proposed
-from recorder.cli.shared import NameArgument, ReasonOption, audit, fail, print_json, say
+from recorder.cli.context import PersonContext
+from recorder.cli.entries import audit
+from recorder.cli.options import ReasonOption
+from recorder.cli.output import fail
+from recorder.cli.proposals import changed
+from recorder.cli.results.accounts import NewToken, RevokedToken
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Scope
 from recorder.rules.policy import extension_of
 
-tokens = typer.Typer(no_args_is_help=True, help="Tokens for other systems.")
+TokenArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A token, by its name.", autocompletion=completion.tokens)
+]
 
 
 def _tokens(home: Home) -> Tokens:
     return Tokens(accounts_of(home), now=utc_now)
 
 
-@tokens.command("add")
 def add_token(
-    context: PersonJsonContext,
-    token: NameArgument,
+    context: PersonContext,
+    token: TokenArgument,
     scope: Annotated[list[Scope], typer.Option("--scope", help="Repeat for several.")],
     extension: Annotated[
         list[str] | None, typer.Option("--extension", help="Only these extensions; repeat for several.")
@@ -36,7 +41,7 @@ def add_token(
     days: Annotated[int | None, typer.Option("--days", min=1, help="Days until it expires.")] = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Make a token, shown once. It works after another person has confirmed it: `recorder users confirm`."""
+    """Make a token, shown once. It works after another person has confirmed it: `recorder proposals confirm`."""
     actor = context.admin(Act.MANAGE_TOKENS, token)
     numbers = [
         known.number if (known := extension_of(context.config.nominated, one)) else one for one in extension or ()
@@ -47,18 +52,18 @@ def add_token(
             token, scopes=scope, extensions=numbers, networks=network or (), expires_at=expires_at
         )
         why = reason or "a new token"
-        proposed(context, actor, why, lambda known, enter: known.token(actor, made, reason=why, enter=enter))
+        change, sentence = changed(
+            context, actor, why, lambda known, enter: known.token(actor, made, reason=why, enter=enter)
+        )
     except TokenError as error:
         fail(str(error))
-    if context.json:
-        print_json({"name": token, "token": made.secret})
-    else:
-        say("Store it now. It cannot be shown again:")
+    told = NewToken(name=token, token=made.secret, proposal=change.proposal)
+    context.tell(told, sentence, "Store it now. It cannot be shown again:")
+    if not context.json:
         typer.echo(made.secret)
 
 
-@tokens.command("revoke")
-def revoke_token(context: PersonContext, token: NameArgument) -> None:
+def revoke_token(context: PersonContext, token: TokenArgument) -> None:
     """Revoke a token. This cannot be undone."""
     actor = context.admin(Act.MANAGE_TOKENS, token)
     try:
@@ -66,11 +71,10 @@ def revoke_token(context: PersonContext, token: NameArgument) -> None:
     except TokenError as error:
         fail(str(error))
     audit(context.home, note, actor=actor)
-    say(f"token {token} is revoked")
+    context.tell(RevokedToken(name=token), f"token {token} is revoked")
 
 
-@tokens.command("list")
-def list_tokens(context: PersonJsonContext) -> None:
+def list_tokens(context: PersonContext) -> None:
     """List tokens, without their secrets."""
     context.admin(Act.MANAGE_TOKENS, "")
     rows = [

@@ -1,4 +1,4 @@
-"""`recorder verify` and `recorder recover`."""
+"""`recorder recordings verify` and `recorder recordings recover`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,23 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.context import HomeJsonContext
+from recorder.cli import completion
+from recorder.cli.context import HomeContext
+from recorder.cli.entries import note_unnamed
+from recorder.cli.output import fail, messages, print_json_list, print_table, progress_bar, say
 from recorder.cli.records import opened_index, row_of
-from recorder.cli.shared import (
-    fail,
-    messages,
-    note_unnamed,
-    print_json_list,
-    print_table,
-    progress_bar,
-    say,
-)
 from recorder.common.clock import utc_now
 from recorder.recordings.home_lock import AlreadyRunningError, held
 from recorder.recordings.home_stores import open_vault
 from recorder.recordings.inspection import Inspector
 from recorder.recordings.recovery import recover_all
-from storage.errors import StorageError
 from storage.rows import time_to_json
 from storage.types import RecordingRow, Verification
 from storage.unfinished import UnfinishedRecordings
@@ -32,27 +25,27 @@ VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
 
 
 def verify(
-    context: HomeJsonContext,
-    recording: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    context: HomeContext,
+    recording: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ID]", help="A recording's id, or its beginning.", autocompletion=completion.recordings
+        ),
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All recordings.")] = False,
 ) -> None:
     """Verify that recordings are unchanged and match the index. Needs no private key."""
     if (recording is None) != all_:
         fail("give either an ID or --all", 2)
     note_unnamed(context.home, VERIFIED, {"all": all_})
-    try:
-        with opened_index(context) as index:
-            inspector = Inspector(vault=open_vault(context.home, context.config, index), index=index)
-            tally = _Tally()
-            found = tally.counted(_inspected(inspector, None if recording is None else row_of(context, recording)))
-            if context.json:
-                print_json_list(found)
-            else:
-                _print_findings(found, is_all=all_)
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or context.home.root}: {error.strerror}")
+    with opened_index(context) as index:
+        inspector = Inspector(vault=open_vault(context.home, context.config, index), index=index)
+        tally = _Tally()
+        found = tally.counted(_inspected(inspector, None if recording is None else row_of(context, recording)))
+        if context.json:
+            print_json_list(found)
+        else:
+            _print_findings(found, is_all=all_)
     if not context.json:
         sentence = f"{tally.count - tally.wrong} of {tally.count} recordings are unchanged"
         say(sentence if tally.count else "there are no finished recordings")
@@ -108,7 +101,7 @@ def _print_findings(found: Iterator[dict[str, Any]], *, is_all: bool) -> None:
 
 
 def recover(
-    context: HomeJsonContext,
+    context: HomeContext,
     elsewhere: Annotated[
         bool,
         typer.Option("--elsewhere", help="List unfinished recordings of nodes that are away; change nothing."),
@@ -123,8 +116,6 @@ def recover(
             recovered = recover_all(context.home, context.config, utc_now(), progress=progress)
     except AlreadyRunningError as error:
         fail(f"{error}; it recovered open recordings when it started")
-    except (StorageError, OSError) as error:
-        fail(str(error))
     note_unnamed(context.home, RECOVERED, {"closed": len(recovered)})
     rows = [{"id": r.id, "cut_bytes": r.cut_bytes, "problem": r.problem, "ok": r.problem is None} for r in recovered]
     columns = [("id", "Recording"), ("ok", "Recovered"), ("cut_bytes", "Torn bytes cut"), ("problem", "Problem")]
@@ -133,7 +124,7 @@ def recover(
         raise typer.Exit(1)
 
 
-def _list_elsewhere(context: HomeJsonContext) -> None:
+def _list_elsewhere(context: HomeContext) -> None:
     if not context.config.is_shared_index:
         fail("this recorder has its index for itself, so there are no other nodes: leave out --elsewhere")
     with opened_index(context) as index:

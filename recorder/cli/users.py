@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, time
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -15,14 +15,16 @@ from recorder.access.database import AuditNote
 from recorder.access.granting import POWERFUL, combination_problem
 from recorder.access.operator_names import misnamed_operators
 from recorder.access.pins import PinError, PinFile
-from recorder.cli.account_key import enrol_again
+from recorder.access.removal import check_removable, remove_account
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import PersonContext, PersonJsonContext
-from recorder.cli.credentials import NewPasswordOption, reset_authenticator, set_password, set_pin
-from recorder.cli.identities import connect, disconnect
-from recorder.cli.proposals import confirm, decline, list_proposals, open_proposals, proposed, sign_in_reader
-from recorder.cli.reseal import reseal
-from recorder.cli.shared import NameArgument, ReasonOption, audit, fail, people_of, read_password, say
+from recorder.cli.context import PersonContext
+from recorder.cli.credentials import NewPasswordOption
+from recorder.cli.entries import audit
+from recorder.cli.identity import people_of, read_password
+from recorder.cli.options import AccountArgument, ReasonOption, YesOption
+from recorder.cli.output import fail, say
+from recorder.cli.proposals import changed, open_proposals, proposed, sign_in_reader
+from recorder.cli.results.accounts import AccountChange
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
@@ -30,13 +32,10 @@ from recorder.permissions import TABLE, Act, Role
 from recorder.rules.typed_dates import TypedDateError, date_typed
 from recorder.rules.wording import listed, words
 
-users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
 
-
-@users.command("add")
 def add_user(
     context: PersonContext,
-    account: NameArgument,
+    account: AccountArgument,
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
     display_name: Annotated[str, typer.Option("--display-name", help="Name of the operator, as calls have it.")] = "",
     team: Annotated[list[str] | None, typer.Option("--team")] = None,
@@ -44,77 +43,69 @@ def add_user(
     new_password_file: NewPasswordOption = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Add an account. dpo, team_leader, admin and ict need a second person's `recorder users confirm`."""
+    """Add an account. dpo, team_leader, admin and ict need a second person's `recorder proposals confirm`."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     problem = combination_problem(account, frozenset(), frozenset(role))
     if problem is not None:
         fail(problem)
     password = read_password(new_password_file, f"New password of {account}: ")
     powerful = POWERFUL & set(role)
-    try:
-        note = people_of(context.home).add(
-            account, password, display_name=display_name, roles=set(role) - powerful, teams=team or (),
-            extension=extension,
-        )  # fmt: skip
-    except PeopleError as error:
-        fail(str(error))
+    note = people_of(context.home).add(
+        account, password, display_name=display_name, roles=set(role) - powerful, teams=team or (),
+        extension=extension,
+    )  # fmt: skip
     audit(context.home, note, actor=actor)
-    say(f"{account} can sign in, roles: {_in_words(set(role) - powerful) or 'none'}")
+    told = [f"{account} can sign in, roles: {_in_words(set(role) - powerful) or 'none'}"]
     operators = [(one.number, one.operator) for one in context.config.extension]
-    for one in misnamed_operators(operators, usable_people(people_of(context.home))):
-        if one.person.name == account:
-            say(one.sentence)
+    misnamed = misnamed_operators(operators, usable_people(people_of(context.home)))
+    told += [one.sentence for one in misnamed if one.person.name == account]
+    change = AccountChange(account=account)
     if powerful:
         why = reason or "a new account"
-        proposed(
+        change, sentence = changed(
             context, actor, why, lambda known, enter: known.grant(actor, account, powerful, reason=why, enter=enter)
         )
+        told.append(sentence)
+    context.tell(change, *told)
 
 
-@users.command("grant")
 def grant(
     context: PersonContext,
-    account: NameArgument,
+    account: AccountArgument,
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
     reason: ReasonOption = "",
 ) -> None:
-    """Add roles to an account. dpo, team_leader, admin and ict need a second person's `recorder users confirm`."""
+    """Add roles to an account. dpo, team_leader, admin and ict need a second person's `recorder proposals confirm`."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     proposed(context, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
 
 
-@users.command("revoke")
 def revoke(
     context: PersonContext,
-    account: NameArgument,
+    account: AccountArgument,
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
 ) -> None:
     """Remove roles from an account at once. The PIN is removed with a role that grants opt-outs."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
-    try:
-        open_proposals(context.home).revoke(account, role, enter=lambda note: audit(context.home, note, actor=actor))
-    except PeopleError as error:
-        fail(str(error))
+    open_proposals(context.home).revoke(account, role, enter=lambda note: audit(context.home, note, actor=actor))
     if any(Act.OPT_OUT in TABLE[one] for one in role):
         _remove_pin(context.home, account, actor, "the roles are removed")
-    say(f"{account} no longer has {_in_words(role)}")
+    context.tell(AccountChange(account=account), f"{account} no longer has {_in_words(role)}")
 
 
-users.command("proposals")(list_proposals)
-users.command("confirm")(confirm)
-users.command("decline")(decline)
-users.command("password")(set_password)
-
+_COLUMNS = [
+    ("name", "Name"), ("display_name", "Operator"), ("roles", "Roles"),
+    ("has_second_factor", "Authenticator"), ("is_connected", "Connected"), ("is_disabled", "Disabled"),
+]  # fmt: skip
 
 FromOption = Annotated[
     str | None, typer.Option("--from", metavar="DATE", help="From the beginning of this day, like 28/11/2026.")
 ]
 
 
-@users.command("team")
 def set_team(
     context: PersonContext,
-    account: NameArgument,
+    account: AccountArgument,
     team: Annotated[str, typer.Argument(metavar="TEAM")],
     remove: Annotated[bool, typer.Option("--remove", help="Remove the team from the manager.")] = False,
     from_: FromOption = None,
@@ -125,14 +116,14 @@ def set_team(
     """
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     moment = _day(from_, context.config)
-    try:
-        note = people_of(context.home).set_team(account, team, answers=not remove, from_=moment)
-    except PeopleError as error:
-        fail(str(error))
+    note = people_of(context.home).set_team(account, team, answers=not remove, from_=moment)
     audit(context.home, note, actor=actor)
     if remove:
         _remove_pin(context.home, account, actor, "the team is removed")
-    say(f"{account} {'no longer manages' if remove else 'manages'} {team}{f' from {from_} on' if from_ else ''}")
+    context.tell(
+        AccountChange(account=account),
+        f"{account} {'no longer manages' if remove else 'manages'} {team}{f' from {from_} on' if from_ else ''}",
+    )
 
 
 def _remove_pin(place: Home, account: str, actor: str, done: str) -> None:
@@ -159,8 +150,7 @@ def _day(text: str | None, config: Config) -> datetime | None:
         fail(f"--from: {text!r} is not a day: {error}", 2)
 
 
-@users.command("disable")
-def disable_user(context: PersonContext, account: NameArgument, from_: FromOption = None) -> None:
+def disable_user(context: PersonContext, account: AccountArgument, from_: FromOption = None) -> None:
     """Disable an account, now or from a day on. The PIN is removed at once; the person's calls can still be found."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     try:
@@ -171,43 +161,65 @@ def disable_user(context: PersonContext, account: NameArgument, from_: FromOptio
     except OSError as error:
         fail(f"{account} is disabled, but its PIN was not removed: {context.home.pins}: {error.strerror}")
     audit(context.home, replace(note, details={**note.details, "had_pin": had_pin}), actor=actor)
-    say(f"{account} is disabled{f' from {from_} on' if from_ else ''}")
+    context.tell(AccountChange(account=account), f"{account} is disabled{f' from {from_} on' if from_ else ''}")
 
 
-@users.command("enable")
-def enable_user(context: PersonContext, account: NameArgument) -> None:
+def enable_user(context: PersonContext, account: AccountArgument) -> None:
     """Enable a disabled account, with its old password.
 
     The roles dpo, team_leader, admin and ict are not restored; propose them with `recorder users grant`.
     """
     actor = context.admin(Act.MANAGE_PEOPLE, account)
-    try:
-        note = people_of(context.home).enable(account)
-    except PeopleError as error:
-        fail(str(error))
+    note = people_of(context.home).enable(account)
     audit(context.home, note, actor=actor)
     without = f", without {', '.join(note.details['without'])}" if note.details["without"] else ""
-    say(f"{account} is enabled{without}")
+    context.tell(AccountChange(account=account), f"{account} is enabled{without}")
 
 
-users.command("reset-authenticator")(reset_authenticator)
-users.command("reseal")(reseal)
-users.command("enrol-again")(enrol_again)
-users.command("connect")(connect)
-users.command("disconnect")(disconnect)
-users.command("pin")(set_pin)
+def remove_user(context: PersonContext, account: AccountArgument, yes: YesOption = False) -> None:
+    """Remove an account that is disabled, with its mail address, teams and authenticator. This cannot be undone.
+
+    The person's calls are still found by their name, and the audit log still names them. A disabled account is also
+    removed by itself when its period of [retention] is over.
+    """
+    actor = context.admin(Act.MANAGE_PEOPLE, account)
+    engine = accounts_of(context.home)
+    note = check_removable(engine, account, utc_now())
+    if not yes:
+        fail(f"{account} can be removed; give --yes to remove it", 2)
+    audit(context.home, note, actor=actor)
+    remove_account(engine, account)
+    context.tell(AccountChange(account=account), f"{account} is removed")
 
 
-@users.command("list")
-def list_users(context: PersonJsonContext) -> None:
+def show_user(context: PersonContext, account: AccountArgument) -> None:
+    """Show one account. Needs a person who changes accounts or confirms changes."""
+    sign_in_reader(context, "accounts")
+    context.print_fields(user_to_json(context.home, account))
+
+
+def user_to_json(home: Home, account: str) -> dict[str, Any]:
+    """Return an account as JSON values; exit if there is none."""
+    found = next((row for row in users_to_json(home) if row["name"] == account), None)
+    return found or fail(f"there is no account {account!r}; `recorder users list` lists them")
+
+
+def list_users(context: PersonContext) -> None:
     """List accounts. Needs a person who changes accounts or confirms changes."""
     sign_in_reader(context, "accounts")
+    rows = users_to_json(context.home)
+    shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]
+    context.print_rows(rows, _COLUMNS, empty="there are no accounts; `recorder init` makes the first", lines=shown)
+
+
+def users_to_json(home: Home) -> list[dict[str, Any]]:
+    """Return all accounts as JSON values, by name."""
     try:
-        with_pin = PinFile(context.home.pins).names()
-    except (PinError, OSError) as error:
+        with_pin = PinFile(home.pins).names()
+    except PinError as error:
         fail(str(error))
-    told = Acknowledgements(accounts_of(context.home)).days()
-    rows = [
+    told = Acknowledgements(accounts_of(home)).days()
+    return [
         {
             "name": account.person.name,
             "display_name": account.person.display_name,
@@ -222,11 +234,5 @@ def list_users(context: PersonJsonContext) -> None:
             "told_on": day.isoformat() if (day := told.get(account.person.name)) else None,
             "is_locked": account.locked_until is not None and account.locked_until > utc_now(),
         }
-        for account in people_of(context.home).list()
+        for account in people_of(home).list()
     ]
-    shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]  # type: ignore[arg-type]
-    columns = [
-        ("name", "Name"), ("display_name", "Operator"), ("roles", "Roles"),
-        ("has_second_factor", "Authenticator"), ("is_connected", "Connected"), ("is_disabled", "Disabled"),
-    ]  # fmt: skip
-    context.print_rows(rows, columns, empty="there are no accounts; `recorder init` makes the first", lines=shown)

@@ -4,8 +4,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from recorder.cli.context import CommandContext, HomeJsonContext, PersonJsonContext
-from recorder.cli.shared import fail, permit
+from recorder.cli import completion
+from recorder.cli.context import CommandContext, HomeContext, PersonContext
+from recorder.cli.entries import permit
+from recorder.cli.output import fail
 from recorder.common.clock import utc_now
 from recorder.config.webhook_options import WebhookOptions
 from recorder.forwarding.webhook_delivery import TargetDelivery, secrets_in
@@ -17,7 +19,6 @@ from recorder.rules.webhook_events import trial_event
 from storage.errors import KeyProblemError
 from storage.rows import time_to_json
 
-webhooks = typer.Typer(no_args_is_help=True, help="Webhooks: other systems that are told of calls, and deliveries.")
 _TARGETS = [
     ("name", "Name"), ("host", "Host"), ("events", "Events"), ("waiting", "Waiting"), ("oldest_at", "Since"),
     ("given_up", "Given up"),
@@ -29,8 +30,7 @@ _LOG = [
 _MOST = 10_000
 
 
-@webhooks.command("list")
-def list_(context: PersonJsonContext) -> None:
+def list_(context: PersonContext) -> None:
     """Show the configured webhooks, and how many deliveries wait for each."""
     _permit(context)
     queue = WebhookQueue(context.home.webhooks)
@@ -38,9 +38,8 @@ def list_(context: PersonJsonContext) -> None:
     context.print_rows(rows, _TARGETS, empty="no webhook is configured: see [[webhook]] in docs/configuration.md")
 
 
-@webhooks.command("log")
 def log(
-    context: PersonJsonContext,
+    context: PersonContext,
     webhook: Annotated[str | None, typer.Option("--webhook", metavar="NAME", help="Deliveries to one only.")] = None,
     state: Annotated[DeliveryState | None, typer.Option("--state", help="Deliveries in this state only.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST, help="How many, newest first.")] = 100,
@@ -55,8 +54,10 @@ def log(
     context.print_rows([_line(one) for one in found], _LOG, empty="no deliveries")
 
 
-@webhooks.command("test")
-def test(context: HomeJsonContext, name: Annotated[str, typer.Argument(metavar="NAME", help="A webhook.")]) -> None:
+def test(
+    context: HomeContext,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A webhook.", autocompletion=completion.webhooks)],
+) -> None:
     """Send a signed test event now, and show the answer. Exit 1 if it was not accepted."""
     target = next((one for one in context.config.webhook if one.name == name), None)
     if target is None:

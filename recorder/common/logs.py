@@ -2,8 +2,8 @@
 
 The first defence is that messages name calls by their ids. But an exception may quote its input, and a library may
 print its arguments. So every record, tracebacks included, is masked here: each run of five digits or more becomes ``[11
-digits]``. Recording ids (which contain the extension), times, and addresses with ports are not masked. Counts of five
-digits are masked too; a rule with more exceptions could miss a number.
+digits]``. Recording ids (which contain the extension), times, and addresses with ports, of URLs too, are not masked.
+Counts of five digits are masked too; a rule with more exceptions could miss a number.
 """
 
 import contextlib
@@ -25,6 +25,8 @@ _KEPT = (
     r"(?<![0-9A-Za-z])\d{8}T\d{6}Z-[0-9A-Za-z+_]{1,32}-[0-9a-f]{6}(?![0-9a-f])",  # a recording id
     r"(?<!\d)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?(?!\d)",
     r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\d.])",
+    r"https?://[A-Za-z](?:[A-Za-z.\-]|(?<!\d)\d{1,4}(?!\d))*:\d{1,5}(?!\d)",  # a name with a port
+    r"(?<=server process \[)\d{1,7}(?=\])",  # as uvicorn says at start and end
     r"\[(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{0,4}|\d{1,3}(?:\.\d{1,3}){3})\](?::\d{1,5})?(?!\d)",
 )
 _DIGITS = rf"\+?\d(?:[ \-()]{{0,2}}\d){{{MASKED_FROM - 1},}}"

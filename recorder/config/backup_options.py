@@ -1,4 +1,4 @@
-"""The section ``[backup]``: where `recorder backup` copies to, and how long copies are kept. Pure."""
+"""The section ``[backup]``: where `recorder backups add` copies to, and how long copies are kept. Pure."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -128,7 +128,7 @@ class CallThreadGateway:
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), CONFIRM_S)
         except TimeoutError as error:
-            detail = f"Not confirmed within {CONFIRM_S:g} s; see `recorder calls` for the state."
+            detail = f"Not confirmed within {CONFIRM_S:g} s; see `recorder calls list` for the state."
             raise ProblemError(504, detail, title="Not confirmed") from error
 
     async def audit(self, act: str, who: SocketCaller, subject: str, details: dict[str, Any], reason: str) -> None:

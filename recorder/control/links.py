@@ -94,7 +94,7 @@ class SocketLink:
         path = self._path
         if isinstance(error, TimeoutError | httpx2.TimeoutException):
             return DaemonUnavailableError(
-                f"The daemon at {path} did not answer in time: see `recorder calls` and its log."
+                f"The daemon at {path} did not answer in time: see `recorder calls list` and its log."
             )
         if isinstance(error, NobodyThereError | httpx2.ConnectError):
             if not path.exists():
@@ -106,7 +106,9 @@ class SocketLink:
                 f"The daemon's socket {path} does not answer: start it with `recorder up`, as a user who may open it.",
                 nobody_listens=isinstance(error.__cause__, ConnectionRefusedError),
             )
-        return DaemonUnavailableError(f"The daemon at {path} broke off its answer: see `recorder calls` and its log.")
+        return DaemonUnavailableError(
+            f"The daemon at {path} broke off its answer: see `recorder calls list` and its log."
+        )
 
 
 def signed_headers(

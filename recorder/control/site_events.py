@@ -25,7 +25,7 @@ _QUEUE = 256
 _LONGEST = 1 << 20
 """Longest event of a node, bytes; one that sends more without an end is taken for broken."""
 _BEAT = b": still here\n\n"
-_NONE = "No node of this site is known: see `recorder node list`."
+_NONE = "No node of this site is known: see `recorder nodes list`."
 
 Sources = Callable[[], Sequence[tuple[str, StreamLink]]]
 """Returns the nodes and the ways to them; may block for a moment."""

@@ -25,7 +25,7 @@ GONE = timedelta(minutes=15)
 DEADLINE_S = 1.9
 """How long several nodes are waited for, seconds: somewhat longer than a link waits for one."""
 
-_NOBODY = "No node of this site is known: see `recorder node list`."
+_NOBODY = "No node of this site is known: see `recorder nodes list`."
 
 T = TypeVar("T")
 
@@ -246,7 +246,7 @@ def is_gone(member: SiteMember, row: NodeRow | None, now_us: int) -> bool:
 
     A node that the console does not reach, but that renews its row, may have calls. So may one that does neither: it
     can be cut off from console and database and still get calls. A dead daemon is known by two signs: its machine says
-    that nobody listens there, and it does not renew its row. `recorder node remove` is for machines that are lost.
+    that nobody listens there, and it does not renew its row. `recorder nodes remove` is for machines that are lost.
     """
     if member.silent_since is None or (row is not None and not row.is_away(now_us)):
         return False

@@ -23,6 +23,19 @@ def due(repos: CaseRepositories, case: Case) -> date | None:
     return due_on(case.course, _day_of(repos, case), is_working_day)
 
 
+def days_left(repos: CaseRepositories, case: Case) -> int | None:
+    """Return the days until an open case is due, negative if overdue; None as for `due`, and once it is closed."""
+    day = due(repos, case)
+    return None if day is None or case.closed_on is not None else (day - repos.today).days
+
+
+def left_in_words(left: int) -> str:
+    """Return the days that are left: ``12 days left``, ``due today``, ``3 days overdue``."""
+    if left == 0:
+        return "due today"
+    return f"{times.days(left)} left" if left > 0 else f"{times.days(-left)} overdue"
+
+
 def is_pressing(repos: CaseRepositories, case: Case) -> bool:
     """Tell whether an open subject access request is due soon."""
     warned = warn_on(case.course, _day_of(repos, case))

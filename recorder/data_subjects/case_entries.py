@@ -46,7 +46,7 @@ def require_worker(repos: CaseRepositories, actor: Actor, case_id: str) -> tuple
     person = repos.hearing.audit_service.require(actor, Act.WORK_ON_CASES, case_id)
     case = repos.cases.get(case_id)
     if case is None:
-        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
+        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder cases list`.")
     return person, case
 
 
@@ -76,6 +76,16 @@ def check_entry(repos: CaseRepositories, person: Person, case: Case, entry: Case
         check_step(case, person, entry, repos.today)
     except DeniedError as error:
         raise repos.hearing.audit_service.denied(person, Act.WORK_ON_CASES, case.id, error) from error
+
+
+def is_possible(repos: CaseRepositories, person: Person, case: Case, step: CaseEvent) -> bool:
+    """Tell whether a person may write an event with a reason into a case now; nothing is written."""
+    entry = CaseEntry(step=step, at=repos.cases.now(), by=person.name, on=repos.today, text="reason")
+    try:
+        check_step(case, person, entry, repos.today)
+    except DeniedError:
+        return False
+    return True
 
 
 def write_entry(repos: CaseRepositories, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:

@@ -74,13 +74,13 @@ def counted(repos: HoldRepositories, search: Search, expected: int | None) -> di
     """Return how many recordings fit the search of a new case, and how many of that time are deleted.
 
     Raises:
-        ProblemError: 409, the person must confirm that number first.
+        ProblemError: 409, the person must confirm that number first; it is in ``extra["found"]``.
     """
     found = fitting(repos, search)
     try:
         check_count(search, found, expected)
     except DeniedError as error:
-        raise ProblemError(FAULT_STATUS[error.fault], str(error)) from error
+        raise ProblemError(FAULT_STATUS[error.fault], str(error), extra={"found": found}) from error
     return {"found": found, "deleted": deleted_of(repos.index.database, search)}
 
 

@@ -138,10 +138,30 @@ def _afterwards(case: Case, _entry: CaseEntry) -> str | None:
 def _closed(case: Case, entry: CaseEntry) -> str | None:
     if case.decision is not Decision.REFUSE and case.recordings and not case.handed_over:
         return "Hand the copies over first, and say how."
-    without = entry.details.get("without_copy")
-    if without and not entry.text.strip():
+    if entry.text.strip():
+        return None
+    undecided, without = entry.details.get("undecided"), entry.details.get("without_copy")
+    if undecided:
+        count = len(undecided)
+        which = "1 recording found for this case was" if count == 1 else f"{count} recordings found for this case were"
+        return f"{which} neither taken in nor dismissed: take them in or dismiss them, or say why not."
+    if without:
         return f"No copy was made of {', '.join(without)} since the decision: make one, or say why there is none."
     return None
+
+
+def why_not_decide(case: Case, person: Person) -> str | None:
+    """Return why a person may not decide a case, or None if their role and their part in it allow it."""
+    if person.name == case.opened_by:
+        return "The person who opened a case may not decide it."
+    if Role.DPO not in person.roles and needs_dpo(case):
+        return "The data protection officer decides this case."
+    return None
+
+
+def needs_dpo(case: Case) -> bool:
+    """Tell whether the data protection officer must decide a case."""
+    return case.is_in_doubt or case.kind is CaseKind.DISCLOSURE
 
 
 _ORDER = MappingProxyType(
@@ -167,10 +187,8 @@ def _check_worker(person: Person) -> None:
 def _check_decision(case: Case, person: Person, entry: CaseEntry) -> None:
     decision = Decision(entry.details["decision"])
     gives = decision is not Decision.REFUSE
-    if person.name == case.opened_by:
-        raise DeniedError(Fault.NOT_ALLOWED, "The person who opened a case may not decide it.")
-    if Role.DPO not in person.roles and (case.is_in_doubt or case.kind is CaseKind.DISCLOSURE):
-        raise DeniedError(Fault.NOT_ALLOWED, "The data protection officer decides this case.")
+    if problem := why_not_decide(case, person):
+        raise DeniedError(Fault.NOT_ALLOWED, problem)
     if gives and case.kind is CaseKind.SUBJECT_ACCESS and not (case.is_identified or case.is_in_doubt):
         raise DeniedError(Fault.TOO_LATE, "Check who the requester is first.")
     if gives and case.is_in_doubt and not str(entry.details.get("balance", "")).strip():

@@ -14,7 +14,8 @@ from typing import Any
 from recorder.access.listening.asking import GRANTED
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_holds
-from recorder.data_subjects.case_deadlines import COMPLAINT_WINDOW, due, is_pressing
+from recorder.data_subjects.case_closing import keep_on, left_open
+from recorder.data_subjects.case_deadlines import due, is_pressing
 from recorder.data_subjects.case_entries import (
     CaseRepositories,
     check_entry,
@@ -30,14 +31,13 @@ from recorder.data_subjects.case_scope import in_words, is_empty, wanted
 from recorder.data_subjects.workdays import is_working_day
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
 from recorder.retention.hold_repositories import steady_holds
-from recorder.retention.holding import place_hold, review_hold
+from recorder.retention.holding import place_hold
 from recorder.retention.restricting import ClaimRepositories
 from recorder.rules import times
 from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, Decision, LegalGround, after, opened
 from recorder.rules.deadlines import extend_by
 from recorder.rules.holds import HoldWish
 from recorder.rules.requesting import AccessKind, Category, RequestState, RequestWish
-from storage.copy_list import CopyList
 from storage.rows import time_to_json
 from storage.types import RecordingRow, Search
 
@@ -141,7 +141,7 @@ def add_event(
         ProblemError: Refused; the message is a sentence. Nothing was stored.
     """
     person, case = require_worker(repos, actor, case_id)
-    details = {**(details or {}), **_closing(repos, case, step)}
+    details = {**(details or {}), **left_open(repos, case, step)}
     entry = CaseEntry(
         step=step, at=repos.cases.now(), by=person.name, on=on or repos.today, text=text.strip(), details=details
     )
@@ -157,7 +157,7 @@ def add_event(
     if step is CaseEvent.DECIDED and case.decision is not Decision.REFUSE:
         _give_leave(repos, person, case)
     if step is CaseEvent.CLOSED:
-        _keep_on(repos, person, case)
+        keep_on(repos, person, case)
     return case
 
 
@@ -294,26 +294,3 @@ def _give_leave(repos: CaseRepositories, person: Person, case: Case) -> None:
     repos.hearing.audit_service.note(GRANTED, person.actor, request.id, details)
     requests.keep(request)
     requests.settle(request, RequestState.GRANTED, by=person.name, words=f"decision in {case.id}", until=until)
-
-
-def _keep_on(repos: CaseRepositories, person: Person, case: Case) -> None:
-    """Set the holds of a closed case to be reviewed when the time to complain is over."""
-    held = {entry.details["hold"] for entry in case.entries if entry.step is CaseEvent.MATCHED}
-    for hold_id in held:
-        if repos.holds.holds.get(hold_id).released_at is None:
-            review_on = repos.today + COMPLAINT_WINDOW
-            review_hold(repos.holds, person, hold_id, reason=f"case {case.id} is closed", review_on=review_on)
-    with steady_holds(repos.holds):
-        lasting = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is None]
-        case_holds.end(repos.holds, person, lasting, repos.cases.now() + COMPLAINT_WINDOW)
-
-
-def _closing(repos: CaseRepositories, case: Case, step: CaseEvent) -> dict[str, Any]:
-    """Return the recordings of a case to be closed of which no copy was made since the decision."""
-    if step is not CaseEvent.CLOSED or case.decision in (None, Decision.REFUSE):
-        return {}
-    copies, since = CopyList(repos.hearing.index.database), case.decided_at
-    made = {one.recording for recording in case.recordings for one in copies.of_recording(recording)
-            if one.sha256 is not None and since is not None and one.made_at >= since}  # fmt: skip
-    without = [recording for recording in case.recordings if recording not in made]
-    return {"without_copy": without} if without else {}

@@ -150,7 +150,7 @@ def case_file(cases: CaseRepository, kept: Transcripts, case_id: str) -> CaseFil
     """
     case = cases.get(case_id)
     if case is None:
-        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
+        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder cases list`.")
     if case.decision in (None, Decision.REFUSE):
         raise ProblemError(409, f"{case.id} has no decision to hand anything over.")
     checked = next((entry for entry in reversed(case.entries) if entry.step is CaseEvent.IDENTITY_CHECKED), None)
@@ -174,7 +174,7 @@ def _heard(repos: CaseRepositories, actor: Actor, case_id: str, recording: str) 
         raise ProblemError(404, f"There is no recording {recording!r} in {case.id}.")
     found = RecordingId(recording)
     if repos.hearing.requests.leave(person.name, found, AccessKind.LISTEN) is None:
-        sentence = f"You need permission to hear {recording} first. Ask for it with `recorder requests ask`."
+        sentence = f"You need permission to hear {recording} first. Ask for it with `recorder requests add`."
         raise repos.hearing.audit_service.refusal(person.actor, Act.PLAY, recording, sentence)
     refuse_locked(Erasures(repos.holds.index.database), found)
     refuse_restricted(Claims(repos.holds.index.database), found, repos.cases.now())

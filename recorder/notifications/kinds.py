@@ -183,7 +183,7 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
         ),
         NotificationKind.MAIL_STUCK: Wording(
             subject="The recorder cannot send emails",
-            sentence="Emails have waited for a day. Run `recorder mail status` to see why.",
+            sentence="Emails have waited for a day. Run `recorder mail show` to see why.",
             path="/notifications",
             mail_for=None,
         ),

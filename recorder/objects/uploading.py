@@ -95,7 +95,7 @@ class Uploader:
         except KeyProblemError as error:
             raise NotStoredError(str(error)) from error
         if found is None:
-            raise NotStoredError("its sealed key is missing, so nothing opens it: run `recorder verify`")
+            raise NotStoredError("its sealed key is missing, so nothing opens it: run `recorder recordings verify`")
         epoch, content = found
         key = key_key(one.sha256, epoch)
         self.store.put(key, content)
@@ -112,7 +112,7 @@ class Uploader:
         except NotFoundError:
             row = None
         if row is None or row.id != one.recording or row.path is None:
-            # Deleted, perhaps before the object was noted; or `recorder fsck` wrote its missing file off.
+            # Deleted, perhaps before the object was noted; or `recorder index check` wrote its missing file off.
             self.objects.must_go(one.sha256, one.recording, self.node, self.now())
             return None
         if row.sha256 != one.sha256:
@@ -130,7 +130,7 @@ class Uploader:
         except OSError as error:
             raise NotStoredError(f"its file cannot be read: {error.strerror or error}") from error
         if found != one.sha256:
-            raise NotStoredError("its file is not as its row says: run `recorder verify`, then restore it")
+            raise NotStoredError("its file is not as its row says: run `recorder recordings verify`, then restore it")
         return path
 
     def _put(self, one: StoredObject, path: Path) -> None:

@@ -124,7 +124,7 @@ class ObjectWork:
     def _is_here(self, row: RecordingRow) -> bool:
         try:
             return row.path is not None and self._uploader.vault.locate(row.path).exists()
-        except OutsideError:  # `recorder verify` names it
+        except OutsideError:  # `recorder recordings verify` names it
             return False
 
     def _upload(self, done: Round) -> None:

@@ -103,4 +103,4 @@ def open_reader(
         raise DamagedError(f"recording {row.id} cannot be opened: {error}; {_NEXT.format(id=row.id)}") from error
 
 
-_NEXT = "`recorder verify {id}` says what is wrong, and a backup may have the file as it was"
+_NEXT = "`recorder recordings verify {id}` says what is wrong, and a backup may have the file as it was"

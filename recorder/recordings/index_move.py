@@ -140,7 +140,7 @@ class IndexMove:
                 what = "the new database is not empty" if plan.is_copied else "the copy is not the same"
                 raise MoveRefusedError(f"{what}, so nothing was changed: {'; '.join(found)}")
         if is_new_file:
-            why = f"recorder migrate moved the index from {plan.names[0]} to this place"
+            why = f"recorder database move moved the index from {plan.names[0]} to this place"
             done.set_aside = put_in_place(path, LostFound(self.home.root, self.now()), why)
 
     def _verify_audit(self, plan: MovePlan) -> int:
@@ -246,7 +246,7 @@ def _copied(read: sa.Connection, write: sa.Connection, plan: MovePlan, progress:
             if "Could not decode" not in str(error.orig):
                 raise
             raise MoveRefusedError(
-                f"a text in the table {table.name} is damaged, so nothing was changed: run `recorder fsck` first"
+                f"a text in the table {table.name} is damaged, so nothing was changed: run `recorder index check` first"
             ) from error
         before += done[table.name].rows
     return done

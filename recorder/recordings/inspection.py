@@ -102,7 +102,7 @@ class Inspector:
     def _unknown(self, found: Verification) -> Verification:
         if found.problem is not None or self.now_s() - found.path.stat().st_mtime < FILING_S:
             return found
-        return replace(found, problem="it is not in the index, so no search finds it: run `recorder reindex`")
+        return replace(found, problem="it is not in the index, so no search finds it: run `recorder index rebuild`")
 
     def _compared(self, found: Verification, row: RecordingRow, container: Container) -> Verification:
         """Compare a container with its row. A difference is checked twice: it may just have been rewritten."""

@@ -123,7 +123,7 @@ def _look_over(home: Home, config: Config, vault: Vault) -> None:
         try:
             mark = look(home.state, index.database, AuditLog(home.audit), utc_now())
             for why in mark.why if mark is not None else ():
-                _log.error("%s: nothing is deleted until the DPO has looked (`recorder reconcile`)", why)
+                _log.error("%s: nothing is deleted until the DPO has looked (`recorder index reconcile`)", why)
             destroy_returned(home, vault, index.database, utc_now, node=shared_name(config))
         finally:
             index.close()
@@ -169,7 +169,7 @@ def _index_missing(vault: Vault, index: Index, now: datetime) -> None:
 
 
 def index_container(vault: Vault, path: Path, save: Callable[[RecordingRow], object]) -> None:
-    """Save the row that a container has in it; a damaged one is left to `recorder verify --all`.
+    """Save the row that a container has in it; a damaged one is left to `recorder recordings verify --all`.
 
     Raises:
         StorageError: The index cannot be written.
@@ -177,4 +177,4 @@ def index_container(vault: Vault, path: Path, save: Callable[[RecordingRow], obj
     try:
         save(row_from_json(read_row(vault, path)))
     except (DamagedError, OSError, KeyError, TypeError, ValueError):
-        return  # `recorder verify --all` reports it; the start goes on
+        return  # `recorder recordings verify --all` reports it; the start goes on

@@ -237,7 +237,7 @@ class Reindexer:
                 done.salvaged = self._salvage(Index(database))
         finally:
             database.close()
-        why = f"recorder reindex replaced it: {done.problem}"
+        why = f"recorder index rebuild replaced it: {done.problem}"
         done.moved_to = put_in_place(self._path, LostFound(self.home.root, self.now()), why)
 
     def _salvage(self, index: Index) -> int:

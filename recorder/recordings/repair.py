@@ -132,7 +132,7 @@ class Repair:
     def wait_for_dpo(self, _: Finding) -> str:
         """Make the sweep wait for the DPO."""
         look(self.home.state, self.database, self.audit, self.now(), is_noted=False)
-        return "the sweep waits until the DPO has looked (`recorder reconcile`)"
+        return "the sweep waits until the DPO has looked (`recorder index reconcile`)"
 
     def move_torn_end(self, _: Finding) -> str:
         """Move the torn end of the audit log aside."""

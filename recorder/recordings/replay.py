@@ -124,6 +124,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "people.resealed": _PEOPLE,
         "people.proposed": _PEOPLE,
         "people.revoked": _PEOPLE,
+        "people.remove": _PEOPLE,
         "people.remove_pin": _PEOPLE,
         "people.password_accepted": _PEOPLE,
         "people.second_factor_missing": _PEOPLE,

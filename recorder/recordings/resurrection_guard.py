@@ -1,6 +1,6 @@
 """Destroys deleted recordings that an interrupted deletion left, or that a backup brought back.
 
-It runs at the start of daemon and console, in `recorder recover`, and at the start of each sweep.
+It runs at the start of daemon and console, in `recorder recordings recover`, and at the start of each sweep.
 """
 
 import contextlib

@@ -8,13 +8,10 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Engine, Table, delete, func, or_, select
 
 from recorder.access.granting import STANDS_FOR
-from recorder.access.tables import accounts, break_glass, metadata, proposals, requests, sweep_consents, tokens
+from recorder.access.removal import BESIDE
+from recorder.access.tables import accounts, break_glass, proposals, sweep_consents, tokens
 
 _Over = list[tuple[Table, ColumnElement[bool]]]
-_OF_THEIR_OWN = (requests, break_glass, proposals)
-"""Tables of a person's requests and acts, which have their own periods."""
-_BESIDE = [table for table in metadata.sorted_tables if "account" in table.c and table not in _OF_THEIR_OWN]
-"""Other tables about a person; their rows are deleted with the account."""
 
 
 class AccountExpiry:
@@ -40,7 +37,7 @@ class AccountExpiry:
         """Delete accounts, tokens and proposals that ended before a moment; returns how many."""
         gone = select(accounts.c.name).where(accounts.c.disabled_s < before.timestamp())
         with self._engine.begin() as connection:
-            for table in _BESIDE:
+            for table in BESIDE:
                 connection.execute(delete(table).where(table.c.account.in_(gone)))
         return self._forget(_ended(before))
 

@@ -136,7 +136,7 @@ def settle_orders(erasures: Erasures, deletions: Deletions, audit: AuditLog, now
 
 
 def _stays(recording: RecordingId) -> None:
-    _log.error("recording %s: kept, because its row in the index cannot be read; run `recorder fsck`", recording)
+    _log.error("recording %s: kept, because its row in the index cannot be read; run `recorder index check`", recording)
 
 
 def _tombstones(calls: Sequence[OldCall], found: Periods, now: datetime) -> list[Tombstone]:

@@ -1,7 +1,7 @@
 """Deletes due data in the file of people: former accounts, texts of requests and cases, acknowledged break-glass.
 
-`recorder retention` does this as part of its sweep. The daemon does not open that file if there is a console; then the
-console does it (`PeopleSweep`).
+`recorder retention run` does this as part of its sweep. The daemon does not open that file if there is a console;
+then the console does it (`PeopleSweep`).
 """
 
 import json

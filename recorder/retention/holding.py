@@ -191,7 +191,7 @@ def _needed_by_claim(repos: HoldRepositories, hold: Hold) -> str | None:
         return None
     found = [one for one in Claims(repos.index.database).of_recording(hold.recording) if one.hold == hold.id]
     if any(keeps(one) for one in found):
-        return f"Rights request {found[0].id} keeps this recording: decide or lift it (`recorder rights`)."
+        return f"Rights request {found[0].id} keeps this recording: decide or lift it (`recorder claims`)."
     return None
 
 

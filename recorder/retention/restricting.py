@@ -175,7 +175,7 @@ def claim_of(repos: ClaimRepositories, claim_id: str) -> Claim:
     try:
         return repos.claims.get(claim_id)
     except NotFoundError as error:
-        raise ProblemError(404, f"There is no rights request {claim_id!r}: see `recorder rights list`.") from error
+        raise ProblemError(404, f"There is no rights request {claim_id!r}: see `recorder claims list`.") from error
 
 
 def read_claims(repos: ClaimRepositories, actor: Actor, *, is_open: bool) -> list[Claim]:

@@ -1,9 +1,9 @@
 """The retention sweep: deletes all data that is due, and nothing else.
 
-It runs in a process of its own (`sweep_process`) or in `recorder retention`, never twice at once. Where several nodes
-share the index it runs on one of them at a time (`sweep_sharing`). It deletes nothing while the clock is implausible,
-while a rebuilt index waits for the DPO, or if more than a set share would be deleted in a day. Interrupted at any
-point, the next sweep goes on. It needs no private key.
+It runs in a process of its own (`sweep_process`) or in `recorder retention run`, never twice at once. Where several
+nodes share the index it runs on one of them at a time (`sweep_sharing`). It deletes nothing while the clock is
+implausible, while a rebuilt index waits for the DPO, or if more than a set share would be deleted in a day.
+Interrupted at any point, the next sweep goes on. It needs no private key.
 """
 
 import contextlib
@@ -198,7 +198,9 @@ class Sweeper:
         if self.sharing is not None and (stopped := self.sharing.clock_stop(now)) is not None:
             return stopped
         if (mark := read_mark(self.state)) is not None:
-            sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has looked (`recorder reconcile`)"
+            sentence = (
+                f"{'; '.join(mark.why)}: nothing is deleted until the DPO has looked (`recorder index reconcile`)"
+            )
             return StoppedSweep(why=Stop.RECONCILE, sentence=sentence)
         return clock_stop(now, self._clock.seen(state))
 

@@ -153,4 +153,5 @@ def damage_sentence(damaged: Sequence[RecordingId]) -> str:
         return ""
     more = f" and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
     which = ", ".join(damaged[:_NAMED]) + more
-    return f"the index rows of {which} cannot be read, so these calls are kept whatever their age: run `recorder fsck`"
+    why = f"the index rows of {which} cannot be read, so these calls are kept whatever their age"
+    return f"{why}: run `recorder index check`"

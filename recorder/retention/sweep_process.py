@@ -104,7 +104,7 @@ def sharing_of(config: Config, database: Database, node: NodeKeys) -> Sharing | 
 
 
 class NothingConfirmed:
-    """Confirmations for a sweep without the file of people: none. `recorder retention` uses that file."""
+    """Confirmations for a sweep without the file of people: none. `recorder retention run` uses that file."""
 
     def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
         """Return None."""

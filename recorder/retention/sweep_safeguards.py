@@ -73,8 +73,8 @@ class SweepStoppedError(StorageError):
 
 
 _LOOK = (
-    "Check the clock and `recorder retention --dry-run`. Due data is deleted once two people have confirmed with "
-    "`recorder retention run --confirm-share --as NAME`, one of them the data protection officer or the deputy and "
+    "Check the clock and `recorder retention show --dry-run`. Due data is deleted once two people have confirmed with "
+    "`recorder retention confirm-share --as NAME`, one of them the data protection officer or the deputy and "
     "neither of ICT"
 )
 

@@ -26,11 +26,11 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "disk_read_only": Advice(
             "The disk is read-only.",
-            "Read the kernel's log, mount the disk again, then run `recorder verify --all`.",
+            "Read the kernel's log, mount the disk again, then run `recorder recordings verify --all`.",
         ),
         "storage_fault": Advice(
             "Writing to the disk failed; the daemon's log gives the reason.",
-            "Repair what the log names, then run `recorder verify --all`.",
+            "Repair what the log names, then run `recorder recordings verify --all`.",
         ),
         "writer_stuck": Advice(
             "One write or sync has taken 10 seconds: no call is being recorded meanwhile. Calls go on.",
@@ -91,7 +91,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "row_lost": Advice(
             "Too many rows were in memory; some are lost.",
-            "Free space, then run `recorder reindex`: it restores the row of each recording that has a file.",
+            "Free space, then run `recorder index rebuild`: it restores the row of each recording that has a file.",
         ),
         "audit_unavailable": Advice(
             "The audit log cannot be written. Calls go on and their entries are queued; nobody can listen meanwhile.",
@@ -135,17 +135,17 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         "objects_behind": Advice(
             "Recordings have waited ten minutes or more to be stored in the object store, or the process that stores "
             "them does not answer. They stay on this machine's disk, and the recorder tries again.",
-            "`recorder objects status` has the reason: check the store, its account and quota, and the network. "
+            "`recorder objects show` has the reason: check the store, its account and quota, and the network. "
             "Watch free space here meanwhile.",
         ),
         "objects_not_deleted": Advice(
             "Deleted or erased recordings are still in the object store. Their keys are destroyed; the recorder tries "
             "again to remove every version.",
-            "`recorder objects status` has the reason: check the account's right to list and delete versions.",
+            "`recorder objects show` has the reason: check the account's right to list and delete versions.",
         ),
         "objects_locked": Advice(
             "A lock of the object store prevents the deletion of recordings that are due.",
-            "`recorder objects status` says until when; shorten the bucket's retention, which must not exceed the "
+            "`recorder objects show` says until when; shorten the bucket's retention, which must not exceed the "
             "shortest retention period here.",
         ),
         "backup_behind": Advice(
@@ -155,16 +155,16 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "backup_overdue": Advice(
             "No backup has been made for 36 hours.",
-            "Look at the timer's log, then run `recorder backup` as the console's user.",
+            "Look at the timer's log, then run `recorder backups add` as the console's user.",
         ),
         "mail_failing": Advice(
             "No mail to people has been sent for an hour or more. The mails are queued, and the recorder tries again.",
-            "Run `recorder mail status` for the server's answer, correct the cause, then `recorder mail test ADDRESS`.",
+            "Run `recorder mail show` for the server's answer, correct the cause, then `recorder mail test ADDRESS`.",
         ),
         "accounts_changed": Advice(
             "Roles or break-glass entries do not match the audit log: somebody changed the file of accounts "
             "without the recorder. Such roles give no rights, and break-glass is refused.",
-            "Find out who changed `people.sqlite`, then remove the roles on the page Accounts.",
+            "Find out who changed `people.sqlite`, then remove the roles with `recorder users revoke`.",
         ),
         "accounts_unavailable": Advice(
             "The server with the accounts does not answer. For 15 minutes pages that are open can be read, and can "
@@ -207,7 +207,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         "kept_not_discarded": Advice(
             "A card payment was to discard a recording under a legal hold or rights request, or this could not be "
             "checked. The recording was paused and kept.",
-            "Ask the DPO to decide on the hold. Erase card data that was recorded with `recorder erase`.",
+            "Ask the DPO to decide on the hold. Erase card data that was recorded with `recorder recordings erase`.",
         ),
         "paused_without_account": Advice(
             "Somebody at the recorder's machine paused a call without naming an account.",
@@ -231,7 +231,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "retention_stopped": Advice(
             "The sweep has stopped and deletes nothing until somebody lets it go on.",
-            "The reason is below; the DPO decides with `recorder reconcile` or `recorder retention`.",
+            "The reason is below; the DPO decides with `recorder index reconcile` or `recorder retention show`.",
         ),
         "retention_failed": Advice(
             "The last sweep failed, or could not destroy some recordings; the recorder tries again.",
@@ -239,11 +239,12 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "retention_overdue": Advice(
             "No sweep has succeeded for three days: recordings are kept longer than allowed.",
-            "Read the daemon's log and run `recorder retention`.",
+            "Read the daemon's log and run `recorder retention show`.",
         ),
         "files_not_removed": Advice(
             "A node has not removed its files of recordings that were deleted more than a day ago.",
-            "`recorder retention` names the node: start it, or look why it does not reach the database. If its disk "
+            "`recorder retention show` names the node: start it, or look why it does not reach the database. If its "
+            "disk "
             "is lost, destroy it and run `recorder retention write-off NODE`.",
         ),
         "people_overdue": Advice(
@@ -305,7 +306,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "node_name_taken": Advice(
             "Another node of the site has this node's name. This one records, but the console does not reach it.",
-            "Give one of them another `name` in `[node]`, and restart its daemon. See `recorder node list`.",
+            "Give one of them another `name` in `[node]`, and restart its daemon. See `recorder nodes list`.",
         ),
         "node_removed": Advice(
             "This node was removed from the site, and the console does not reach it. It still records calls.",

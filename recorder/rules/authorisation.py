@@ -140,7 +140,7 @@ def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has
     is_by_grant = has_grant and any(grant.needs_grant for grant in grants)
     grants = [Allowed()] if is_by_grant else [grant for grant in grants if not grant.needs_grant]
     if not grants:
-        return Refusal(f"To {VERBS[act]} takes an access grant: ask for one with `recorder requests ask`.")
+        return Refusal(f"To {VERBS[act]} takes an access grant: ask for one with `recorder requests add`.")
     part = _part(grants)
     if part.is_part and not has_grant and about.is_known and not about.lies_within(part, person):
         return Refusal(_PART_SENTENCES[part.own_only, part.team_only])

@@ -46,7 +46,7 @@ PLACERS: Mapping[HoldKind, frozenset[Role]] = MappingProxyType(
         HoldKind.EVIDENCE: _ALL,
         HoldKind.SAR: frozenset({Role.TEAM_LEADER, Role.DPO}),
         HoldKind.DISCLOSURE: frozenset({Role.TEAM_LEADER, Role.DPO}),
-        HoldKind.RESTRICTION: frozenset(),  # placed by a rights request: `recorder rights`
+        HoldKind.RESTRICTION: frozenset(),  # placed by a rights request: `recorder claims`
     }
 )
 """Who may place a hold; a manager only on recordings of their teams."""
@@ -146,7 +146,7 @@ def review_day(kind: HoldKind, wished: date | None, *, today: date) -> date | st
 def may_place(person: Person, kind: HoldKind, call: HoldFacts, *, reason: str) -> Allowed | Refusal:
     """Decide whether a person may place a hold."""
     if kind is HoldKind.RESTRICTION:
-        return Refusal("A hold of kind restriction is placed by a rights request: `recorder rights ask`.")
+        return Refusal("A hold of kind restriction is placed by a rights request: `recorder claims add`.")
     decision = may(person, Act.PLACE_HOLD, reason=reason)
     if isinstance(decision, Refusal):
         return decision

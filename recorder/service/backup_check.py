@@ -27,7 +27,7 @@ def check_backup(home: Home, config: Config) -> Iterator[SiteFinding]:
         yield warning(
             _WHAT, "no destination of the keys is configured",
             why="without the private keys no recording opens, and without the node's nothing is restored",
-            do="set keys_destination in [backup], or give --keys to `recorder backup` by hand",
+            do="set keys_destination in [backup], or give --keys to `recorder backups add` by hand",
         )  # fmt: skip
     folders = [one for one in (options.destination, options.keys_destination) if one and not is_object_store(one)]
     found = [_problem(home, Path(one)) for one in folders]
@@ -54,7 +54,7 @@ def _problem(home: Home, folder: Path) -> SiteFinding | None:
         )  # fmt: skip
     if os.access(folder, os.R_OK) and not (folder / REPOSITORY).exists():
         return warning(
-            _WHAT, f"{folder} was not begun", why="`recorder backup` takes an unmounted disk for it and refuses",
-            do="run `recorder backup --init` once, with the disk mounted",
+            _WHAT, f"{folder} was not begun", why="`recorder backups add` takes an unmounted disk for it and refuses",
+            do="run `recorder backups add --init` once, with the disk mounted",
         )  # fmt: skip
     return None

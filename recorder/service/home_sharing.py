@@ -166,10 +166,10 @@ def _close(path: Path) -> None:
     except sqlite3.OperationalError as error:
         raise SharingError(f"{path}: {error}; stop daemon and console, and wait for commands that still run") from error
     except sqlite3.DatabaseError as error:
-        raise SharingError(f"{path} cannot be read: {error}; `recorder fsck` says what is wrong") from error
+        raise SharingError(f"{path} cannot be read: {error}; `recorder index check` says what is wrong") from error
     Path(f"{path}-shm").unlink(missing_ok=True)  # left by a killed process; nobody has it open
     if left := [str(one) for one in (Path(f"{path}-wal"), Path(f"{path}-journal")) if one.exists()]:
-        raise SharingError(f"{', '.join(left)} is there while nobody has {path} open: run `recorder fsck` first")
+        raise SharingError(f"{', '.join(left)} is there while nobody has {path} open: run `recorder index check` first")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

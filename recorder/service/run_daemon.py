@@ -32,7 +32,7 @@ def _recover(home: Home, config: Config) -> None:
     try:
         recovered = recover_all(home, config, utc_now())
     except Exception as error:  # noqa: BLE001 - a full disk, a database that is down, a damaged row: calls come first
-        _log.error("recordings left open were not recovered: %s; run `recorder recover` later", error)
+        _log.error("recordings left open were not recovered: %s; run `recorder recordings recover` later", error)
         return
     for found in recovered:
         if found.problem:

@@ -12,7 +12,7 @@ from recorder.site_keys.places import has_joined, node_certificate
 from recorder.site_keys.publishing import has_nodes, stored_list
 from storage.errors import KeyProblemError
 
-_RENEW = "run `recorder node request` there, `recorder node add` on the console host, and `recorder node join` there"
+_RENEW = "run `recorder nodes request` there, `recorder nodes add` on the console host, and `recorder nodes join` there"
 
 
 def check_site_keys(home: Home, now: datetime) -> Iterator[SiteFinding]:

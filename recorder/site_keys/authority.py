@@ -33,7 +33,7 @@ from storage.key_files import create_once, read_secret
 NODE, CONSOLE = "node", "console"
 """Roles of a certificate."""
 VALID = timedelta(days=365)
-"""How long a certificate is valid; `recorder node request` and `add` renew it."""
+"""How long a certificate is valid; `recorder nodes request` and `add` renew it."""
 AUTHORITY_VALID = timedelta(days=3650)
 SOON = timedelta(days=30)
 """How long before its end a certificate has an alarm."""
@@ -60,7 +60,7 @@ class SiteAuthority:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         public = request.public_key()
         if not isinstance(public, ec.EllipticCurvePublicKey):
-            raise SiteKeysError("the request has no key on an elliptic curve; make it with `recorder node request`")
+            raise SiteKeysError("the request has no key on an elliptic curve; make it with `recorder nodes request`")
         names = [x509.DNSName(name), *_address_names(address)]
         return self._sign(public, _subject(NODE, name), names, usages, now)
 

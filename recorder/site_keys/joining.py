@@ -40,7 +40,7 @@ def check_can_join(home: Home, welcome: Welcome) -> None:
     if is_key_holder(home) or names_in(home.private_keys, ".key"):
         raise SiteKeysError(
             f"{home.root} has accounts or private keys of its own, which a node has not: make a new home for the node "
-            "with `recorder node request -C FOLDER`; recordings that are here stay readable here"
+            "with `recorder nodes request -C FOLDER`; recordings that are here stay readable here"
         )
 
 

@@ -16,7 +16,7 @@ from storage.keys import NodeKeys
 from storage.rows import time_from_json, time_to_json
 
 KIND = "node request"
-_COMMAND = "recorder node request"
+_COMMAND = "recorder nodes request"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:]{2,45}\]|[A-Za-z0-9.-]{1,253}):([1-9]\d{0,4})")
 _MARK = "urn:council-call-recorder:signing-key:"

@@ -14,7 +14,7 @@ from recorder.site_keys.places import SiteKeysError, node_key, node_request
 from recorder.site_keys.signed_json import fingerprint, is_signed, pack, unpack
 
 KIND = "node welcome"
-_COMMAND = "recorder node add"
+_COMMAND = "recorder nodes add"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +76,10 @@ def _check_is_ours(home: Home, name: str, certificate: x509.Certificate, found: 
     try:
         own = node_request(home).read_bytes()
     except OSError as error:
-        raise SiteKeysError("this machine has made no request: begin with `recorder node request`") from error
+        raise SiteKeysError("this machine has made no request: begin with `recorder nodes request`") from error
     if hashlib.sha256(own).hexdigest() != request:
         raise SiteKeysError(
-            "the welcome answers another request than the last one of this machine: run `recorder node add` with the "
+            "the welcome answers another request than the last one of this machine: run `recorder nodes add` with the "
             f"file of the last one, a copy of which is {node_request(home)}"
         )
     if read_request(own).name != name:

@@ -16,18 +16,21 @@ from recorder.access.reachability import AccountsAwayError
 from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person, Role
+from recorder.rules import wording
 from recorder.rules.call_target import CallTarget, ExtensionTarget
 from recorder.web.agent_view import PhoneState, PhoneView, phone_of
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, Sent, TypedForm
-from recorder.web.live_pages import SECOND_PLAYS, SPANS, span_s
+from recorder.web.live_pages import SECOND_PLAYS
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, PageWatcher, signed_in
+from recorder.web.retroactive_spans import SPANS, chosen_span, span_page
 
 router = APIRouter(include_in_schema=False)
 
 Ticked = Annotated[str, Form(max_length=10)]
 Number = Annotated[str, Form(max_length=40)]
 
+_FORGOTTEN = "Your call is paused. What you chose is erased once the call has ended; a long span needs a second person."
 _ELSEWHERE = ((Act.MANAGE_PEOPLE, "/people"), (Act.ASK, "/requests"))
 """First pages of people whose role sees no live calls."""
 
@@ -54,7 +57,7 @@ def first_page(console: ConsoleParts, person: Person) -> str:
 def agent(console: Console, caller: PageReader) -> HTMLResponse:
     """Show the agent page."""
     console.live.looks(caller.actor)
-    return _page(console, caller)
+    return agent_page(console, caller)
 
 
 @router.get("/agent/state")
@@ -64,7 +67,14 @@ def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
     if phone.rows and caller.session is not None:
         with contextlib.suppress(AccountsAwayError):
             console.deps.sessions.keep(caller.session.key)
-    return console.renderer.page("agent_state.html", caller, phone=phone)
+    return console.renderer.page("agent_state.html", caller, **_live_values(console, phone))
+
+
+@router.get("/agent/last-call")
+def last_call(console: Console, caller: PageWatcher) -> HTMLResponse:
+    """Return what the page says of the person's last call, for its script."""
+    console.live.looks(caller.actor)
+    return console.renderer.page("agent_last_call.html", caller, last=console.last_calls.of(_person(caller)))
 
 
 @router.get("/agent/changes")
@@ -80,20 +90,27 @@ async def agent_changes(request: Request, console: Console) -> StreamingResponse
 
 
 @router.post("/agent/forgot")
-def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: Ticked = "") -> HTMLResponse:
+def forgot(
+    console: Console, caller: PageChanger, sent: Sent, span: Ticked = "", paused_at: Ticked = ""
+) -> HTMLResponse:
     """Pause at once and ask how far back; with an answer, have that span erased."""
     now_s, actor = console.deps.now().timestamp(), caller.actor
-    if span not in dict(SPANS):
+    if span in dict(SPANS):
+        seconds = chosen_span(span, paused_at, now_s)
+        return _acted(
+            console, caller, lambda target: console.live.pause_retroactively(actor, target, seconds, ""), _FORGOTTEN
+        )
+    form = sent
+    if not paused_at:
         page = _acted(console, caller, lambda target: console.live.pause(actor, target, ""), "")
         if page.status_code >= 400:
             return page
-        return console.renderer.page(
-            "retroactive_pause.html", caller, action="/agent/forgot", back="/agent", whose="your call", spans=SPANS,
-            paused_at=int(now_s),
-        )  # fmt: skip
-    seconds = span_s(span, paused_at, now_s)
-    said = "Your call is paused. What you chose is erased once the call has ended; a long span needs a second person."
-    return _acted(console, caller, lambda target: console.live.pause_retroactively(actor, target, seconds, ""), said)
+        form, paused_at = EMPTY, str(int(now_s))
+    state = wording.words(_phone(console, caller).standing)
+    return span_page(
+        console.renderer, caller, form, action="/agent/forgot", back="/agent", section="agent",
+        told=f"The recording of your call is {state} now.", paused_at=paused_at,
+    )  # fmt: skip
 
 
 @router.post("/agent/calls/{call}/opt-out-request")
@@ -102,8 +119,8 @@ def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
     try:
         console.opt_outs.ask(caller.actor, call, "")
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said="A manager has been asked. The call is recorded until one of them decides.")
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said="A manager has been asked. The call is recorded until one of them decides.")
 
 
 @router.post("/agent/calls/{call}/second-message")
@@ -112,8 +129,8 @@ def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResp
     try:
         console.live.second_message(caller.actor, CallTarget(call), "")
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said=SECOND_PLAYS)
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said=SECOND_PLAYS)
 
 
 @router.post("/agent/sign-on")
@@ -122,15 +139,15 @@ def sign_on(console: Console, caller: PageChanger, sent: Sent, extension: Number
     number, form = extension.strip(), sent.named("sign-on")
     if not number:
         missing = incomplete("Give the extension of the phone that you sit at.", "extension")
-        return _page(console, caller, problem=missing.detail, status=422, form=form.refused(missing))
+        return agent_page(console, caller, problem=missing.detail, status=422, form=form.refused(missing))
     try:
         is_anothers = is_anothers_extension(console.deps.people, _person(caller), number)
         answer = console.sign_ons.sign_on(caller.actor, number, is_anothers=is_anothers)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status, form=form.refused(error))
+        return agent_page(console, caller, problem=error.detail, status=error.status, form=form.refused(error))
     if "code" in answer:
-        return _page(console, caller, code=answer)
-    return _page(
+        return agent_page(console, caller, code=answer)
+    return agent_page(
         console, caller, said=f"You are signed on at extension {number}: calls from the next one on are yours."
     )
 
@@ -141,8 +158,8 @@ def sign_off(console: Console, caller: PageChanger, extension: Number = "") -> H
     try:
         console.sign_ons.sign_off(caller.actor, extension.strip())
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said=f"You are signed off from extension {extension.strip()}.")
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said=f"You are signed off from extension {extension.strip()}.")
 
 
 @router.post("/agent/told")
@@ -156,8 +173,8 @@ def told(console: Console, caller: PageChanger) -> HTMLResponse:
     try:
         deps.acknowledgements.acknowledge(person.name, deps.cases.today, enter=enter)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said="Thank you: the day is stored.")
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said="Thank you: the day is stored.")
 
 
 @router.post("/agent/{act}")
@@ -176,8 +193,8 @@ def _acted(
         person = _person(caller)
         _each(console.sign_ons.extensions(person, console.live.calls(person)), do)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said=said)
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said=said)
 
 
 def _each(extensions: list[str], do: Callable[[ExtensionTarget], dict[str, Any]]) -> None:
@@ -197,7 +214,7 @@ def _each(extensions: list[str], do: Callable[[ExtensionTarget], dict[str, Any]]
         raise failed
 
 
-def _page(
+def agent_page(
     console: ConsoleParts,
     caller: ConsoleCaller,
     *,
@@ -221,10 +238,18 @@ def _page(
         phone = PhoneView(standing=PhoneState.NOT_CONFIRMED)
         problem = problem or error.detail
     return console.renderer.page(
-        "agent.html", caller, status=status, phone=phone, form=form,
+        "agent.html", caller, status=status, form=form, **_live_values(console, phone),
+        last=console.last_calls.of(_person(caller)),
         must_acknowledge=_must_acknowledge(console, _person(caller), phone),
-        said=said, problem=problem, spans=SPANS, code=code, signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
+        said=said, problem=problem, spans=SPANS, code=code,
+        signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
     )  # fmt: skip
+
+
+def _live_values(console: ConsoleParts, phone: PhoneView) -> dict[str, Any]:
+    """Return what the part of the page that changes is made of."""
+    orders = console.last_calls.to_erase(phone.recordings)
+    return {"phone": phone, "orders": orders, "now": console.deps.now()}
 
 
 def _people(console: ConsoleParts) -> list[Person]:

@@ -21,12 +21,18 @@ from recorder.common.web import application, patterns_of
 from recorder.control.client import SERVICE
 from recorder.web import (
     account_pages,
+    agent_forgot_pages,
     agent_pages,
     api,
     audit_pages,
     brand_routes,
+    case_letter_pages,
+    case_opening_pages,
     case_pages,
+    case_recording_pages,
     case_routes,
+    case_task_pages,
+    case_transcript_pages,
     erasure_pages,
     erasure_routes,
     health_routes,
@@ -38,9 +44,11 @@ from recorder.web import (
     notification_pages,
     openapi_routes,
     openid_pages,
+    opt_out_pages,
     opt_out_routes,
     overview_pages,
     pages,
+    proposal_pages,
     recording_pages,
     report_pages,
     request_pages,
@@ -55,6 +63,7 @@ from recorder.web.auth import Gatekeeper
 from recorder.web.board import Board
 from recorder.web.daemon_access import DaemonAccess
 from recorder.web.deps import ConsoleDeps
+from recorder.web.last_calls import LastCalls
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.middleware import Guard, security_headers
 from recorder.web.opt_out_service import OptOutService
@@ -95,14 +104,22 @@ _ROUTERS = (
     account_pages.router,
     openid_pages.router,
     user_pages.router,
+    proposal_pages.router,
+    opt_out_pages.router,  # before the acts on a call by name
     live_pages.router,
+    agent_forgot_pages.router,
     agent_pages.router,
     pages.router,
     recording_pages.router,
     erasure_pages.router,
     hold_pages.router,
     request_pages.router,
+    case_opening_pages.router,  # before the case pages: "new" is no case
     case_pages.router,
+    case_task_pages.router,
+    case_recording_pages.router,
+    case_letter_pages.router,
+    case_transcript_pages.router,
     case_routes.router,
     notification_pages.router,
     right_pages.router,
@@ -153,6 +170,7 @@ def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Console
         deps=deps,
         audit_service=audit_service,
         live=live,
+        last_calls=LastCalls(deps, audit_service),
         opt_outs=OptOutService(daemon, live),
         sign_ons=SignOnService(daemon),
         recording_service=RecordingService(deps, audit_service),

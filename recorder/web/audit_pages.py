@@ -16,6 +16,7 @@ from recorder.audit.reading import AuditQuery, entries_found, entry_to_json, las
 from recorder.permissions import Act
 from recorder.web.auth import ConsoleCaller
 from recorder.web.filters import Form, read_form
+from recorder.web.forms import shown_again
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
@@ -90,7 +91,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, sent: Mapping[str, str])
         "audit.html",
         caller,
         status=422 if form.errors else 200,
-        errors=form.errors,
+        form=shown_again(sent, form.errors),
         typed=sent,
         has_nodes=console.deps.site_log is not None,
         found=found,

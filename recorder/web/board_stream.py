@@ -14,7 +14,7 @@ from recorder.rules.live_access import Around, seen
 from recorder.web.auth import ConsoleCaller
 from recorder.web.board import Board, Call
 from recorder.web.conversations import by_conversation
-from recorder.web.live_rows import LiveRow, row_of
+from recorder.web.live_rows import LiveRow, is_of_team, row_of
 from recorder.web.parts import SignInNeededError
 from recorder.web.pulse import AGAIN, BEAT, Pulse
 from recorder.web.watchers import LOOK_EVERY_S
@@ -41,6 +41,7 @@ class BoardStream:
         board: The calls.
         render: Renders rows for a person; without rows, the row that says that there is no call.
         ask: Identifies the watcher again; raises SignInNeededError or ProblemError if they may no longer watch.
+        team: The team whose calls are sent; empty for all.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class BoardStream:
         *,
         render: Callable[[ConsoleCaller, Sequence[LiveRow]], str],
         ask: Callable[[], Awaitable[Watcher]],
+        team: str = "",
     ) -> None:
         self._pulse = pulse
         self._board = board
         self._render = render
         self._ask = ask
+        self._team = team
         self._sent: dict[str, tuple[Call, tuple[object, ...]]] = {}
         self._ids: list[str] = []
         self._asked = self._drained = -1  # a page begins by asking for both: they may have changed since it was loaded
@@ -115,7 +118,7 @@ class BoardStream:
             known = before.get(one)
             is_same = known is not None and known[0] is call
             self._seen[one] = known if is_same and known is not None else (call, seen(person, call, watcher.around))
-        return [shown for _, shown in self._seen.values() if shown is not None]
+        return [shown for _, shown in self._seen.values() if shown is not None and is_of_team(shown, self._team)]
 
     def _changed(self, calls: Mapping[str, Call]) -> list[LiveRow]:
         """Return the rows that differ from what was sent, or were not sent yet."""

@@ -16,11 +16,13 @@ A GET hands `EMPTY`. The template reads ``form["name"]``, ``form.error("name")``
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from recorder.common.problems import ProblemError
+from recorder.rules.typed_dates import date_of, date_typed
 
 NEVER_SHOWN = frozenset({"csrf", "password", "new", "again", "code", "passphrase"})
 """Fields whose values are never sent back to a browser."""
@@ -108,6 +110,19 @@ class TypedForm:
         return replace(self, errors=dict(error.fields) or {"": error.detail})
 
 
+def typed_day(form: TypedForm, name: str) -> date | None:
+    """Return the day of a date input, or of one field with a whole date; None if nothing was typed.
+
+    Raises:
+        TypedDateError: It is no date.
+    """
+    parts = [form.value(f"{name}-{part}") for part in ("day", "month", "year")]
+    if any(part.strip() for part in parts):
+        return date_of(*parts)
+    whole = form.value(name)
+    return date_typed(whole) if whole.strip() else None
+
+
 EMPTY = TypedForm()
 """A form that is shown for the first time."""
 
@@ -123,6 +138,11 @@ def refused_at(field_name: str, sentence: str, *, form: str = "", **typed: str) 
     """
     values = {key: (value,) for key, value in typed.items()}
     return TypedForm(name=form, values=values, errors={field_name: sentence}, is_sent=True)
+
+
+def shown_again(values: Mapping[str, str], errors: Mapping[str, str]) -> TypedForm:
+    """Return a form of filters, which is always shown with what was typed."""
+    return TypedForm(values={name: (value,) for name, value in values.items()}, errors=errors, is_sent=True)
 
 
 async def _sent(request: Request) -> TypedForm:

@@ -15,7 +15,7 @@ from recorder.control.client import SERVICE
 from recorder.permissions import Act, Actor, Allowed, Person, Role
 from recorder.rules.authorisation import may
 from recorder.rules.call_target import ExtensionTarget, Target
-from recorder.rules.live_access import NOTHING_KNOWN, Around, seen
+from recorder.rules.live_access import NOTHING_KNOWN, Around, Relation, relations_of, seen
 from recorder.rules.seats import colleagues_of
 from recorder.web.daemon_access import DaemonAccess
 from recorder.web.sharing import Shared
@@ -88,6 +88,14 @@ class LiveCallService:
             return Around(managed=self._managed())
         except AccountsAwayError:
             return Around(managed=None)  # unknown: then a team leader decides on no opt-out
+
+    def teams(self, actor: Actor) -> list[str]:
+        """Return the teams whose calls an actor may see. The caller has checked that they may see any."""
+        if not isinstance(actor, Person):
+            return []
+        if not any(Relation.OTHER in relations_of(role, Act.SEE_LIVE) for role in actor.roles):
+            return sorted({*actor.teams, *self.around(actor).colleagues})
+        return sorted({str(one.get("team") or "") for one in self._agents.get()} - {""})
 
     def health(self) -> dict[str, Any]:
         """Return the daemon's health report. The caller has checked the permission."""

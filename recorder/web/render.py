@@ -1,7 +1,6 @@
 """Renders pages from templates: autoescaped, times in the site's time zone."""
 
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from jinja2 import (
     StrictUndefined,
 )
 from jinja2.utils import missing
-from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from recorder.access.reachability import AccountsAwayError
@@ -27,15 +25,12 @@ from recorder.rules.authorisation import may
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
 from recorder.web.forms import EMPTY
+from recorder.web.live_markup import LiveMarkup
 from recorder.web.live_rows import LiveRow
 from recorder.web.navigation import navigation
 from recorder.web.word_filters import filters_for
 
 HERE = Path(__file__).parent
-
-_MOST_ROWS = 2000
-"""Rendered rows of live calls that are cached; above that number the cache is cleared."""
-
 
 _COMPONENTS = {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}
 _LAYOUT = dict.fromkeys(
@@ -66,16 +61,17 @@ class Renderer:
     def __init__(self, deps: ConsoleDeps) -> None:
         self._site = deps.site
         self._box = deps.watch.box
-        self._token = secrets.token_hex(16)  # placeholder for CSRF values in cached rows; callers cannot guess it
-        self._live_rows: dict[tuple[object, ...], list[str]] = {}
         self._colour = deps.colour
         self._templates = Environment(
             loader=ChoiceLoader((FileSystemLoader(HERE / "templates"), PrefixLoader(_COMPONENTS))),
             autoescape=True, undefined=_PageUndefined, trim_blocks=True,
         )  # fmt: skip
-        self._templates.globals.update({**_LAYOUT, "undefined": ChainableUndefined(), "null": None})
+        layout = {**_LAYOUT, "themeColor": deps.colour, "undefined": ChainableUndefined(), "null": None}
+        self._templates.globals.update(layout)
         filters = filters_for(ZoneInfo(deps.timezone))
         self._templates.filters.update(filters, lengths=lengths_of, flags=flags_of)
+        row = self._templates.get_template("live_drawn_rows.html")
+        self._live = LiveMarkup(row.render, now_s=lambda: deps.now().timestamp())
 
     @staticmethod
     def can(person: Person, act: Act) -> bool:
@@ -87,7 +83,7 @@ class Renderer:
         person = caller.person if caller else None
         may_do = {act for act in Act if person is not None and self.can(person, act)}
         html = self._templates.get_template(template).render(
-            live_row=self._rows_of(caller),
+            live_rows=partial(self._live.rows, caller.csrf if caller else "", values.get("team", "")),
             site=self._site,
             colour=self._colour,
             person=person,
@@ -105,20 +101,7 @@ class Renderer:
         except AccountsAwayError:
             return 0
 
-    def live_rows(self, caller: ConsoleCaller, rows: Sequence[LiveRow]) -> str:
+    def live_rows(self, caller: ConsoleCaller, rows: Sequence[LiveRow], *, team: str = "") -> str:
         """Return rows of live calls, or the row that says that there is no call."""
-        return self._templates.get_template("live_rows.html").render(live_row=self._rows_of(caller), rows=rows)
-
-    def _rows_of(self, caller: ConsoleCaller | None) -> Callable[[LiveRow], Markup]:
-        return partial(self._live_row, caller.csrf if caller else "")
-
-    def _live_row(self, csrf: str, row: LiveRow) -> Markup:
-        """Return a row of live calls from the cache; most rows are the same for all people."""
-        parts = self._live_rows.get(row.key)
-        if parts is None:
-            html = self._templates.get_template("live_row.html").render(row=row, csrf=self._token)
-            parts = html.split(self._token)
-            if len(self._live_rows) >= _MOST_ROWS:
-                self._live_rows.clear()
-            self._live_rows[row.key] = parts
-        return Markup(csrf.join(parts))  # noqa: S704 - autoescaped, and the token is ours
+        drawn = partial(self._live.rows, caller.csrf, team)
+        return self._templates.get_template("live_rows.html").render(live_rows=drawn, rows=rows)

@@ -12,6 +12,7 @@ from recorder.permissions import Act, Person
 from recorder.reports.reports import PauseReport, ReportQuery, ReportRefusedError, pause_report, period, teams_of
 from recorder.web.auth import ConsoleCaller
 from recorder.web.filters import read_form
+from recorder.web.forms import shown_again
 from recorder.web.parts import ApiReader, Console, ConsoleParts, PageReader
 from storage.types import Search
 
@@ -50,7 +51,11 @@ def pauses_page(console: Console, caller: PageReader, typed: Annotated[PausesFor
     form, team = read_form(typed.model_dump(), console.deps.timezone), typed.team.strip()[:100]
     report = None if form.errors else _report(console, caller, form.search, team or None)
     return console.renderer.page(
-        "pauses.html", caller, status=422 if form.errors else 200, form=form, team=team, report=report
+        "pauses.html",
+        caller,
+        status=422 if form.errors else 200,
+        report=report,
+        form=shown_again(typed.model_dump(), form.errors),
     )
 
 

@@ -18,7 +18,7 @@ from recorder.retention import rights
 from recorder.retention.restricting import ClaimChange, ClaimWish, change_claim, claim_of, read_claims, write_claim
 from recorder.retention.rights import ClaimEvent
 from recorder.web.auth import ConsoleCaller
-from recorder.web.case_pages import day_typed
+from recorder.web.case_forms import day_typed
 from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.settling import settle

@@ -145,10 +145,11 @@ def a_manager_ends_the_recording_of_a_call_that_distresses(desk: Desk) -> None:
     with desk.at("rhea") as page:
         page.goto(f"{desk.url}/live")
         page.get_by_role("link", name="Decide").click()
+        page.check("#decision")
         page.check("#caller_asked")
         page.check("#distress_judged")
         page.fill("#reason", "he weeps")
-        page.get_by_role("button", name="Grant").click()
+        page.get_by_role("button", name="Save decision").click()
         expect(page.locator("#live-said")).to_contain_text("has ended for good")
     row = talk.hang_up()
     assert (row["id"], row["opted_out"]) == (call, True)
@@ -220,7 +221,7 @@ def a_member_hears_what_is_about_them_and_nothing_else(desk: Desk, recording: st
 def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) -> None:
     with desk.at("ivo") as page:
         page.get_by_role("link", name="Administration").click()
-        page.get_by_role("link", name="System").click()
+        page.get_by_role("link", name=re.compile("^(System|Health)$")).click()
         expect(page.locator("main")).to_contain_text("Calls in progress")
         page.goto(f"{desk.url}/recordings/{recording}")
         page.get_by_role("link", name="Listen without approval").click()
@@ -241,33 +242,42 @@ def an_administrator_hears_nothing(desk: Desk, recording: str) -> None:
     with desk.at("adam") as page:
         assert page.goto(f"{desk.url}/recordings/{recording}").status == 403  # type: ignore[union-attr]
         page.goto(f"{desk.url}/notices")
-        expect(page.locator("main")).to_contain_text("Played now")
+        expect(page.locator("main")).to_contain_text("In use")
         expect(page.get_by_role("link", name="Recordings")).to_have_count(0)
 
 
 def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: Path) -> Path:
     with desk.at("dora") as page:
         page.goto(f"{desk.url}/cases")
+        page.get_by_role("button", name="Open a case").click()
+        page.get_by_label("Their own calls").check()
         page.fill("#requester", "Mr Example")
+        page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="Open the case").click()
-        case = page.locator("h1 .id").inner_text()
-        write_down(page, "identity_checked", "council tax account and date of birth")
-        page.fill("#search-extension", "2001")
+        expect(page.locator("main h1")).to_have_text("Mr Example")
+        case = page.url.rpartition("/")[2].partition("?")[0]
+        page.get_by_role("link", name="Check who is asking").click()
+        page.get_by_label("I confirmed who they are").check()
+        write_down(page, "council tax account and date of birth")
+        page.get_by_role("link", name="Search for recordings").click()
+        page.fill("#extension", "2001")
         page.get_by_role("button", name="Search").click()
-        page.get_by_role("button", name=f"Take {recording} into the case").click()
-        expect(page.locator("main dl").first).to_contain_text(recording)
-        page.fill("#dismissed-text", "another caller")
-        page.get_by_role("button", name="Dismiss them").click()
-        expect(page.locator("#undecided")).to_have_count(0)
+        page.check(f"input[value='{recording}']")
+        page.get_by_role("button", name="Take into the case").click()
+        page.get_by_role("link", name="Dismiss all that are left").click()
+        page.fill("#text", "another caller")
+        page.get_by_role("button", name="Dismiss").click()
+        expect(page.locator("main")).to_contain_text("There is no recording to decide on.")
     with desk.at("lena") as page:
         page.goto(f"{desk.url}/cases/{case}")
-        page.select_option("#decision", "partly")
-        page.fill("#decision-text", "a neighbour's name is left out")
-        page.get_by_role("button", name="Decide").click()
-        expect(page.locator("main dl").first).to_contain_text("Disclose in part")
+        page.get_by_role("link", name="Decide", exact=True).click()
+        page.get_by_label("Disclose in part").check()
+        page.fill("#text", "a neighbour's name is left out")
+        page.get_by_role("button", name="Save the decision").click()
+        expect(page.locator("main dl").first).to_contain_text("disclose in part, by lena")
     with desk.at("dora") as page:
         page.goto(f"{desk.url}/cases/{case}")
-        page.get_by_role("link", name=recording).first.click()
+        page.locator("table").get_by_role("link", name="Redact and copy").click()
         page.get_by_role("tab", name="History").click()
         expect(page.locator("#holds ~ h4").first).to_contain_text("Subject access request")
         page.get_by_role("tab", name="Copy").click()
@@ -288,8 +298,12 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
         download.value.save_as(archive)
         download.value.delete()
         page.goto(f"{desk.url}/cases/{case}")
-        write_down(page, "handed_over", "by recorded post, the passphrase by telephone")
-        write_down(page, "closed", "")
+        expect(page.locator("main table")).to_contain_text("Ready 1 span silenced")
+        page.get_by_role("link", name="Hand over").click()
+        write_down(page, "by recorded post, the passphrase by telephone")
+        expect(page.locator("main table")).to_contain_text("Handed over")
+        page.get_by_role("link", name="Close the case").click()
+        page.get_by_role("button", name="Close the case").click()
         expect(page.locator("main dl").first).to_contain_text("Closed")
     with zipfile.ZipFile(archive) as package:
         assert {"recording-001.wav", "cover-sheet.html", "SHA256SUMS"} <= set(package.namelist())
@@ -297,11 +311,10 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
     return archive
 
 
-def write_down(page: Page, step: str, words: str) -> None:
-    page.select_option("#what", step)
-    page.fill("#step-text", words)
-    page.get_by_role("button", name="Write it down").click()
-    page.wait_for_load_state()
+def write_down(page: Page, words: str) -> None:
+    page.fill("#text", words)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("main")).to_contain_text("Recorded in the case.")
 
 
 def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from recorder.calls.notices import NoticeStore, install_shipped
 from recorder.permissions import Role
+from recorder.web.live_rows import LONG_PAUSE_S
 from storage.types import NoticeProof, Segment, SegmentKind
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import (
@@ -135,9 +136,23 @@ def marked(page: Page) -> None:
     page.get_by_role("button", name="Mark a part from here").click()
 
 
-def open_case(page: Page) -> None:
-    page.goto("/cases")
+def refuse_case(page: Page) -> None:
+    page.goto("/cases/new")
+    page.get_by_role("button", name="Continue").click()
+
+
+def count_case(page: Page) -> None:
+    page.goto("/cases/new")
+    page.get_by_label("Their own calls").check()
     page.fill("#requester", "Mrs Example")
+    page.get_by_role("button", name="Continue").click()
+    for part, typed in (("day", "1"), ("month", "nov"), ("year", "26")):
+        page.fill(f"[name=from_date-{part}]", typed)
+    page.get_by_role("button", name="Open the case").click()
+
+
+def open_case(page: Page) -> None:
+    count_case(page)
     page.get_by_role("button", name="Open the case").click()
 
 
@@ -156,6 +171,7 @@ def write_claim(page: Page) -> None:
 
 def keys(page: Page) -> None:
     page.goto("/agent")
+    page.locator("#agent-key summary").click()
     page.check("#agent-key-on")
     page.click("#agent-forgot")
     page.wait_for_selector("#agent-spans:not([hidden])")
@@ -163,11 +179,22 @@ def keys(page: Page) -> None:
 
 def propose(page: Page) -> None:
     page.goto("/people")
-    page.locator("details", has=page.locator("#role-officer-dpo")).locator("summary").click()
-    page.check("#role-officer-manager")
-    page.check("#role-officer-dpo")
-    page.fill("#reason-officer", "she takes over on Monday")
-    page.locator("details[open]").get_by_role("button", name="Give these roles").click()
+    page.get_by_role("link", name="officer", exact=True).click()
+    page.get_by_role("link", name="Give roles").click()
+    page.get_by_label("Manager").check()
+    page.get_by_label("Data protection officer").check()
+    page.get_by_label("Why?").fill("she takes over on Monday")
+    page.get_by_role("button", name="Give these roles").click()
+
+
+def roles_wrong(page: Page) -> None:
+    page.goto("/people/other/roles")
+    page.get_by_role("button", name="Give these roles").click()
+
+
+def proposal(page: Page) -> None:
+    page.goto("/people")
+    page.get_by_role("link", name="Give Olive Officer").click()
 
 
 def authenticator(page: Page) -> None:
@@ -185,12 +212,12 @@ def wrong_code(page: Page) -> None:
 STATES: list[tuple[str, str, Visit, str]] = [
     ("sign_in", "ann", at("/sign-in"), "Account name"),
     ("sign_in_wrong", "ann", sign_in_again, "There is a problem"),
-    ("accessibility", "ann", at("/accessibility"), "What is not accessible"),
+    ("accessibility", "ann", at("/accessibility"), "How accessible these pages are"),
     ("agent", "ann", at("/agent"), "Pause recording"),
-    ("agent_no_extension", "plain", at("/agent"), "You sit at no extension"),
-    ("agent_forgot", "ann", keys, "How much of what was said"),
+    ("agent_no_extension", "plain", at("/agent"), "You are not at an extension"),
+    ("agent_forgot", "ann", keys, "How much should be erased?"),
     ("live", "manager", at("/live"), "Resume the recording"),
-    ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "What you put your name to"),
+    ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "Confirm both statements"),
     ("forgot", "ann", forgot, "is paused now"),
     ("recordings", "dpo", at("/recordings"), "1 call found, 1 recorded"),
     ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recorded"),
@@ -203,20 +230,30 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("recording_forgot", "dpo", at(f"/recordings/{ID}/forgot"), "What is erased cannot be brought back"),
     ("recording_hold", "dpo", at(f"/recordings/{ID}/hold"), "What is it kept for?"),
     ("requests", "dpo", at("/requests"), "Ask to hear recordings"),
-    ("cases", "dpo", at("/cases"), "There are no cases"),
-    ("case", "dpo", open_case, "Mrs Example"),
+    ("cases", "dpo", at("/cases"), "There are no open cases"),
+    ("case_refused", "dpo", refuse_case, "Enter who is asking"),
+    ("case_wide", "dpo", count_case, "1 recording fits this search"),
+    ("case", "dpo", open_case, "The case is open."),
     ("cases_some", "dpo", at("/cases"), "Mrs Example"),
-    ("custody", "dpo", custody, "Who had what when"),
+    ("case_identity", "dpo", at("/cases/SAR-2026-0001/identity"), "I confirmed who they are"),
+    ("case_recordings", "dpo", at("/cases/SAR-2026-0001/recordings"), "1 recording to decide on"),
+    ("case_narrow", "dpo", at("/cases/SAR-2026-0001/narrow"), "Up to what time?"),
+    ("case_history", "dpo", at("/cases/SAR-2026-0001/history"), "Case opened"),
+    ("case_letter", "dpo", at("/cases/SAR-2026-0001/letter/acknowledgement"), "Dear Mrs Example"),
+    ("custody", "dpo", custody, "Proven."),
     ("rights", "dpo", write_claim, "They took it back"),
     ("notifications", "dpo", at("/notifications"), "Nothing waits for you"),
     ("erasures", "dpo", at("/erasures"), "Every order"),
     ("holds", "dpo", at("/holds"), "Every hold"),
     ("overview", "dpo", at("/overview"), "What waits"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
-    ("notices", "dpo", at("/notices"), "Played now"),
+    ("notices", "dpo", at("/notices"), "In use"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),
-    ("people", "admin", propose, "It waits for another administrator"),
-    ("people_to_confirm", "dpo", at("/people"), "Waiting for a second person"),
+    ("account_changed", "admin", propose, "waits for another administrator"),
+    ("account_roles_wrong", "admin", roles_wrong, "Select a role"),
+    ("accounts", "dpo", at("/people"), "Waiting for a second person"),
+    ("proposal", "dpo", proposal, "she takes over on Monday"),
+    ("deputy", "dpo", at("/deputy"), "Change the deputy"),
     ("account", "dpo", at("/account"), "Sign out everywhere"),
     ("password", "dpo", at("/account/password"), "at least 12 characters"),
     ("authenticator", "dpo", authenticator, "Code that the app shows now"),
@@ -306,6 +343,34 @@ def test_a_focus_and_a_press_survive_a_change_of_the_row(
     daemon.has_changed.set()
     expect(page.locator(".state")).to_have_text("Opted out")
     assert page.evaluate("document.activeElement.getAttribute('role')") == "region", "a focus that is gone goes nearby"
+
+
+def test_no_button_of_the_board_lies_off_the_screen_of_a_phone(
+    pages: dict[str, Page], console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, daemon = pages["ann"], console.daemon
+    long = {**daemon._call(), "caller": "0044 20 7946 0000 extension 12345678", "service": "Customer Service Centre"}
+    monkeypatch.setattr(daemon, "calls_rows", lambda: [long])
+    page.goto("/live")
+    for size in (NARROW, WIDE):
+        page.set_viewport_size(size)
+        boxes = [one.bounding_box() for one in page.locator("#live-rows :is(button, a)").all()]
+        assert len(boxes) == 4, "pause, forgotten, opt-out, second message"
+        assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= size["width"] for box in boxes)
+
+
+def test_a_pause_turns_amber_on_the_page_while_nothing_is_sent(
+    pages: dict[str, Page], console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, daemon = pages["manager"], console.daemon
+    since = datetime.now(UTC) - timedelta(seconds=LONG_PAUSE_S - 2)
+    paused = {**daemon._call(), "state": "paused", "reasons": ["agent"], "state_since": since.isoformat()}
+    monkeypatch.setattr(daemon, "calls_rows", lambda: [paused])
+    page.goto("/live")
+    age = page.locator(".board-state .age")
+    expect(age).to_contain_text("long pause")
+    expect(age).to_have_class("age age-late")
+    assert violations(page, without=FRAME) == []
 
 
 def test_a_second_thought_is_obeyed_once_the_change_could_be_seen(pages: dict[str, Page], console: Console) -> None:

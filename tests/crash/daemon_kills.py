@@ -28,7 +28,7 @@ sys.modules["tests"] = tests
 
 import httpx2  # noqa: E402
 
-from recorder.cli.shared import progress_bar  # noqa: E402
+from recorder.cli.output import progress_bar  # noqa: E402
 from storage.audit import AuditLog  # noqa: E402
 from tests.crash.power import KINDS, RealPower, own_mounts  # noqa: E402
 from tests.crash.shim import build_shim  # noqa: E402

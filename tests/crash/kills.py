@@ -25,7 +25,7 @@ from tests.crash.shim import preload  # noqa: E402
 if __name__ == "__main__":
     preload()  # it starts this program anew: before everything is loaded
 
-from recorder.cli.shared import progress_bar  # noqa: E402
+from recorder.cli.output import progress_bar  # noqa: E402
 from tests.crash.forgetful import SimulatedPower  # noqa: E402
 from tests.crash.mutations import MUTATIONS  # noqa: E402
 from tests.crash.power import KINDS, RealPower, own_mounts  # noqa: E402

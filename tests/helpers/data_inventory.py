@@ -222,7 +222,9 @@ HOME_PLACES: tuple[DataPlace, ...] = (
         is_passing=True,
     ),
     _place("recorder.toml", Content.METADATA, _COMMANDS, "configuration: extensions, operators, addresses"),
-    _place("former-*-recorder.toml", Content.METADATA, _COMMANDS, "the same before `recorder migrate` changed it"),
+    _place(
+        "former-*-recorder.toml", Content.METADATA, _COMMANDS, "the same before `recorder database move` changed it"
+    ),
     *_database("common/index.sqlite", Content.METADATA, _ALL, "the same where daemon and console are two users"),
     _place("common/index.sqlite-lock", Content.NOTHING, _ALL, "likewise"),
     *_database("common/index.sqlite.rebuilt", Content.METADATA, _COMMANDS, "likewise, while it is made anew"),

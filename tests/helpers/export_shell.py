@@ -61,18 +61,18 @@ class Shell:
         return recording
 
     def export(self, *words: str, by: str = HEARER, reason: str = "complaint 17", stdin: str = "") -> Any:
-        """Run `recorder export` as somebody; returns what it said and how it ended."""
+        """Run `recorder recordings export` as somebody; returns what it said and how it ended."""
         who = ("--as", by, "--password-file", str(self.home.password_file), "--reason", reason)
         return self.home.run("export", *words, *who, "-C", str(self.home.root), stdin=stdin)
 
     def made(self, *words: str, **options: Any) -> Any:
-        """Run `recorder export`, which must succeed; returns its document."""
+        """Run `recorder recordings export`, which must succeed; returns its document."""
         done = self.export(*words, "--json", **options)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     def fails(self, *words: str, code: int = 1, **options: Any) -> str:
-        """Run `recorder export`, which must refuse and leave nothing; returns its sentence."""
+        """Run `recorder recordings export`, which must refuse and leave nothing; returns its sentence."""
         before = sorted(self.folder.rglob("*"))
         done = self.export(*words, "-o", str(self.folder / "refused.wav"), **options)
         assert done.returncode == code, (done.exit_code, done.stdout, done.stderr)

@@ -22,7 +22,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recorder.cli.cli import app
-from recorder.cli.shared import TOKEN_VARIABLE
+from recorder.cli.identity import TOKEN_VARIABLE
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.reading import read_config
@@ -117,7 +117,7 @@ class PolicySite:
         self._install_player()
 
     def _install_player(self) -> None:
-        """Put a program where `recorder play` finds the loudspeaker's: it keeps what it was given to play."""
+        """Put a program where `recorder recordings play` finds the loudspeaker's; it keeps what it is given to play."""
         self.programs.mkdir()
         player = self.programs / "play"
         player.write_text(f"#!/bin/sh\nexec cat > {self.heard}\n")
@@ -149,7 +149,7 @@ class PolicySite:
         return call, talk
 
     def finish_calls(self) -> None:
-        """Have the calls of `FINISHED` made, all at the same time, and keep what `recorder find` says of each."""
+        """Have the calls of `FINISHED` made at the same time, and keep what `recorder recordings list` says of each."""
         talks = [(number, self.lines.call(number)) for number, count in FINISHED.items() for _ in range(count)]
         for _, talk in talks:
             talk.join()
@@ -187,7 +187,7 @@ class PolicySite:
     # --- time that passes
 
     def plan(self, service: str, *, in_days: int) -> dict[str, Any]:
-        """Return what `recorder retention --dry-run` says of a service when its sweeper's clock is so far ahead."""
+        """Return what `recorder retention show --dry-run` says of a service when the clock is so far ahead."""
         ahead = partial(opened_sweeper, now=lambda: utc_now() + timedelta(days=in_days))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("recorder.cli.retention.opened_sweeper", ahead)

@@ -44,7 +44,7 @@ class RebuildSite(SweepSite):
         return Reindexer(home=self.home, config=self.config, vault=self.vault, audit=audit, now=lambda: now)
 
     def reindex(self, now: datetime = NOW) -> Reindexed:
-        """Rebuild the index as `recorder reindex` does, and open it again."""
+        """Rebuild the index as `recorder index rebuild` does, and open it again."""
         self.database.close()
         done = self.reindexer(now).run("dora")
         self.open()

@@ -399,7 +399,7 @@ class RecorderHome:
         return {"display_name": next(iter(operators), ""), "roles": ["officer"], "extension": number}
 
     def rows(self, **search: Any) -> list[dict[str, Any]]:
-        """Return rows of the index, newest first, as `recorder find --json` would."""
+        """Return rows of the index, newest first, as `recorder recordings list --json` would."""
         with self._asking:  # who closes the index would leave another's connection to nobody
             index = self._index()
             try:
@@ -458,7 +458,7 @@ class RecorderHome:
         engine.dispose()
 
     def exported(self, recording: str) -> tuple[bytes, bytes, dict[str, Any]]:
-        """Export a recording with `recorder export`; returns left and right channel and what the command said."""
+        """Export a recording with `recorder recordings export`; returns left and right channel and what it said."""
         path = self.root.parent / f"{recording}.exported.wav"
         self.give_leave(recording)
         said = self.json(
@@ -468,7 +468,7 @@ class RecorderHome:
         return left, right, {**said, "law": law}
 
     def copy(self, recording: str) -> tuple[bytes, bytes, str]:
-        """Copy a recording byte-exact, as `recorder export` does without the signing in; returns channels and law."""
+        """Copy a recording byte-exact, as `recorder recordings export` does; returns channels and law."""
         settings, path = read_config(self.config), self.root.parent / f"{recording}.wav"
         index = open_index(Home(self.root), settings)
         try:

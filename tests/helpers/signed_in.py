@@ -11,14 +11,15 @@ import httpx2
 from recorder.access.database import open_people
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.signing import Said, Signer
-from recorder.cli.shared import TOKEN_VARIABLE
+from recorder.cli.identity import TOKEN_VARIABLE
+from recorder.cli.tree import renamed
 from recorder.common.clock import utc_now
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 
 _READS = frozenset(
     {
-        ("find",), ("show",), ("hold", "list"), ("users", "list"), ("users", "proposals"), ("tokens", "list"),
-        ("requests", "emergencies"), ("mail", "status"), ("erase", "--list"),
+        ("recordings", "list"), ("recordings", "show"), ("holds", "list"), ("users", "list"), ("proposals", "list"),
+        ("tokens", "list"), ("emergencies", "list"), ("mail", "show"), ("erasures", "list"),
     }
 )  # fmt: skip
 _AT_PHONES = ("agents", "list")
@@ -60,6 +61,8 @@ def environment_for(words: Sequence[str], *, reader: str, at_phones: str) -> Map
     home = Path(words[words.index("-C") + 1])
     if not (home / "people.sqlite").exists():
         return {}
-    if tuple(words[:2]) == _AT_PHONES:
+    found = renamed(words)
+    command = tuple((words if found is None else found.arguments)[:2])
+    if command == _AT_PHONES:
         return {TOKEN_VARIABLE: token_of(home, at_phones)}
-    return {TOKEN_VARIABLE: token_of(home, reader)} if _READS & {tuple(words[:1]), tuple(words[:2])} else {}
+    return {TOKEN_VARIABLE: token_of(home, reader)} if command in _READS else {}

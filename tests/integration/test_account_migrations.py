@@ -21,7 +21,7 @@ from recorder.access.second_factor import Proven, SecondFactors
 from recorder.access.tables import REVISION, metadata
 from recorder.access.totp import code_of, new_secret, step_of
 from recorder.access.triggers import TRIGGERS
-from recorder.cli import shared
+from recorder.cli import identity
 from recorder.common.home import Home
 from recorder.permissions import Role
 from storage.errors import DatabaseError
@@ -155,7 +155,7 @@ def test_a_newer_database_is_refused_and_untouched(tmp_path: Path, capsys: pytes
     with pytest.raises(DatabaseError, match=f"people.sqlite has schema 9999, .* up to {REVISION}: a newer program"):
         open_people(home.people)
     with pytest.raises(typer.Exit):
-        shared.people_of(home)
+        identity.people_of(home)
     assert "install that version of the recorder again" in capsys.readouterr().err
     assert home.people.read_bytes() == before
 

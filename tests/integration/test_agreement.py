@@ -178,7 +178,7 @@ def test_the_sweep_goes_on_when_the_dpo_has_looked(site: RebuildSite) -> None:
     assert (facts["waits"], facts["rows"], facts["containers"], facts["keys"]) == (True, 2, 2, 2)
     assert (facts["recordings_held"], facts["reindex"]["rows_added"], facts["reindex"]["holds_replayed"]) == (1, 2, 1)
     assert (facts["containers_without_row"], facts["rows_without_container"], facts["audit_unreadable"]) == (0, 0, 0)
-    with pytest.raises(SweepStoppedError, match="recorder reconcile"):
+    with pytest.raises(SweepStoppedError, match="recorder index reconcile"):
         site.sweep()
     with pytest.raises(StorageError, match="reason is needed"):
         reconciler(site).confirm("dora", " ", report)

@@ -1,4 +1,4 @@
-"""`recorder archive`: what a person at the shell sees."""
+"""`recorder recordings archive`: what a person at the shell sees."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def as_ict(home: RecorderHome) -> tuple[str, ...]:
 
 
 def run(home: RecorderHome, *words: str) -> Result:
-    result = CliRunner().invoke(app, ["archive", *words, "-C", str(home.root)])
+    result = CliRunner().invoke(app, ["recordings", "archive", *words, "-C", str(home.root)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 

@@ -1,4 +1,4 @@
-"""`recorder backup`, `backups` and `restore`; the console's thread; what health says of backups."""
+"""`recorder backups add`, `backups` and `restore`; the console's thread; what health says of backups."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""The benchmark of `recorder migrate`, tiny."""
+"""The benchmark of `recorder database move`, tiny."""
 
 import json
 from pathlib import Path

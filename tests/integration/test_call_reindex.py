@@ -96,7 +96,7 @@ def test_a_held_recording_survives_the_loss_of_the_index(site: Site) -> None:
     assert after == {**site.rows, site.held: {**site.rows[site.held], "holds": ["complaint"]}}
 
     home.start()
-    with pytest.raises(SweepStoppedError, match="recorder reconcile"):
+    with pytest.raises(SweepStoppedError, match="recorder index reconcile"):
         swept(site)
     report = home.json("reconcile")
     assert (report["waits"], report["rows"], report["containers"], report["recordings_held"]) == (True, 2, 2, 1)

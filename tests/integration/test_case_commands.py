@@ -1,4 +1,4 @@
-"""`recorder rights`, `recorder sar transcript` and `recorder export --case`: from the request to the package."""
+"""`recorder claims`, `recorder cases transcript` and `recorder recordings export --case`."""
 
 import json
 import zipfile

@@ -19,6 +19,7 @@ from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.notifications.recipients import of_scopes
 from recorder.rules.cases import Case, CaseEvent, CaseKind
 from recorder.rules.requesting import Approvers
+from storage.audit import AuditLog
 from storage.query_holds import QueryHolds
 from storage.tombstones import Deletions, Tombstone
 from storage.types import RecordingId, Search
@@ -168,7 +169,7 @@ def test_what_was_found_outlasts_a_refusal_by_the_time_to_complain(console: Cons
     case = opened(console, Search(number=CALLER))
     casework.search_for(console.deps.cases, console.person("lead"), case.id, Search(number=CALLER))
     step(console, case, CaseEvent.DECIDED, by="dpo", text="they are somebody else", details={"decision": "refuse"})
-    step(console, case, CaseEvent.CLOSED, text="")
+    step(console, case, CaseEvent.CLOSED, text="nobody proved to be the caller")
     clock.time += COMPLAINT_WINDOW - timedelta(seconds=1)
     assert held(console) == ("sar",)
     clock.time += timedelta(seconds=1)
@@ -211,6 +212,19 @@ def test_a_case_does_not_close_after_one_copy_of_two_without_a_word(console: Con
     assert closed.entries[-1].details == {"without_copy": [second]}
 
 
+def test_a_refused_case_does_not_close_with_a_recording_undecided_without_a_word(console: Console) -> None:
+    case = opened(console, Search(number=CALLER))
+    casework.search_for(console.deps.cases, console.person("lead"), case.id, Search(number=CALLER))
+    step(console, case, CaseEvent.DECIDED, by="dpo", details={"decision": "refuse"})
+    with is_refused(409, "1 recording found for this case was neither taken in nor dismissed"):
+        step(console, case, CaseEvent.CLOSED, text=" ")
+    closed = step(console, case, CaseEvent.CLOSED, text="it is another caller's")
+    assert closed.entries[-1].details == {"undecided": [ID]}
+    (entry,) = console.entries("case.closed")
+    assert entry.details["undecided"] == [ID]
+    assert AuditLog(console.home.audit).text(entry) == "it is another caller's"
+
+
 def test_over_http(console: Console) -> None:
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo, signed_in(console, "officer") as officer:
         assert officer.get("/api/cases").status_code == 403
@@ -237,18 +251,20 @@ def test_on_the_pages(console: Console) -> None:
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo:
         wide = {"requester": "J. Doe", "from_date": "2026-11-24", "to_date": "2026-11-24"}
         counted = lead.submit("/cases", **wide)
-        assert (counted.status_code, "1 recordings fit this search" in counted.text) == (409, True)
+        assert (counted.status_code, "1 recording fits this search" in counted.text) == (409, True)
         assert 'value="J. Doe"' in counted.text, "nothing has to be typed again"
-        page = lead.submit("/cases", **wide, hold="1").headers["location"]
-        assert f'href="/recordings/{ID}"' in lead.get(page).text
+        page = lead.submit("/cases", **wide, hold="1").headers["location"].partition("?")[0]
+        assert f'value="{ID}"' in lead.get(f"{page}/recordings").text
         assert "confirm-scope" not in lead.get(page).text
         assert lead.submit(f"{page}/confirm-scope", text="all").status_code == 403
-        assert 'name="number"' in dpo.get(page).text
+        assert lead.get(f"{page}/narrow").status_code == 403
+        assert "confirm-scope" in dpo.get(page).text
+        assert 'name="number"' in dpo.get(f"{page}/narrow").text
         assert dpo.submit(f"{page}/narrow", number="<b>1</b>", text="their number").status_code == 303
         assert dpo.submit(f"{page}/confirm-scope", text="all").status_code == 303
         assert lead.submit(f"{page}/dismiss", text="").status_code == 422
         assert lead.submit(f"{page}/dismiss", text="another caller").status_code == 303
-        assert "1 recordings" in lead.get(page).text
+        assert "1 recording dismissed" in lead.get(f"{page}/history").text
 
 
 @pytest.fixture

@@ -194,17 +194,19 @@ def test_who_open_a_case_in_the_same_moment_get_one_each(console: Console, monke
 def test_on_the_pages(console: Console) -> None:
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo, signed_in(console, "officer") as officer:
         assert officer.get("/cases").status_code == 403
-        assert "There are no cases" in lead.get("/cases").text
+        assert "There are no open cases" in lead.get("/cases").text
         assert lead.submit("/cases", requester=" ").status_code == 422
         assert lead.submit("/cases", requester="J. Doe", on="soon").status_code == 422
         made = lead.submit("/cases", requester="<i>J. Doe</i>", form="letter", text="my call", on="2026-11-02")
-        page = made.headers["location"]
-        assert page == "/cases/SAR-2026-0001"
-        assert "2 December 2026" in lead.get("/cases").text
+        page = "/cases/SAR-2026-0001"
+        assert made.headers["location"] == f"{page}?done=opened"
+        assert "2 Dec 2026" in lead.get("/cases").text
+        assert "7 days left" in lead.get("/cases").text
         assert "<i>J. Doe" not in lead.get(page).text
         assert lead.submit(f"{page}/step", step="identity_doubted", text="no paper shown").status_code == 303
-        found = lead.submit(f"{page}/search", operator="Olive Officer").text
-        assert f'value="{ID}"' in found
+        searched = lead.submit(f"{page}/search", operator="Olive Officer")
+        assert searched.headers["location"] == f"{page}/recordings?done=searched"
+        assert f'value="{ID}"' in lead.get(searched.headers["location"]).text
         assert lead.submit(f"{page}/search").status_code == 422
         assert lead.submit(f"{page}/search", from_date="tomorrow").status_code == 422
         assert lead.submit(f"{page}/match", recordings=ID).status_code == 303
@@ -213,8 +215,8 @@ def test_on_the_pages(console: Console) -> None:
         assert dpo.submit(f"{page}/decide", decision="disclose").status_code == 422
         assert dpo.submit(f"{page}/decide", decision="perhaps").status_code == 422
         assert dpo.submit(f"{page}/decide", decision="disclose", balance="she knew the account").status_code == 303
-        assert "she knew the account" in lead.get(page).text
-        assert f'action="/recordings/{ID}/export"' in lead.get(f"/recordings/{ID}").text
+        assert "she knew the account" in lead.get(f"{page}/history").text
+        assert f'action="/recordings/{ID}/export#copy"' in lead.get(f"/recordings/{ID}").text
         assert lead.submit(f"{page}/step", step="closed").status_code == 409
         assert lead.submit(f"{page}/step", step="handed_over", text="in person").status_code == 303
         assert "No copy was made" in lead.submit(f"{page}/step", step="closed").text

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from recorder.access.accounts import People
 from recorder.access.database import open_people
-from recorder.cli import shared
+from recorder.cli import identity
 from recorder.cli.cli import app
 from recorder.cli.command_access import ASKED_BY_THE_DAEMON, IF_NAMED, NAMED, UNNAMED
 from recorder.common.clock import utc_now
@@ -29,11 +29,12 @@ from tests.integration.test_named_commands import LEAVES, arguments
 
 WHY = ["--reason", "complaint 17"]
 GIVEN = {
-    "fsck": ["--repair"], "reconcile": ["--confirm", *WHY], "erase": ["--list"], "resume": ["--call", "x"],
-    "forgot": ["--call", "x"], "second-message": ["--call", "x"], "opt-out": ["--call", "x", *WHY],
-    "opt-outs raise": ["--call", "x"], "opt-outs grant": ["x", *WHY], "opt-outs decline": ["x", *WHY],
-    "hold release": ["x", *WHY], "hold reinstate": ["x", *WHY], "hold review": ["x", *WHY],
-    "export": ["x", "-o", "out"], "keys destroy": ["2020-01"], "keys passphrase": ["--remove"],
+    "index check": ["--repair"], "index reconcile": ["--yes", *WHY],
+    "recordings erase": ["x", "--from", "0", "--to", "1"], "calls resume": ["--call", "x"],
+    "calls forgot": ["--call", "x"], "calls second-message": ["--call", "x"], "calls opt-out": ["--call", "x", *WHY],
+    "opt-outs add": ["--call", "x"], "opt-outs grant": ["x", *WHY], "opt-outs decline": ["x", *WHY],
+    "holds release": ["x", *WHY], "holds reinstate": ["x", *WHY], "holds review": ["x", *WHY],
+    "recordings export": ["x", "-o", "out"], "keys destroy": ["2020-01"], "keys passphrase": ["--remove"],
 }  # fmt: skip
 """What a command is given beside what it must have: that it asks for a person, and for a reason where one is taken."""
 
@@ -64,7 +65,7 @@ class Shell:
             return self._signed_in[-1]
 
         patch.setattr(AuditLog, "append", appended)
-        patch.setattr(shared, "_by_token", known)  # as who has signed in before, without looking for the session
+        patch.setattr(identity, "_by_token", known)  # as who has signed in before, without looking for the session
         patch.chdir(root.parent)  # some write a file where they are run
 
     def person(self, roles: frozenset[Role]) -> Person:
@@ -79,7 +80,7 @@ class Shell:
     def is_refused(self, words: str, roles: frozenset[Role]) -> bool:
         """Run a command as somebody who is signed in; tells whether it is refused because of their role."""
         given = GIVEN.get(words) or arguments(LEAVES[words])
-        self._patch.setenv(shared.TOKEN_VARIABLE, self.person(roles).name)
+        self._patch.setenv(identity.TOKEN_VARIABLE, self.person(roles).name)
         self._lacking.clear()
         self._signed_in.clear()
         said = io.StringIO()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from recorder.cli import shared
+from recorder.cli import identity
 from recorder.cli.cli import app
 from recorder.cli.command_access import NAMED
 from recorder.common.clock import utc_now
@@ -23,7 +23,6 @@ from recorder.common.problems import ProblemError
 from recorder.permissions import TABLE, Person, Role
 from recorder.rules.live_access import Relation
 from recorder.rules.requirement import Requirement, Subject, relations_of
-from recorder.web.route_access import ROUTES
 from storage.audit import AuditLog
 from tests.helpers.matrix_site import DEPUTY, MatrixSite, Things, matrix_site, name_of
 
@@ -52,33 +51,28 @@ def _by_table(words: str, given: Callable[[Things], tuple[str, ...]], *, is_done
     return Command(words=words, given=given, needed=NAMED[words], is_done=is_done)
 
 
-def _second_person(option: str) -> Command:
-    needed = ROUTES["POST /erasures/{order_id}/{decision=confirm}"]
-    return Command(words="erase", given=lambda it: (option, it.order_id, *WHY), needed=needed)
-
-
 COMMANDS = [
-    _by_table("show", lambda it: (it.recording_id,)),
-    _by_table("play", lambda it: (it.held_id, *WHY), is_done=False),  # most have no file
-    _by_table("export", lambda it: (it.held_id, "-o", "copy.wav", *WHY), is_done=False),  # most have no file
-    _by_table("erase", lambda it: (it.recording_id, "--from", "0", "--to", "1", *WHY)),
-    _second_person("--confirm"),
-    _second_person("--decline"),
-    _by_table("hold add", lambda it: (it.held_id, "--kind", "complaint", "--case", "C 1", "--owner", "lead", *WHY)),
-    _by_table("hold release", lambda it: (it.hold_id, *WHY)),
-    _by_table("hold reinstate", lambda it: (it.hold_id, *WHY), is_done=False),  # it stands
-    _by_table("hold review", lambda it: (it.hold_id, *WHY)),
-    _by_table("requests ask", lambda it: (it.recording_id, "--category", "CATEGORY", "--reference", "A 1", *WHY)),
+    _by_table("recordings show", lambda it: (it.recording_id,)),
+    _by_table("recordings play", lambda it: (it.held_id, *WHY), is_done=False),  # most have no file
+    _by_table("recordings export", lambda it: (it.held_id, "-o", "copy.wav", *WHY), is_done=False),  # most have no file
+    _by_table("recordings erase", lambda it: (it.recording_id, "--from", "0", "--to", "1", *WHY)),
+    _by_table("erasures confirm", lambda it: (it.order_id, *WHY)),
+    _by_table("erasures decline", lambda it: (it.order_id, *WHY)),
+    _by_table("holds add", lambda it: (it.held_id, "--kind", "complaint", "--case", "C 1", "--owner", "lead", *WHY)),
+    _by_table("holds release", lambda it: (it.hold_id, *WHY)),
+    _by_table("holds reinstate", lambda it: (it.hold_id, *WHY), is_done=False),  # it stands
+    _by_table("holds review", lambda it: (it.hold_id, *WHY)),
+    _by_table("requests add", lambda it: (it.recording_id, "--category", "CATEGORY", "--reference", "A 1", *WHY)),
     _by_table("requests grant", lambda it: ("REQUEST", *WHY)),
     _by_table("requests decline", lambda it: ("REQUEST", *WHY)),
     _by_table("requests withdraw", lambda it: ("REQUEST",)),
-    _by_table("rights uphold", lambda it: (it.claim_id, "--ground", "unlawful", *WHY)),
-    _by_table("rights decline", lambda it: (it.claim_id, "--ground", "not_theirs", *WHY)),
-    _by_table("rights lift", lambda it: (it.upheld_id, *WHY)),
-    _by_table("rights allow-use", lambda it: (it.upheld_id, "--days", "3", "--ground", "consent", *WHY)),
-    _by_table("sar decide", lambda it: (it.case_id, "refuse", *WHY), is_done=False),  # nothing was searched
-    _by_table("users confirm", lambda it: (it.proposal,), is_done=False),  # there is no authenticator to take away
-    _by_table("users decline", lambda it: (it.proposal,)),
+    _by_table("claims uphold", lambda it: (it.claim_id, "--ground", "unlawful", *WHY)),
+    _by_table("claims decline", lambda it: (it.claim_id, "--ground", "not_theirs", *WHY)),
+    _by_table("claims lift", lambda it: (it.upheld_id, *WHY)),
+    _by_table("claims allow-use", lambda it: (it.upheld_id, "--days", "3", "--ground", "consent", *WHY)),
+    _by_table("cases decide", lambda it: (it.case_id, "refuse", *WHY), is_done=False),  # nothing was searched
+    _by_table("proposals confirm", lambda it: (it.proposal,), is_done=False),  # there is no authenticator to take away
+    _by_table("proposals decline", lambda it: (it.proposal,)),
 ]
 
 
@@ -139,7 +133,7 @@ class Shell:
         patch.setattr(AuditLog, "append", appended)
         patch.setattr(ProblemError, "__init__", begun)
         patch.setattr(shutil, "which", lambda _: "/bin/true")  # a loudspeaker
-        patch.setattr(shared, "_by_token", known)  # as who has signed in before, without looking for the session
+        patch.setattr(identity, "_by_token", known)  # as who has signed in before, without looking for the session
 
     def run(self, command: Command, account: str, things: Things) -> Outcome:
         """Run a command as somebody who is signed in."""
@@ -151,7 +145,7 @@ class Shell:
         }
         arguments = [*command.words.split(), *(values.get(one, one) for one in given), "-C", str(self._root)]
         self._outcome = outcome = Outcome()
-        self._patch.setenv(shared.TOKEN_VARIABLE, account)
+        self._patch.setenv(identity.TOKEN_VARIABLE, account)
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             try:
@@ -225,7 +219,7 @@ def is_left_out(command: Command, role: Role, relation: Relation, *, is_deputy: 
 
 def is_break_glass(command: Command, role: Role) -> bool:
     """Tell whether it is to hear without approval."""
-    return command.words == "play" and role is Role.ICT
+    return command.words == "recordings play" and role is Role.ICT
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -236,7 +230,9 @@ def test_leave_opens_at_the_shell_what_it_is_for(shell: Shell, role: Role) -> No
     things = replace(things, held_id=shell.site.untouched)
     shell.site.give_leave(account, things.recording_id)
     for command in COMMANDS:
-        if command.words not in ("show", "play", "export") or is_break_glass(command, role):
+        if command.words not in ("recordings show", "recordings play", "recordings export") or is_break_glass(
+            command, role
+        ):
             continue
         outcome = shell.run(command, account, things)
         allowed = Relation.OTHER in relations_of(role, command.needed, has_grant=True)

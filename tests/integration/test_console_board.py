@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,23 @@ def test_who_may_no_longer_is_sent_nothing_more(monkeypatch: pytest.MonkeyPatch)
     play(course)
 
 
+def test_a_board_that_is_limited_to_a_team_is_sent_no_other() -> None:
+    async def course(source: Source, pulse: Pulse, known: Board) -> None:
+        person = replace(MANAGER, teams=("Revenues", "Benefits"))
+        stream = BoardStream(pulse, known, render=Page._render, ask=_never, team="Benefits")
+        source.listed = [call("a"), call("b", team="Benefits", teams_now=["Benefits"])]
+        events = stream.events(_watcher(person))
+        assert b"b:recording:1" in (first := await anext(events))
+        assert b"call-a" not in first
+        await events.aclose()
+
+    play(course)
+
+
+async def _never() -> Watcher:
+    raise AssertionError("nobody is asked so soon")
+
+
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Console]:
     with console_site(tmp_path) as running:
@@ -263,7 +281,7 @@ def test_each_is_sent_their_own_rows(console: Console) -> None:
         assert NUMBER in whole
         for browser, name in ((officer, "olga"), (ict, "ict")):
             part = watched(browser, name)
-            assert ("<td>2001</td>" in part, "Pause<span" in part) == (True, name == "olga")
+            assert ("Extension 2001</span>" in part, "Pause<span" in part) == (True, name == "olga")
             for hidden in ("Opt-out asked for", "&lt;b&gt;Ann", NUMBER, "Resume<span"):
                 assert hidden not in part
 

@@ -15,6 +15,7 @@ ASK = f'action="/live/{CALL}/opt-out-request"'
 RETROACTIVE_PAUSE = f'action="/live/{CALL}/forgot"'
 SECOND = f'action="/live/{CALL}/second-message"'
 DIRECT = f'href="/live/{CALL}/opt-out"'
+DECIDE = 'action="/opt-outs/00000000"'
 GRANT = {"caller_asked": "yes", "distress_judged": "yes", "reason": "caller is very upset"}
 
 
@@ -69,6 +70,30 @@ def test_each_sees_what_they_may_do(
         assert (SECOND in page) == may_play_second
 
 
+def test_the_board_is_limited_to_a_team_without_a_script(
+    console: Console, monkeypatch: pytest.MonkeyPatch, ann: Browser
+) -> None:
+    first = console.daemon._call()
+    other = {**first, "call": f"{CALL}b", "operator": "Bea", "team": "Benefits", "teams_now": ["Benefits"]}
+    monkeypatch.setattr(console.daemon, "calls_rows", lambda: [first, other])
+    console.daemon.agents_rows.append({**console.daemon.agents_rows[0], "extension": "2", "team": "Benefits & Co"})
+    with console.browser() as dpo:
+        dpo.sign_in("dpo")
+        page = dpo.get("/live").text
+        assert "<option>Benefits &amp; Co</option>" in page
+        assert (">Bea<" in page, "&lt;b&gt;Ann" in page) == (True, True)
+        page = dpo.get("/live", params={"team": "Benefits"}).text
+        assert (">Bea<" in page, "&lt;b&gt;Ann" in page) == (True, False)
+        assert "<option selected>Benefits</option>" in page
+        assert 'content="10;url=/live?team=Benefits"' in page
+        assert 'name="team" value="Benefits"' in page, "an act comes back to the same board"
+        rows = dpo.get("/live/rows", params={"team": "Revenues"}).text
+        assert (">Bea<" in rows, "&lt;b&gt;Ann" in rows) == (False, True)
+        acted = dpo.submit(f"/live/{CALL}/pause", team="Benefits").text
+        assert (">Bea<" in acted, "&lt;b&gt;Ann" in acted) == (True, False)
+    assert 'name="team"' not in ann.get("/live").text, "she sees one team"
+
+
 def test_the_board_says_that_the_recorder_drains(console: Console, ann: Browser) -> None:
     daemon = console.daemon
     assert "new calls are refused" not in ann.get("/live").text
@@ -96,6 +121,7 @@ def test_an_officer_asks_and_the_manager_of_the_team_grants(console: Console, an
     page = ann.get("/live").text
     assert "Opt-out asked for" in page
     assert "A manager has yet to decide" in page
+    assert "&lt;b&gt;Ann&lt;/b&gt; raised this" in page, "a person, not an account"
     assert ASK not in page
     assert "/opt-outs/" not in page
 
@@ -104,10 +130,9 @@ def test_an_officer_asks_and_the_manager_of_the_team_grants(console: Console, an
     assert 'aria-live="polite"' in page
     assert "The caller of" in manager.get("/live/requests").text
     form = manager.get("/opt-outs/00000000").text
-    assert 'action="/opt-outs/00000000/grant"' in form
-    assert 'formaction="/opt-outs/00000000/decline"' in form
+    assert DECIDE in form
     assert " checked" not in form, "nobody states what they have not ticked"
-    done = manager.submit("/opt-outs/00000000/grant", **GRANT)
+    done = manager.submit("/opt-outs/00000000", decision="grant", **GRANT)
     assert "ended for good" in done.text
     assert "was granted" in done.text
     what, actor, body = sent(console)
@@ -120,16 +145,28 @@ def test_an_officer_asks_and_the_manager_of_the_team_grants(console: Console, an
     assert (ASK in page, RETROACTIVE_PAUSE in page) == (False, False)
 
 
-def test_a_request_is_declined_for_a_reason(console: Console, ann: Browser, manager: Browser) -> None:
+def test_a_refused_decision_keeps_what_was_typed_and_says_what_is_missing(
+    console: Console, ann: Browser, manager: Browser
+) -> None:
     ann.submit(f"/live/{CALL}/opt-out-request")
-    refused = manager.submit("/opt-outs/00000000/decline", reason="")
-    assert refused.status_code == 422
-    assert "takes a reason" in refused.text
-    assert 'action="/opt-outs/00000000/grant"' in refused.text, "the form is there again"
+    decide = "/opt-outs/00000000"
+    for sent, missing in (
+        ({"reason": "she wept"}, ["decision"]), ({"decision": "decline", "reason": " "}, ["reason"]),
+        ({"decision": "grant", "caller_asked": "yes"}, ["distress_judged", "reason"]),
+    ):  # fmt: skip
+        page = manager.submit(decide, **sent)
+        assert page.status_code == 422
+        assert "<title>Error: " in page.text
+        linked = re.findall(r'<a href="#([^"]+)">', page.text.partition("There is a problem")[2].partition("<h1")[0])
+        assert sorted(linked) == missing
+        assert DECIDE in page.text, "the form is there again"
+        assert sent.get("reason", "") in page.text
+        assert ('value="yes" checked' in page.text) == ("caller_asked" in sent)
+        assert ('value="decline" checked' in page.text) == (sent.get("decision") == "decline")
     assert console.daemon.requests[0]["state"] == "raised"
-    assert "declined" in manager.submit("/opt-outs/00000000/decline", reason="she did not ask").text
+    assert "declined" in manager.submit(decide, decision="decline", reason="she did not ask").text
     assert console.daemon.requests[0]["state"] == "declined"
-    late = manager.submit("/opt-outs/00000000/grant", **GRANT)
+    late = manager.submit(f"{decide}/grant", **GRANT)
     assert (late.status_code, "decided already" in late.text) == (409, True)
     assert console.entries("access.refused") == [], "a missing reason is an error of input"
 
@@ -181,6 +218,11 @@ def test_forgetting_to_pause_pauses_at_once_and_counts_from_there(console: Conso
     paused_at = re.search(r'name="paused_at" value="(\d+)"', form)
     assert paused_at is not None
     assert "is paused now" in form
+    assert " checked" not in form, "nobody erases what they have not chosen"
+    heard = len(console.daemon.heard)
+    again = ann.submit(f"/live/{CALL}/forgot", paused_at=paused_at[1])
+    assert (again.status_code, 'href="#span"' in again.text) == (422, True)
+    assert len(console.daemon.heard) == heard, "it is paused already"
     clock.time += timedelta(seconds=20)
     done = ann.submit(f"/live/{CALL}/forgot", span="120", paused_at=paused_at[1])
     assert "The recording is now paused." in done.text

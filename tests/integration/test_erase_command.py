@@ -1,4 +1,4 @@
-"""`recorder erase`: what a person at the shell sees; refusals change nothing."""
+"""`recorder recordings erase`: what a person at the shell sees; refusals change nothing."""
 
 import json
 from collections.abc import Iterator
@@ -54,12 +54,12 @@ class Shell:
         return recording
 
     def erase(self, *words: str, by: str = "lea", reason: str = "card number read out") -> Any:
-        """Run `recorder erase` as somebody; returns the finished process."""
+        """Run `recorder recordings erase` as somebody; returns the finished process."""
         who = ("--as", by, "--password-file", str(self.home.password_file), "--reason", reason)
         return self.home.run("erase", *words, *who, "-C", str(self.home.root))
 
     def fails(self, *words: str, by: str = "lea", reason: str = "card number read out", code: int = 1) -> str:
-        """Run `recorder erase`, which must refuse; returns its sentence."""
+        """Run `recorder recordings erase`, which must refuse; returns its sentence."""
         done = self.erase(*words, by=by, reason=reason)
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -174,8 +174,8 @@ def test_what_is_refused_changes_nothing(shell: Shell) -> None:
     files, audited = shell.files(), shell.audited()
     span = ("--from", "1", "--to", "2")
     assert "span" in shell.fails(recording, code=2)
-    assert "either" in shell.fails(code=2)
-    assert "either" in shell.fails(recording, *span, "--list", code=2)
+    assert "recorder recordings erase" in shell.fails(code=2), "how it is used"
+    assert "recorder erasures list" in shell.fails(recording, *span, "--list", code=2), "a list takes no recording"
     assert "not a position" in shell.fails(recording, "--from", "x", "--to", "2", code=2)
     assert "not a position" in shell.fails(recording, "--from", "1:99", "--to", "2", code=2)
     assert "before it begins" in shell.fails(recording, "--from", "2", "--to", "1")
@@ -183,7 +183,7 @@ def test_what_is_refused_changes_nothing(shell: Shell) -> None:
     assert "outside" in shell.fails(recording, "--from", "1", "--to", "60")
     assert "in progress" in shell.fails(live, *span)
     assert "no such" in shell.fails("20260101T000000Z-2001-aaaaaa", *span)
-    assert "recorder find" in shell.fails("zzz", *span)
+    assert "recorder recordings list" in shell.fails("zzz", *span)
     assert "reason" in shell.fails(recording, *span, reason="x")
     assert "role" in shell.fails(recording, *span, by="olive")
     assert "role" in shell.fails(recording, *span, by="ian")

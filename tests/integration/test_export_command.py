@@ -1,4 +1,4 @@
-"""`recorder export`: what a person at the shell sees, what the receiver gets, what is written down; refusals."""
+"""`recorder recordings export`: what a person at the shell sees, what the receiver gets; refusals."""
 
 import hashlib
 import io
@@ -191,7 +191,7 @@ def test_refusals_are_sentences(shell: Shell) -> None:
     assert "select recordings by ids" in shell.fails(code=2)
     assert "select recordings by ids" in shell.fails(recording, "--extension", "2001", code=2)
     assert "give -o FOLDER" in shell.fails(recording, shell.record("000042"), code=2)
-    assert "`recorder find` lists them" in shell.fails("2026")
+    assert "`recorder recordings list` lists them" in shell.fails("2026")
     assert "access grant" in shell.fails("20261124T093000Z-2001-ffffff")
     assert shell.audited(recording) == []
     short = shell.folder / "short"

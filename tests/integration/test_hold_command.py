@@ -1,4 +1,4 @@
-"""`recorder hold`: what a person at the shell sees; refusals change nothing."""
+"""`recorder holds`: what a person at the shell sees; refusals change nothing."""
 
 import json
 from collections.abc import Iterator
@@ -50,19 +50,19 @@ class Shell:
         index.close()
 
     def hold(self, *words: str, by: str = "mona") -> Any:
-        """Run `recorder hold` as somebody; returns the finished process."""
+        """Run `recorder holds` as somebody; returns the finished process."""
         who = ("--as", by, "--password-file", str(self.home.password_file))
         return self.home.run("hold", *words, *who, "-C", str(self.home.root))
 
     def done(self, *words: str, by: str = "mona") -> dict[str, Any]:
-        """Run `recorder hold`, which must succeed; returns its document."""
+        """Run `recorder holds`, which must succeed; returns its document."""
         done = self.hold(*words, "--json", by=by)
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
     def fails(self, *words: str, by: str = "mona", code: int = 1) -> str:
-        """Run `recorder hold`, which must refuse; returns its sentence."""
+        """Run `recorder holds`, which must refuse; returns its sentence."""
         done = self.hold(*words, by=by)
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -95,7 +95,7 @@ def test_refusals_change_nothing(shell: Shell) -> None:
     assert "owner" in shell.fails("add", recording, *COMPLAINT, "--owner", "nobody")
     assert "account" in shell.fails("add", recording, *COMPLAINT, "--against", "nobody")
     assert "no such recording" in shell.fails("add", "20260101T000000Z-2001-aaaaaa", *COMPLAINT)
-    assert "recorder find" in shell.fails("add", "zzz", *COMPLAINT)
+    assert "recorder recordings list" in shell.fails("add", "zzz", *COMPLAINT)
     assert "no such hold" in shell.fails("release", "ffffffff", "--reason", "it is over")
     nobody = shell.home.run("hold", "add", recording, *COMPLAINT, "-C", str(shell.home.root))
     assert nobody.returncode == 2

@@ -106,6 +106,6 @@ def test_an_index_at_the_former_place_replaces_nothing(home: Home) -> None:
 
 def test_a_damaged_index_is_told_from_one_in_use(home: Home) -> None:
     home.index.write_bytes(b"no database at all, and long enough to be looked at" * 100)
-    with pytest.raises(SharingError, match="recorder fsck"):
+    with pytest.raises(SharingError, match="recorder index check"):
         share(home, os.getegid())
     assert home.index == home.root / "index.sqlite"

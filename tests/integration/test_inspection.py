@@ -1,4 +1,4 @@
-"""What `recorder verify` says of files and rows that do not belong together."""
+"""What `recorder recordings verify` says of files and rows that do not belong together."""
 
 import os
 from dataclasses import replace

@@ -38,5 +38,5 @@ def test_what_up_says_and_why_the_daemon_does_not_start_are_objects(tmp_path: Pa
     assert refused.returncode == 1
     lines = [json.loads(one) for one in refused.stderr.splitlines()]
     assert lines[-1]["level"] == "CRITICAL"
-    assert "recorder notice" in lines[-1]["message"]
+    assert "recorder notices" in lines[-1]["message"]
     home.close()

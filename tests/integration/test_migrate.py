@@ -1,4 +1,4 @@
-"""`recorder migrate`: an index goes to PostgreSQL and back with every row, and no old one comes back by mistake."""
+"""`recorder database move`: an index goes to PostgreSQL and back with every row, and no old one comes back."""
 
 import json
 import shutil
@@ -206,7 +206,7 @@ def test_without_yes_the_line_is_said_and_the_move_can_be_finished_or_taken_back
     result = site.run("--to", site.target)
     said = " ".join(result.stderr.split())
     assert f'in [storage] of {site.home.config} write index_url = "{site.target}"' in said
-    assert "recorder migrate --to sqlite" in said
+    assert "recorder database move --to sqlite" in said
     with pytest.raises(DatabaseError, match="out of date"):
         site.uses()
     again = site.run("--to", site.target, "--yes")

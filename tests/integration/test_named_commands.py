@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from recorder.cli.cli import Commands, app
 from recorder.cli.command_access import takes_person
-from recorder.cli.shared import TOKEN_VARIABLE
+from recorder.cli.identity import TOKEN_VARIABLE
 from recorder.rules.requirement import UnlistedError
 from storage.audit import AuditLog
 from tests.helpers.recorder_home import ADMIN, HEARER, PASSWORD, RecorderHome
@@ -64,9 +64,9 @@ def test_a_command_that_nobody_listed_does_not_run(home: Path, monkeypatch: pyte
     with pytest.raises(UnlistedError):
         takes_person("mail forgotten", {})
     monkeypatch.setattr("recorder.cli.command_access.UNNAMED", {})
-    result = run(home, "notice list")
+    result = run(home, "notices list")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "`recorder notice list` is not listed" in " ".join(result.stderr.split())
+    assert "`recorder notices list` is not listed" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("words", PERSONAL)
@@ -88,20 +88,20 @@ def test_what_names_a_person_shows_nothing_for_a_wrong_token_or_password(tmp_pat
     home = RecorderHome(tmp_path, next_hop="127.0.0.1:5070").root
     (tmp_path / "wrong").write_text("not the password of anybody\n")
     by_password = ("--as", HEARER, "--password-file", str(tmp_path / "wrong"))
-    for words in (*PERSONAL, "erase --list", "retention run --confirm-share"):
+    for words in (*PERSONAL, "erasures list", "retention confirm-share"):
         for result in (run(home, words, token="nonsense"), run(home, words, *by_password)):
             assert (result.exit_code != 0, result.stdout) == (True, ""), words
 
 
 _SHOWN = {
-    "find": (ADMIN, "recording.search"),
-    "hold list": (ADMIN, "hold.view"),
-    "requests emergencies": (ADMIN, "break_glass.view"),
-    "erase --list": (ADMIN, "recording.erase"),
+    "recordings list": (ADMIN, "recording.search"),
+    "holds list": (ADMIN, "hold.view"),
+    "emergencies list": (ADMIN, "break_glass.view"),
+    "erasures list": (ADMIN, "recording.erase"),
     "users list": (ADMIN, "people.manage"),
-    "users proposals": (ADMIN, "people.manage"),
+    "proposals list": (ADMIN, "people.manage"),
     "tokens list": (ADMIN, "tokens.manage"),
-    "mail status": (ADMIN, "system.view"),
+    "mail show": (ADMIN, "system.view"),
 }
 
 
@@ -119,14 +119,22 @@ def test_whose_role_does_not_allow_it_is_refused_and_that_is_written_down(home: 
     for words, act in (
         ("users list", "people.confirm"),
         ("tokens list", "tokens.manage"),
-        ("notice set", "notice.set"),
+        ("notices add", "notice.set"),
     ):
         result = run(home, words, token=token)
         assert (result.exit_code, result.stdout) == (1, ""), words
         assert entries(home)[-1][:2] == (f"{act}.refused", HEARER)
-    result = run(home, "requests emergencies", token=token)
+    result = run(home, "emergencies list", token=token)
     assert result.exit_code == 1
     assert entries(home)[-1][:2] == ("break_glass.acknowledge.refused", HEARER)
+
+
+def test_nobody_signs_on_under_another_name_and_who_tries_is_written_down(home: Path) -> None:
+    """The daemon is not even asked: no person signs another on, not a manager either."""
+    result = run(home, "agents sign-on", "--operator", "Somebody Else", token=token_of(home, HEARER))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "you can only sign on as yourself" in result.stderr
+    assert entries(home)[-1][:2] == ("agent.sign_on.refused", HEARER)
 
 
 def test_repair_needs_no_account_and_the_entry_says_so(tmp_path: Path) -> None:
@@ -134,7 +142,12 @@ def test_repair_needs_no_account_and_the_entry_says_so(tmp_path: Path) -> None:
     for left in home.glob("people.sqlite*"):
         left.unlink()
     acts: list[tuple[str, str, dict[str, object]]] = []
-    for words, more in (("recover", ()), ("reindex", ()), ("fsck", ("--repair",)), ("verify", ("--all",))):
+    for words, more in (
+        ("recordings recover", ()),
+        ("index rebuild", ()),
+        ("index check", ("--repair",)),
+        ("recordings verify", ("--all",)),
+    ):
         result = run(home, words, *more, token="of accounts that are gone")
         assert result.exit_code == 0, (words, result.stderr)
         acts += [entry for entry in entries(home) if entry[2].get("without_account")][len(acts) :]
@@ -142,20 +155,20 @@ def test_repair_needs_no_account_and_the_entry_says_so(tmp_path: Path) -> None:
         "recording.recovered", "index.repair", "index.repair", "recording.verified",
     ]  # fmt: skip
     assert all(actor.startswith("os:") for _, actor, _ in acts)
-    refused = run(home, "fsck", "--repair", "--write-off-missing")
+    refused = run(home, "index check", "--repair", "--write-off-missing")
     assert refused.exit_code == 2
     assert "needs a person" in refused.stderr
 
 
 def test_a_name_that_is_given_to_a_repair_counts(home: Path) -> None:
-    result = run(home, "reindex", "--as", HEARER, "--password-file", str(home.parent / "password"))
+    result = run(home, "index rebuild", "--as", HEARER, "--password-file", str(home.parent / "password"))
     assert result.exit_code == 1
     assert entries(home)[-1][:2] == ("index.repair.refused", HEARER)
     assert PASSWORD not in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("typed", "word"), [("fi", "find"), ("hold li", "list"), ("find --a", "--as"), ("users pro", "proposals")]
+    ("typed", "word"), [("rec", "recordings"), ("hold li", "list"), ("find --a", "--as"), ("pro", "proposals")]
 )
 def test_tab_completion_goes_on(typed: str, word: str) -> None:
     words = f"recorder {typed}"

@@ -1,4 +1,4 @@
-"""`recorder node request`, `add`, `join`, `remove` in two homes; certificates over real TLS; a node's recordings."""
+"""`recorder nodes request`, `add`, `join`, `remove` in two homes; certificates over real TLS; a node's recordings."""
 
 import json
 import shutil
@@ -183,7 +183,7 @@ def test_bad_input_is_answered_with_what_to_do(homes: TwoHomes) -> None:
     assert "cannot be read: No such file" in homes.said
     (homes.folder / "other").write_bytes(b"\0" * 9_000_000)
     homes.add(homes.folder / "other", code=1)
-    assert "no file of `recorder node request`" in homes.said
+    assert "no file of `recorder nodes request`" in homes.said
     homes.run("node", "request", "--name", "North", "-C", str(homes.node.root), code=1)
     assert "cannot be the name of a node" in homes.said
     homes.run("node", "request", "--name", "north", "--address", "x", "-C", str(homes.node.root), code=1)
@@ -198,7 +198,7 @@ def test_bad_input_is_answered_with_what_to_do(homes: TwoHomes) -> None:
     homes.join(homes.folder / "welcome", node=Home(homes.folder / "stranger"), code=1)
     assert "has made no request" in homes.said
     homes.join(file, code=1)
-    assert "no file of `recorder node add`" in homes.said
+    assert "no file of `recorder nodes add`" in homes.said
     homes.remove("south", code=1)
     assert "there is no node 'south'; known are north" in homes.said
 

@@ -214,6 +214,12 @@ def test_the_week_for_the_data_protection_officer(console: Console, certificates
             assert f"Access refused: {refused}" in dpo.get("/notifications").text
 
 
+def told_about(page: str, subject: str) -> set[str]:
+    """Return what notifications with a subject are about, as the page says."""
+    items = page.split('<li><a href="')[1:]
+    return {one.partition("About ")[2].partition(",")[0] for one in items if f">{subject}</a>" in one}
+
+
 def test_conduct_that_may_be_an_account_in_the_wrong_hands(console: Console, certificates: Certificates) -> None:
     log = console.deps.audit
     log.append(act="people.granted", actor="admin", subject="ict", details={"roles": ["ict"]})
@@ -230,8 +236,8 @@ def test_conduct_that_may_be_an_account_in_the_wrong_hands(console: Console, cer
         ]
     with signed_in(console, "dpo") as dpo:
         page = dpo.get("/notifications").text
-        assert "Someone listened to very many recordings in a day</a>, lead," in page
-        assert "A role was used as soon as it was granted</a>, ict," in page
+    assert told_about(page, "Someone listened to very many recordings in a day") == {"lead"}
+    assert told_about(page, "A role was used as soon as it was granted") == {"ict"}
 
 
 def test_an_account_that_somebody_makes_and_uses_at_once_is_told(console: Console, certificates: Certificates) -> None:
@@ -250,8 +256,7 @@ def test_an_account_that_somebody_makes_and_uses_at_once_is_told(console: Consol
         assert subjects(mailbox) == [("dpo", "A role was used as soon as it was granted")] * 2
     with signed_in(console, "dpo") as dpo:
         page = dpo.get("/notifications").text
-        for account in ("housing", "revenues"):
-            assert f"A role was used as soon as it was granted</a>, {account}," in page
+    assert told_about(page, "A role was used as soon as it was granted") == {"housing", "revenues"}
 
 
 def test_a_hold_that_somebody_else_releases_is_told_to_its_owner(console: Console, certificates: Certificates) -> None:
@@ -289,7 +294,8 @@ def test_a_changed_message_to_callers_is_told_to_who_protects_data_and_did_not_c
         post.run_once()
         assert subjects(mailbox) == [("dpo", "A message to callers was changed")]
     with signed_in(console, "dpo") as dpo:
-        assert "A message to callers was changed</a>, first" in dpo.get("/notifications").text
+        page = dpo.get("/notifications").text
+    assert told_about(page, "A message to callers was changed") == {"first"}
 
 
 def test_authenticators_that_somebody_at_the_machine_removed_are_told(

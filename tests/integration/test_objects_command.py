@@ -89,7 +89,7 @@ def test_calls_in_progress_are_stored_and_restored_after_the_disk_was_lost(home:
     assert run_json(home, "objects", "restore", "--dry-run") == {"restored": [], "problems": {}}
     waiting.unlink()
     assert run_json(home, "objects", "restore", "--dry-run") == {"restored": [recording], "problems": {}}
-    assert "run `recorder recover` now" in run(home, "objects", "restore").output
+    assert "run `recorder recordings recover` now" in run(home, "objects", "restore").output
     assert [one["id"] for one in run_json(home, "recover")] == [recording]
     assert run_json(home, "objects", "restore") == {"restored": [], "problems": {}}
     with locked(home.root / "state" / "objects.lock", wait=True):

@@ -1,4 +1,4 @@
-"""`recorder play` of a call that was handed over: what was not granted is silent, and the command says so."""
+"""`recorder recordings play` of a call that was handed over: what was not granted is silent, and it says so."""
 
 from collections.abc import Iterator
 from dataclasses import replace

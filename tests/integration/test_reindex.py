@@ -65,7 +65,7 @@ def test_a_held_recording_is_there_91_days_after_the_index_was_lost(site: Rebuil
     assert site.everything() == before
     assert site.index.get(held_one).holds == ("complaint",)
     later = NOW + 91 * DAY
-    with pytest.raises(SweepStoppedError, match="recorder reconcile"):
+    with pytest.raises(SweepStoppedError, match="recorder index reconcile"):
         site.sweep(later)
     looked(site)
     site.sweep(later)
@@ -181,7 +181,7 @@ def test_a_damaged_file_is_moved_aside_and_its_readable_rows_are_taken_over(file
     done = site.reindex()
     assert done.state is FileState.DAMAGED
     assert (site.home.root / done.moved_to[0]).read_bytes() == damaged
-    assert "recorder reindex" in next(site.home.root.glob("lost+found/*/*.note.json")).read_text()
+    assert "recorder index rebuild" in next(site.home.root.glob("lost+found/*/*.note.json")).read_text()
     assert set(recordings) <= set(site.ids())
     assert done.salvaged > 50
     assert len(set(missed) & set(site.ids())) == done.salvaged

@@ -161,7 +161,7 @@ def test_the_page_shows_a_manager_their_officers_and_is_audited(console: Console
         page = browser.get("/reports/pauses")
     assert page.status_code == 200
     assert '<th scope="row">Ann</th>' in page.text
-    assert "25.0 %" in page.text
+    assert "25.0%" in page.text
     assert "Bob" not in page.text
     assert "0207946" not in page.text
     assert 'href="/reports/pauses" aria-current="page"' in page.text

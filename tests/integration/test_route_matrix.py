@@ -120,7 +120,7 @@ def form(route: str, things: Things, account: str) -> dict[str, str]:
         "reason": "complaint 17", "words": "looked into it", "text": "", "reference": "A 1", "kind": "complaint",
         "category": "about_me" if is_member else "complaint", "leave": "listen_and_export", "format": "wav",
         "start": "0", "end": "1", "caller_asked": "yes", "distress_judged": "yes", "span": "30", "days": "3",
-        "decision": "refuse",
+        "decision": "grant" if "/opt-outs/" in route else "refuse",
         "recordings": things.held_id if is_case else things.recording_id, "recording": things.recording_id,
         "extension": "2001" if is_case else things.number, "password": PASSWORD,
         "ground": "" if route.endswith(("/export", "/preview")) else "not_theirs", "use_ground": "consent",

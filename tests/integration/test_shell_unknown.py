@@ -1,4 +1,4 @@
-"""At the shell nobody learns of calls that are not theirs: neither by `recorder play` nor by `recorder export`."""
+"""At the shell nobody learns of calls that are not theirs: neither by playing nor by exporting."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -214,7 +214,7 @@ def test_the_console_shows_both_nodes_and_who_does_not_answer(site: TwoNodes, ta
                 answer = browser.submit(f"/live/{call}/resume").text
                 assert "<strong>Not confirmed.</strong> Node south" in answer
                 assert time.monotonic() - began_s < 2 * PROMISED_S, "the act, and then the page"
-                assert "node_silent (south)" in browser.get("/health").text
+                assert "Node does not answer (south)" in browser.get("/health").text
             finally:
                 site.wire.is_cut = False
         app.state.parts.gate.close()

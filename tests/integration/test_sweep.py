@@ -147,7 +147,7 @@ def test_a_damaged_row_stays_and_keeps_nothing_else_from_going(
     assert missed not in site.ids()
     assert (state.counts["recordings"], state.counts["damaged_rows"]) == (1, 1)
     assert damaged in state.problem
-    assert "recorder fsck" in state.problem
+    assert "recorder index check" in state.problem
     assert state.last_success == NOW, "all the rest was swept"
     assert alarms_of(state, NOW, since=NOW) == {"retention_failed": 1}
     assert f"recording {damaged}: kept, because its row" in caplog.text

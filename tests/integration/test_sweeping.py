@@ -62,7 +62,7 @@ def test_the_daemon_sweeps_by_itself_and_says_what_is_wrong(home: RecorderHome) 
     health = home.health()
     assert health["status"] == "alarm"
     assert health["alarms"] == {"retention_stopped": 1}
-    assert "recorder reconcile" in health["retention"]["stopped"]
+    assert "recorder index reconcile" in health["retention"]["stopped"]
     assert home.stop() == 0
     assert home.said.count("Next retention sweep at") == 1
 

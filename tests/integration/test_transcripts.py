@@ -133,7 +133,7 @@ def test_a_file_is_a_transcript_like_one_that_was_typed(
     case = decided(console)
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo:
         assert upload(dpo, case, name, content).status_code == 403, "no leave to hear it"
-        assert "Or upload a file" in lead.get(f"/cases/{case.id}").text
+        assert "Upload a transcript" in lead.get(f"/cases/{case.id}/transcript-file").text
         assert upload(lead, case, name, content).status_code == 303
         page = lead.get(f"/cases/{case.id}/transcripts/{ID}").text
     assert shown in page

@@ -1,8 +1,8 @@
 """P8: recordings serve as an exact record, also as evidence of crime.
 
-Walked: the exported bytes are those of the line, both sides apart; `recorder verify` proves the recording and finds one
-changed byte; a disclosure to the police is a case with a legal ground, which the data protection officer decides, with
-a chain of custody that is proven.
+Walked: the exported bytes are those of the line, both sides apart; `recorder recordings verify` proves the recording
+and finds one changed byte; a disclosure to the police is a case with a legal ground, which the data protection
+officer decides, with a chain of custody that is proven.
 """
 
 from tests.helpers.exactness import kept_of

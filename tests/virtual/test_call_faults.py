@@ -73,7 +73,9 @@ class _Works:
         self.endpoint, self.config = endpoint, config
 
 
-def test_offers_that_cross_through_a_passed_call_do_not_wait_for_one_another(lines: Exchange) -> None:
+def test_offers_that_cross_through_a_passed_call_do_not_wait_for_one_another(
+    lines: Exchange, caplog: pytest.LogCaptureFixture
+) -> None:
     endpoint = _Endpoint()
     services = cast("CallServices", _Works(endpoint, read_config(lines.home.config)))
     offered = CallOffered(
@@ -97,6 +99,8 @@ def test_offers_that_cross_through_a_passed_call_do_not_wait_for_one_another(lin
     passed.receive(OfferReceived(leg=LegId(2), body=second), LegId(2))
     assert endpoint.asked[-1] == ("offer", LegId(1), second), "the next one has its turn"
     assert passed.legs.side_of(LegId(2)) is Side.B
+    passed.finish("caller_hung_up")
+    assert "call that is not recorded: ended (caller_hung_up)" in caplog.messages
 
 
 # --- an internal error in one call
@@ -141,8 +145,12 @@ def test_an_internal_error_ends_its_call_and_no_other(
     other.talk_for(0.5)
     assert other.live is not None and other.live["id"] == other_call
     assert other.hang_up()["outcome"] == "recorded"
-    ends = [message for message in caplog.messages if ": ended after " in message]
-    assert [message.split(": ")[-1] for message in ends] == ["recorded (internal_error)", "recorded (caller_hung_up)"]
+    ends = [message for message in caplog.messages if "ended after " in message]
+    assert [(message.split(": ")[0], message.split(": ")[-1]) for message in ends] == [
+        (f"call {call}", "recorded (internal_error)"), (f"call {other_call}", "recorded (caller_hung_up)"),
+    ]  # fmt: skip
+    assert all(": inbound, ended after " in message for message in ends)
+    assert failing.number not in caplog.text
 
 
 def test_a_call_that_fails_while_it_is_ended_is_hung_up_filed_and_forgotten(

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.access.sessions import SessionKind, Sessions
+from recorder.cli import completion
 from recorder.cli.cli import app
 from recorder.cli.command_access import IF_NAMED, NAMED
 from recorder.common.clock import utc_now
@@ -171,21 +172,34 @@ def test_every_command(
 
     for name, act in COMMANDS.items():
         where = [request_id] if name.split()[-1] in ("grant", "decline") else ["--call", call]
-        options = {"forgot": ["--seconds", "0.1"], "opt-outs grant": ["--reason", "it is not stated that they asked"]}
+        options = {
+            "calls forgot": ["--seconds", "0.1"],
+            "opt-outs grant": ["--reason", "it is not stated that they asked"],
+        }
         done = run(*name.split(), *where, *options.get(name, ()))
         said = " ".join((done.stderr or done.output).split())
         unfinished = ("takes a reason", "state both", "not paused", "already")
         is_done = done.exit_code == 0 or any(words in said for words in unfinished)
         # Without a reason it comes to nothing, and whose role might is told so before it is known whose call it is.
-        is_early = name in ("opt-out", "opt-outs decline") and any(may(role, act, one) for one in Relation)
+        is_early = name in ("calls opt-out", "opt-outs decline") and any(may(role, act, one) for one in Relation)
         assert is_done is (is_early or may(role, act, relation)), (name, said)
-    listed = run("calls", "--json")
+    listed = run("calls", "list", "--json")
     if not may(role, Act.SEE_LIVE, relation):
         assert listed.exit_code != 0 or json.loads(listed.stdout) == []
         return
     (shown,) = json.loads(listed.stdout)
     assert (talk.number in listed.stdout) is may(role, Act.SEE_NUMBERS, relation)
     assert ("call.pause" in shown["may"]) is may(role, Act.PAUSE, relation)
+
+
+def test_the_shell_offers_live_calls(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "LIMIT_S", 10.0)
+    environment = {
+        "_RECORDER_COMPLETE": "complete_bash", "COMP_WORDS": "recorder calls show ", "COMP_CWORD": "3",
+        "RECORDER_HOME": str(talk.home.root),
+    }  # fmt: skip
+    result = CliRunner().invoke(app, [], prog_name="recorder", env=environment)
+    assert call_of(talk) in result.stdout.split()
 
 
 @pytest.mark.parametrize("operator", ["alice", "somebody else"])

@@ -82,11 +82,16 @@ LIVE_STATE: Mapping[str, str] = {
     "voicemail": "not recorded: voicemail",
     "fax_suspected": "not recorded: possible fax",
     "not_begun": "not recorded yet",
+    "notice": "hearing the notice",
+    "second_message": "hearing the second message",
+    "ringing": "ringing",
+    "on_hold": "on hold",
     "blocked": "not recorded",
+    "failed": "recording failed",
     "not_confirmed": "not confirmed",
     "unknown": "not confirmed",
 }
-"""States of a call in progress, as the daemon lists them."""
+"""States of a call in progress, as the daemon lists them, and the stages before the recording begins."""
 
 CALLS: Mapping[str, Mapping[str, str]] = {
     "Outcome": {

@@ -13,12 +13,38 @@ const said = document.getElementById("live-said");
 const problem = document.getElementById("live-problem");
 const drain = document.getElementById("live-drain");
 const requests = document.getElementById("live-requests");
+const { csrf, query, now } = table.dataset;
+const skewMs = Date.parse(now) - Date.now(); // of this machine's clock
 const acting = new WeakSet();
 let meanwhile = null; // what was sent while all rows are asked for
 
-const markUnknown = (state) => {
-  state.className = "state state-not_confirmed";
-  state.textContent = "Not confirmed";
+const NOW = { recording: "The call is being recorded.", paused: "The recording is now paused." };
+
+// A state that is not known has no age either: the mark hides them.
+const markUnknown = (place) => {
+  place.classList.add("is-lost");
+  for (const state of place.querySelectorAll(".state")) {
+    state.className = "state govuk-tag govuk-tag--red";
+    state.textContent = "Not confirmed";
+  }
+};
+
+const length = (seconds) => {
+  const two = (number) => String(number).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60) % 60;
+  const hours = Math.floor(seconds / 3600);
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(Math.floor(seconds) % 60)}`;
+};
+
+// Only the text of what is there is changed, and nothing of it is announced.
+const count = () => {
+  for (const age of rows.querySelectorAll(".age[data-since]")) {
+    const forS = Math.max((Date.now() + skewMs - Date.parse(age.dataset.since)) / 1000, 0);
+    const shown = age.querySelector(".ticks").firstChild;
+    if (!shown || Number.isNaN(forS)) continue;
+    shown.data = length(forS);
+    if (age.dataset.longS) age.classList.toggle("age-late", forS >= Number(age.dataset.longS));
+  }
 };
 
 const put = (html, ids) => {
@@ -39,12 +65,12 @@ const putDrain = async () => {
 };
 
 const refresh = watch({
-  address: "/live/changes",
+  address: `/live/changes${query}`,
   isSent: true,
   look: async () => {
     meanwhile = [];
     try {
-      const answer = await ask("/live/rows");
+      const answer = await ask(`/live/rows${query}`);
       if (!answer.isFine) throw new Error("the daemon does not answer");
       put(answer.text);
       for (const sent of meanwhile) put(sent.html, sent.ids ?? null); // it may be newer than the answer
@@ -54,9 +80,10 @@ const refresh = watch({
     await putRequests();
     await putDrain();
     problem.replaceChildren();
+    rows.classList.remove("is-lost");
   },
   lose: () => {
-    rows.querySelectorAll(".state").forEach(markUnknown);
+    markUnknown(rows);
     if (!problem.hasChildNodes()) complain(problem, "Not confirmed: the state of these calls is not known at the moment.");
   },
   take: {
@@ -69,40 +96,43 @@ const refresh = watch({
   },
 });
 
-const act = async (form) => {
-  const button = form.querySelector("button");
-  acting.add(form);
+const act = async (button) => {
+  const row = button.closest("tr");
+  const call = encodeURIComponent(row.id.replace(/^call-/, ""));
+  acting.add(button);
   button.setAttribute("aria-disabled", "true");
   said.textContent = "Asking the recorder.";
   problem.replaceChildren();
   try {
-    const answer = await post(form.dataset.api, table.dataset.csrf, { reason: "" });
+    const answer = await post(`/api/calls/${call}/${button.dataset.api}`, csrf, { reason: "" });
     if (!answer.isFine) {
       said.textContent = "";
       complain(problem, answer.said.detail);
       return;
     }
-    said.textContent = `The recording is now ${String(answer.said.state).replaceAll("_", " ")}.`;
+    const { state } = answer.said;
+    said.textContent = NOW[state] ?? `State of the recording: ${String(state).replaceAll("_", " ")}.`;
   } catch {
-    const row = form.closest("tr");
-    if (row) markUnknown(row.querySelector(".state"));
+    markUnknown(row);
     said.textContent = "";
     complain(problem, "Not confirmed: the recorder did not answer in 2 seconds. Use the pause key on the phone.");
     refresh();
   } finally {
-    acting.delete(form);
+    acting.delete(button);
     button.removeAttribute("aria-disabled");
   }
 };
 
 document.addEventListener("submit", (event) => {
-  const form = event.target.closest("form[data-api]");
-  if (!form) return;
+  const button = event.submitter;
+  if (!button?.dataset.api) return;
   event.preventDefault();
-  if (acting.has(form)) return;
-  if (performance.now() - (changedAt.get(form) ?? -CALM_MS) < CALM_MS) {
+  if (acting.has(button)) return;
+  if (performance.now() - (changedAt.get(button) ?? -CALM_MS) < CALM_MS) {
     said.textContent = "The state of this call has just changed. Look at it, and press again if you mean it.";
     return;
   }
-  act(form);
+  act(button);
 });
+
+setInterval(count, 1000);

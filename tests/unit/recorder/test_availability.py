@@ -121,6 +121,6 @@ def test_a_test_file_is_never_seen_and_a_folder_that_refuses_is_an_error(
     seen: list[Path] = []
     monkeypatch.setattr(os, "fsync", lambda _descriptor: seen.extend(tmp_path.iterdir()))
     write_probe(tmp_path)
-    assert [*seen, *tmp_path.iterdir()] == [], "`recorder verify` would take it for a foreign file"
+    assert [*seen, *tmp_path.iterdir()] == [], "`recorder recordings verify` would take it for a foreign file"
     with pytest.raises(FileNotFoundError):
         write_probe(tmp_path / "missing")

@@ -163,6 +163,21 @@ def test_what_is_disclosed_is_handed_over_before_the_case_is_closed() -> None:
     check_step(nothing, LENA, entry(CaseEvent.CLOSED), TODAY)
 
 
+def test_a_case_with_a_recording_undecided_or_uncopied_is_closed_with_a_reason() -> None:
+    handed = case(*DECIDED, CaseEvent.HANDED_OVER)
+    refused = case(CaseEvent.SEARCHED, entry(CaseEvent.DECIDED, by="dora", decision="refuse"))
+    ways: list[tuple[Case, dict[str, Any], str]] = [
+        (handed, {"without_copy": [RECORDING]}, "No copy was made"),
+        (handed, {"undecided": [RECORDING]}, "1 recording found for this case was neither"),
+        (refused, {"undecided": [RECORDING, "another"]}, "2 recordings found for this case were neither"),
+    ]
+    for of, left, said in ways:
+        closing = denied(of, LENA, entry(CaseEvent.CLOSED, text=" ", **left))
+        assert closing.fault is Fault.TOO_LATE
+        assert said in str(closing)
+        check_step(of, LENA, entry(CaseEvent.CLOSED, text="another caller", **left), TODAY)
+
+
 def test_a_case_is_what_its_entries_say() -> None:
     first = opened("SAR-2026-0001", entry(CaseEvent.OPENED))
     assert (first.handler, first.requester, first.state) == ("lena", "J. Doe", CaseState.OPEN)

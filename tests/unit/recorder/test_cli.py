@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.cli.cli import app
-from recorder.cli.shared import print_table
+from recorder.cli.output import print_table
 from recorder.common.clock import utc_now
 from recorder.common.plain_text import clean
 from recorder.config.reading import read_config
@@ -320,7 +320,7 @@ def test_nothing_found_is_said_on_standard_error(home: Path) -> None:
 def test_a_recording_that_is_not_there(home: Path) -> None:
     result = run("show", "20261125T000000Z-2001-000000", "-C", home)
     assert result.exit_code == 1
-    assert "recorder find" in said(result)
+    assert "recorder recordings list" in said(result)
 
 
 @pytest.mark.parametrize("option", ["--from", "--to"])

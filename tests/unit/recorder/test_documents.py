@@ -8,6 +8,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from recorder.cli.cli import app
+from recorder.cli.tree import renamed
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tests/**/*.md")])
@@ -57,7 +58,12 @@ def test_commands_and_their_options_exist(page: Path) -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     wrong = []
-    for name, second, rest in _COMMAND.findall(page.read_text().replace("\\\n", " ")):
+    is_history = page.name == "CHANGELOG.md" or page.parent.name == "adr"
+    for first, verb, rest in _COMMAND.findall(page.read_text().replace("\\\n", " ")):
+        name, second = first, verb
+        found = renamed([word for word in (name, second) if word]) if is_history else None
+        if found is not None:
+            name, second = (*found.arguments, "")[:2]
         command = group.commands.get(name)
         if isinstance(command, TyperGroup) and second:
             command = command.commands.get(second)

@@ -35,6 +35,11 @@ CARD, NUMBER = "4929123412341234", "+441632960555"
         (f"['{CARD}'] [{CARD}]", "['[16 digits]'] [[16 digits]]"),
         ("[::4929123412341234]", "[::[16 digits]]"),
         ("[::1]:506012345", "[::1]:[9 digits]"),
+        ("https://console:184430", "https://console:[6 digits]"),
+        ("https://01632960555:80", "https://[11 digits]:80"),
+        ("https://a01632960555:80", "https://a[11 digits]:80"),
+        ("server process [01632960555]", "server process [[11 digits]]"),
+        ("sip:localhost:01632", "sip:localhost:[5 digits]"),
     ],
 )
 def test_numbers_are_masked(text: str, masked: str) -> None:
@@ -51,6 +56,9 @@ def test_numbers_are_masked(text: str, masked: str) -> None:
         "since 2026-11-25T03:47:39.123456Z and 2026-11-25 03:47:39,123",
         "1000 calls, 3.25 s, 4 digits, 9999",
         "extension 2001",
+        "the console listens on https://console.council.example:18443",
+        "Started server process [123456]",
+        "Uvicorn running on http://localhost:18080 (Press CTRL+C to quit)",
         "",
     ],
 )

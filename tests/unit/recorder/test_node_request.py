@@ -100,7 +100,7 @@ def test_a_request_that_was_changed_is_refused(tmp_path: Path) -> None:
         by_stranger = {"sign_public": stranger.sign_public.hex()}
         read_request(signed_anew("node request", north, stranger.sign_secret, lambda it: it.update(by_stranger)))
     for cut in (b"", b"{}", b"[]", north[:-40], b"\xff", b'{"kind":"node request"}', b"[" * 200_000):
-        with pytest.raises(SiteKeysError, match="no file of `recorder node request`"):
+        with pytest.raises(SiteKeysError, match="no file of `recorder nodes request`"):
             read_request(cut)
     for field in json.loads(json.loads(north)["document"]):
         with pytest.raises(SiteKeysError, match="lacks a field"):
@@ -155,7 +155,7 @@ def test_a_welcome_is_for_one_request_of_one_machine(tmp_path: Path) -> None:
     make_request(north, "north", None, NOW + timedelta(minutes=1))
     with pytest.raises(SiteKeysError, match="answers another request"):
         read_welcome(north, welcome)
-    with pytest.raises(SiteKeysError, match="no file of `recorder node add`"):
+    with pytest.raises(SiteKeysError, match="no file of `recorder nodes add`"):
         read_welcome(north, request)
 
 

@@ -49,7 +49,7 @@ def test_the_catalogue_says_who_and_when(store: NoticeStore, tmp_path: Path) -> 
 
 
 def test_a_message_that_is_not_there_says_what_to_do(store: NoticeStore) -> None:
-    with pytest.raises(NoticeError, match="no message 'first'; set one with `recorder notice set first FILE`"):
+    with pytest.raises(NoticeError, match="no message 'first'; set one with `recorder notices add first FILE`"):
         store.load("first")
 
 

@@ -337,7 +337,7 @@ def test_without_a_node_every_act_says_so(tmp_path: Path) -> None:
         lambda: live.sign_off("2001", person=DORA),
     ]
     for act in acts:
-        with pytest.raises(DaemonUnavailableError, match="recorder node list"):
+        with pytest.raises(DaemonUnavailableError, match="recorder nodes list"):
             act()
 
 

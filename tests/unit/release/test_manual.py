@@ -7,6 +7,7 @@ from typer.main import get_command
 
 from deploy.release.manual import escape, write_page
 from recorder.cli.cli import app
+from recorder.cli.tree import OLD
 
 
 def test_every_command_and_option_is_described() -> None:
@@ -19,6 +20,13 @@ def test_every_command_and_option_is_described() -> None:
             for parameter in found.params:
                 if parameter.param_type_name == "option" and not parameter.hidden:
                     assert escape(parameter.opts[0]) in section, (words, parameter.opts)
+
+
+def test_words_of_before_are_in_it() -> None:
+    described = write_page().partition(".SH FORMER COMMANDS\n")[2].partition("\n.SH ")[0]
+    for old in OLD:
+        if old not in {"hold", "sar", "rights", "notice", "report", "node"}:  # nouns
+            assert f".B {escape(f'recorder {old}')}\n" in described, old
 
 
 def test_troff_finds_nothing_to_warn_of() -> None:

@@ -1,0 +1,184 @@
+"""Results about messages, mail and the home."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMail:
+    """A test mail that the server accepted."""
+
+    address: str
+    server: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailAddress:
+    """The mail address of an account, or none."""
+
+    account: str
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredNotice:
+    """A new version of a message."""
+
+    name: str
+    version: int
+    duration_s: float
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedHome:
+    """How many files of a home have, or would have, other rights."""
+
+    changed: int
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A version of a message."""
+
+    name: str
+    version: int
+    sha256: str
+    file: str
+    duration_s: float
+    set_at: str
+    set_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedNotice:
+    """A sound file that was made."""
+
+    path: str
+    voice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailState:
+    """Addresses and the mail queue."""
+
+    server: str | None
+    waiting: int
+    oldest_at: str | None
+    given_up: int
+    problem: str
+    is_stuck: bool
+    addresses: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A system that is told of events."""
+
+    name: str
+    host: str
+    events: str
+    networks: list[str]
+    waiting: int
+    oldest_at: str | None
+    given_up: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A delivery to a webhook."""
+
+    queued_at: str
+    webhook: str
+    type: str
+    about: str
+    event: str
+    happened_at: str
+    state: str
+    tries: int
+    tried_at: str | None
+    status: int | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestDelivery:
+    """A test event."""
+
+    accepted: bool
+    status: int | None
+    event: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewHome:
+    """A home that was made, and its first account."""
+
+    home: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteFinding:
+    """What a check found."""
+
+    level: str
+    what: str
+    says: str
+    why: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """Keys of recorder.toml that changed."""
+
+    sha256: str
+    changed: list[str]
+    needs_restart: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Whether new calls are refused."""
+
+    state: str
+    since: str | None
+    calls: int
+    left_s: float | None
+    refused: int = 0
+    waited_s: float = 0
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether a daemon is well: its alarms with counts, and what its services report (docs/monitoring.md)."""
+
+    status: str
+    alarms: dict[str, int]
+    sip: str
+    carriage: dict[str, Any]
+    calls: int
+    drain: dict[str, Any]
+    counts: dict[str, Any]
+    call_thread: dict[str, Any]
+    signalling: dict[str, Any]
+    names_not_resolved: list[str]
+    registrations: Any
+    media: dict[str, Any]
+    writer: dict[str, Any]
+    disk: dict[str, Any]
+    dropped_events: int
+    audit: dict[str, Any]
+    retention: dict[str, Any]
+    mail: dict[str, Any]
+    forwarding: Any
+    objects: dict[str, Any]
+    backup: dict[str, Any]
+    policy: dict[str, Any]
+    notices: list[dict[str, Any]]
+    node: Any = None
+    nodes: dict[str, Any] = field(default_factory=dict)
