@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
+from docs.make_screenshots import file_name
 from recorder.permissions import TABLE, Act, Role
 from tests.helpers.chromium import person
 from tests.helpers.console_site import Console
@@ -56,7 +57,7 @@ def take(page: Page, name: str, role: Role, folder: Path) -> Path:
     assert answer.status == 200, f"{role} has no {path}"
     page.wait_for_load_state()
     shot = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
-    picture = folder / f"{name}-{role}.png".replace("_", "-")
+    picture = folder / file_name(name, role)
     shot = shot.crop((0, 0, shot.width, min(shot.height, MOST_HEIGHT)))  # a long list goes on as it began
     shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
     return picture

@@ -382,8 +382,8 @@ def console_site(
 ) -> Iterator[Console]:  # fmt: skip
     """A site with one recording and the people dpo, officer, admin, ict; passwords are PASSWORD."""
     daemon = Daemon()
-    with console_deps(folder, now=now, options=options, openid=openid, database_url=database_url) as (home, deps):
-        deps = replace(deps, site=name or deps.site)
+    with console_deps(folder, now=now, options=options, openid=openid, database_url=database_url) as (home, real):
+        deps = replace(real, site=name or real.site)
         daemon_server = uvicorn.Config(
             daemon.app, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
             timeout_graceful_shutdown=1,
