@@ -21,6 +21,7 @@ from recorder.common.web import application, patterns_of
 from recorder.control.client import SERVICE
 from recorder.web import (
     account_pages,
+    agent_forgot_pages,
     agent_pages,
     api,
     audit_pages,
@@ -62,6 +63,7 @@ from recorder.web.auth import Gatekeeper
 from recorder.web.board import Board
 from recorder.web.daemon_access import DaemonAccess
 from recorder.web.deps import ConsoleDeps
+from recorder.web.last_calls import LastCalls
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.middleware import Guard, security_headers
 from recorder.web.opt_out_service import OptOutService
@@ -105,6 +107,7 @@ _ROUTERS = (
     proposal_pages.router,
     opt_out_pages.router,  # before the acts on a call by name
     live_pages.router,
+    agent_forgot_pages.router,
     agent_pages.router,
     pages.router,
     recording_pages.router,
@@ -167,6 +170,7 @@ def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Console
         deps=deps,
         audit_service=audit_service,
         live=live,
+        last_calls=LastCalls(deps, audit_service),
         opt_outs=OptOutService(daemon, live),
         sign_ons=SignOnService(daemon),
         recording_service=RecordingService(deps, audit_service),

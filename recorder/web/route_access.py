@@ -72,7 +72,10 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "POST /opt-outs/{request_id}/{decision=decline}": live(Act.DECLINE_OPT_OUT),
         "GET /agent": takes(Act.SEE_LIVE),
         "GET /agent/state": takes(Act.SEE_LIVE),
+        "GET /agent/last-call": takes(Act.SEE_LIVE, note="one's own last call"),
         "GET /agent/changes": takes(Act.SEE_LIVE),
+        "GET /agent/recordings/{recording_id}/forgot": kept(Act.VIEW),
+        "POST /agent/recordings/{recording_id}/forgot": kept(Act.RETROACTIVE_PAUSE),
         "POST /agent/forgot": phone(Act.RETROACTIVE_PAUSE),
         "POST /agent/calls/{call}/opt-out-request": live(Act.RAISE_OPT_OUT),
         "POST /agent/calls/{call}/second-message": live(Act.SECOND_MESSAGE),
@@ -104,6 +107,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "POST /recordings/{recording_id}/holds/{hold_id}/{act=reinstate}": kept(Act.PLACE_HOLD),
         "POST /recordings/{recording_id}/holds/{hold_id}/{act=review}": kept(Act.PLACE_HOLD, others=True),
         "GET /erasures": takes(Act.CONFIRM_ERASURE),
+        "GET /erasures/{order_id}": takes(Act.CONFIRM_ERASURE),
         "POST /erasures/{order_id}/listen": kept(
             Act.CONFIRM_ERASURE, others=True, note="one of the two who approve an order that takes three people"
         ),

@@ -171,6 +171,7 @@ def write_claim(page: Page) -> None:
 
 def keys(page: Page) -> None:
     page.goto("/agent")
+    page.locator("#agent-key summary").click()
     page.check("#agent-key-on")
     page.click("#agent-forgot")
     page.wait_for_selector("#agent-spans:not([hidden])")
@@ -213,8 +214,8 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("sign_in_wrong", "ann", sign_in_again, "There is a problem"),
     ("accessibility", "ann", at("/accessibility"), "How accessible these pages are"),
     ("agent", "ann", at("/agent"), "Pause recording"),
-    ("agent_no_extension", "plain", at("/agent"), "You sit at no extension"),
-    ("agent_forgot", "ann", keys, "How much of what was said"),
+    ("agent_no_extension", "plain", at("/agent"), "You are not at an extension"),
+    ("agent_forgot", "ann", keys, "How much should be erased?"),
     ("live", "manager", at("/live"), "Resume the recording"),
     ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "Confirm both statements"),
     ("forgot", "ann", forgot, "is paused now"),
