@@ -157,6 +157,12 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula(site: PagesSite) -> None:
     assert ",'=1+1," in text
 
 
+def test_no_number_is_in_the_title_that_a_browser_keeps(site: PagesSite) -> None:
+    page = Visitor(site, "dpo").get(f"/recordings/{ID}").text
+    assert "Olive Officer with " in page.partition("<h1")[2].partition("</h1>")[0]
+    assert page.partition("<title>")[2].startswith("Olive Officer, ")
+
+
 def test_pickers_offer_what_somebody_may_find(site: PagesSite) -> None:
     partial = site.app.state.parts.recording_service.partial
     everybodys = partial.pickers(person(site, "dpo"))
