@@ -79,7 +79,7 @@ def play(console: Console, recording_id: str, caller: PageChanger, sent: Sent, r
     if page is not Act.VIEW:
         console.recording_service.check(person, page, recording_id)
     try:
-        secret = console.recording_service.grant_play(person, recording_id, reason)
+        secret = console.recording_service.listening.grant_play(person, recording_id, reason)
     except ProblemError as error:
         is_break_glass = console.renderer.can(person, Act.PLAY) and not console.recording_service.leave(
             person, recording_id
@@ -115,7 +115,7 @@ def preview(
     """Permit hearing a copy before it is made."""
     typed = sent.named("copy")
     try:
-        secret, span_s = console.recording_service.grant_preview(_person(caller), recording_id, form)
+        secret, span_s = console.recording_service.listening.grant_preview(_person(caller), recording_id, form)
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.EXPORT, form=typed)
     return recording_page(
@@ -128,7 +128,7 @@ def audio(request: Request, console: Console, recording_id: str, secret: str, ca
     """Stream the decoded audio, or the part that a player asks for, to a person with permission."""
     # If-Range never matches, because these files have no validator.
     wanted = None if "if-range" in request.headers else request.headers.get("range")
-    return played(console.recording_service.play(_person(caller), recording_id, secret, wanted))
+    return played(console.recording_service.listening.play(_person(caller), recording_id, secret, wanted))
 
 
 @router.post("/recordings/{recording_id}/export")

@@ -13,7 +13,7 @@ from recorder.permissions import Act, Refusal
 from recorder.rules import wording
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_part, withheld_of
-from recorder.rules.requesting import AccessKind, Category
+from recorder.rules.requesting import AccessKind, AccessRequest, Category, RequestState
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, TypedForm
 from recorder.web.holds import holds_on_page
@@ -72,14 +72,15 @@ def recording_page(
     orders = service.orders(row)
     leave, copying = (service.leave(caller.actor, row.id, wanted) for wanted in (AccessKind.LISTEN, AccessKind.COPY))
     withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
+    zone = ZoneInfo(console.deps.timezone)
     return console.renderer.page(
-        PAGES.get(act, "recording.html"), caller, status=status, row=row,
-        title=title_of(row, ZoneInfo(console.deps.timezone)), formats=list(CopyFormat), grounds=_GROUNDS,
+        PAGES.get(act, "recording.html"), caller, status=status, row=row, title=title_of(row, zone),
+        document_title=title_of(row, zone, has_number=False), formats=list(CopyFormat), grounds=_GROUNDS,
         problem=problem, form=form, said=said, orders=orders, copies=service.copies(row),
         player=player_of(row, audio, preview_s=preview_s), is_locked=any(map(is_open, orders)),
         restricted=service.restriction(row),
         leave=leave, may_copy=copying is not None, withheld=withheld, not_copied=not_copied, is_part=is_part(row),
-        categories=list(Category), held=_held(row),
+        categories=list(Category), held=_held(row), waiting=_waiting(console, caller, row),
         **holds_on_page(console, caller, row), **_told(console, caller, row, act),
     )  # fmt: skip
 
@@ -88,6 +89,12 @@ def _held(row: RecordingRow) -> list[str]:
     """Return in words what a recording is held for; a person who may not know that sees that it is held."""
     kinds = set(HoldKind)
     return [wording.held_for(HoldKind(kind)) if kind in kinds else "held" for kind in row.holds]
+
+
+def _waiting(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) -> list[AccessRequest]:
+    """Return the person's own requests for a recording that nobody has decided on yet."""
+    requests = console.deps.hearing.requests.of_recording(row.id)
+    return [one for one in requests if one.account == caller.actor.actor and one.state is RequestState.WAITING]
 
 
 def _told(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow, act: Act) -> dict[str, Any]:

@@ -107,6 +107,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "POST /recordings/{recording_id}/holds/{hold_id}/{act=reinstate}": kept(Act.PLACE_HOLD),
         "POST /recordings/{recording_id}/holds/{hold_id}/{act=review}": kept(Act.PLACE_HOLD, others=True),
         "GET /erasures": takes(Act.CONFIRM_ERASURE),
+        "GET /erasures/{order_id}": takes(Act.CONFIRM_ERASURE),
         "POST /erasures/{order_id}/listen": kept(
             Act.CONFIRM_ERASURE, others=True, note="one of the two who approve an order that takes three people"
         ),

@@ -17,7 +17,7 @@ from storage.redaction import MARGIN_S
 from storage.rows import row_from_json
 from storage.runs import ANCHOR, AUDIO, PCMA, pack
 from storage.types import RecordingId
-from tests.helpers.chromium import person, wait_until
+from tests.helpers.chromium import NARROW, WIDE, is_too_wide, person, violations, wait_until
 from tests.helpers.console_site import Console, console_site
 from tests.helpers.storage_home import Site, head, row
 
@@ -281,3 +281,9 @@ def test_a_part_to_erase_is_marked_by_dragging(page: Page, console: Console) -> 
     expect(page.locator(".govuk-notification-banner--success")).to_contain_text("A second person has to confirm")
     (order,) = console.deps.repos.erasures.newest(1)
     assert (order.start_s, order.end_s) == (4.0, end_s)
+    page.goto(f"/erasures/{order.id}")
+    expect(page.locator("main dl")).to_contain_text("0:04 to")
+    assert violations(page) == []
+    page.set_viewport_size(NARROW)
+    assert not is_too_wide(page)
+    page.set_viewport_size(WIDE)

@@ -97,16 +97,17 @@ def test_a_second_person_confirms_on_the_page(console: Console, clock: Clock) ->
         assert 'href="/erasures"' not in officer.get("/recordings").text
     order = console.deps.repos.erasures.newest(1)[0]
     with signed_in(console, "lead") as lead:
-        page = lead.get("/erasures").text
+        assert f'href="/erasures/{order.id}"' in lead.get("/erasures").text
+        page = lead.get(f"/erasures/{order.id}").text
         assert f"/erasures/{order.id}/confirm" in page
         assert f"/erasures/{order.id}/decline" in page
-        assert "from 0:01 to the end" in page
+        assert "<dd>0:01 to the end</dd>" in page
         assert lead.submit(f"/erasures/{order.id}/maybe").status_code == 404
         for reason in ("", "  ", "ok"):
             unsaid = lead.submit(f"/erasures/{order.id}/confirm", reason=reason)
             assert (unsaid.status_code, "Say why it is to be erased permanently" in unsaid.text) == (422, True)
         done = lead.submit(f"/erasures/{order.id}/confirm", reason="yes")
-        assert (done.status_code, done.headers["location"]) == (303, "/erasures")
+        assert (done.status_code, done.headers["location"]) == (303, "/erasures?done=confirm")
         assert "Nothing waits" in lead.get("/erasures").text
         again = lead.submit(f"/erasures/{order.id}/confirm")
         assert again.status_code == 409
