@@ -40,7 +40,10 @@ class LiveCall:
     called: str = ""
     state_since: str | None = None
     paused_s: float | None = None
+    paused_since: str | None = None
     pause_max_s: float | None = None
+    pause_erases_s: float | None = None
+    pause_discards: bool = False
     position_s: float | None = None
     second_message: str | None = None
     erase_on_opt_out: bool = False
@@ -72,6 +75,7 @@ class CallState:
     also: list[Any] = field(default_factory=list)
     not_confirmed: list[str] = field(default_factory=list)
     id: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
