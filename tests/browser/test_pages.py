@@ -243,7 +243,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("custody", "dpo", custody, "Proven."),
     ("rights", "dpo", write_claim, "They took it back"),
     ("notifications", "dpo", at("/notifications"), "Nothing waits for you"),
-    ("erasures", "dpo", at("/erasures"), "Every order"),
+    ("erasures", "dpo", at("/erasures"), "Nothing waits for a second person"),
     ("holds", "dpo", at("/holds"), "Every hold"),
     ("overview", "dpo", at("/overview"), "What waits"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
