@@ -55,7 +55,7 @@ def ask(
     ],
     category: Annotated[Category, typer.Option("--category", help="Purpose.")],
     reason: ReasonOption = "",
-    leave: Annotated[AccessKind, typer.Option("--leave", help="To listen, or also to export.")] = AccessKind.LISTEN,
+    leave: Annotated[AccessKind, typer.Option("--access", help="To listen, or also to export.")] = AccessKind.LISTEN,
     reference: Annotated[
         str,
         typer.Option(

@@ -297,6 +297,17 @@ OPTIONS: Mapping[tuple[str, str], _Option] = MappingProxyType(
 """Options that have become commands or have another name now."""
 
 
+OPTION_NAMES: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("requests add", "--leave"): "--access",
+        ("recordings erase", "--third"): "--third-approver",
+        ("holds add", "--against"): "--complained-about",
+        ("recordings export", "--seal-with"): "--archive-passphrase-file",
+    }
+)
+"""Options of a command, by its words of today, that have another name now."""
+
+
 class Renamed(NamedTuple):
     """A command line in the words of today.
 
@@ -313,6 +324,19 @@ class Renamed(NamedTuple):
 
 def renamed(arguments: Sequence[str]) -> Renamed | None:
     """Return a command line in the words of today, or None if it is that already."""
+    found = _command_renamed(arguments)
+    words = list(arguments) if found is None else found.arguments
+    command = " ".join(words[:2])
+    for place, argument in enumerate(words[2:], 2):
+        option, equals, value = argument.partition("=")
+        now = OPTION_NAMES.get((command, option))
+        if now is not None:
+            words[place] = f"{now}{equals}{value}"
+            found = found or Renamed(words, f"{command} {option}", f"{command} {now}")
+    return found
+
+
+def _command_renamed(arguments: Sequence[str]) -> Renamed | None:
     for count in (2, 1):
         old, rest = " ".join(arguments[:count]), list(arguments[count:])
         for place, argument in enumerate(rest):
