@@ -13,6 +13,7 @@ from recorder.notifications.kinds import NotificationKind
 from recorder.permissions import Person
 from recorder.rules import times, wording
 from recorder.web.deps import ConsoleDeps
+from recorder.web.proposal_words import change_in_words
 from storage.errors import NotFoundError
 
 
@@ -96,9 +97,18 @@ def _hold(deps: ConsoleDeps, subject: str) -> Named:
     return f"Review the hold on {row.operator}’s call of {at}", f"/recordings/{quote(row.id, safe='')}"
 
 
+def _proposal(deps: ConsoleDeps, subject: str) -> Named:
+    proposal = next((one for one in deps.proposals.waiting() if one.id == subject), None)
+    if proposal is None:
+        return None
+    names = {proposal.account: _who(deps, proposal.account)}
+    return change_in_words(proposal, names), f"/people/proposals/{quote(subject, safe='')}"
+
+
 _NAMES: Mapping[NotificationKind, Callable[[ConsoleDeps, str], Named]] = {
     NotificationKind.REQUEST_WAITS: _request,
     NotificationKind.EMERGENCY: _emergency,
+    NotificationKind.GRANT_WAITS: _proposal,
     NotificationKind.CASE_PRESSING: _case,
     NotificationKind.CASE_DUE: _case,
     NotificationKind.CASE_OVERDUE: _case,
