@@ -91,10 +91,11 @@ class RecordingService:
         """Log a search and return what it asks of the index; None if nothing can match."""
         self._audit_service.authorise(actor, Act.SEARCH, extension=search.extension)
         self._narrow(actor, search)  # whoever may not search for a number learns nothing of which there are
-        whole = self.partial.whole(search) if isinstance(actor, Person) else search
+        # Before anything is looked up: that too many names or numbers fit is an answer, too.
         self._audit_service.note(
             Act.SEARCH, actor.actor, "", {**describe(search), **(details or {})}, text=typed(search)
         )
+        whole = self.partial.whole(search, actor) if isinstance(actor, Person) else search
         return None if whole is None else self._narrow(actor, whole)
 
     def _recorded(self, search: Search, counted: int) -> int:

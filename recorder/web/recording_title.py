@@ -10,16 +10,18 @@ _AREAS_OF_TWO = ("20", "23", "24", "28", "29")
 _AREAS_OF_THREE = ("113", "114", "115", "116", "117", "118", "121", "131", "141", "151", "161", "191")
 
 
-def title_of(row: RecordingRow, zone: ZoneInfo) -> str:
+def title_of(row: RecordingRow, zone: ZoneInfo, *, has_number: bool = True) -> str:
     """Return ``Olive Officer with 020 7946 0000, 24 November 2026, 9:30am``.
 
     Args:
         row: The row as it is shown to the person, so that a number may be masked.
         zone: The site's time zone.
+        has_number: Whether it names the other party. The title of a document does not: browsers keep it in their
+            history, and may copy that to a service.
     """
     officer = row.operator or (f"extension {row.extension}" if row.extension else "An officer")
     other = row.called if row.direction == "outbound" else row.caller
-    whom = f" with {spaced(other)}" if other else ""
+    whom = f" with {spaced(other)}" if other and has_number else ""
     return f"{officer}{whom}, {times.moment(row.started_at, zone)}"
 
 
