@@ -98,7 +98,10 @@ class RecordingService:
         )  # fmt: skip
 
     def list_as_csv(self, actor: Actor, search: Search) -> Iterator[bytes]:
-        """Find recordings, and return the newest `MOST_LISTED` as CSV, in chunks; it is logged as a search that was taken away."""
+        """Find recordings, and return the newest `MOST_LISTED` as CSV, in chunks.
+
+        It is logged as a search that was taken away.
+        """
         whole = self._asked(actor, search, {"taken_as": "csv"})
         each = iter(()) if whole is None else self._deps.index.each(whole)
         rows = (shown(actor, row) for row in each if knows(actor, row))
