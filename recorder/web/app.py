@@ -20,6 +20,7 @@ from recorder.common.problems import ProblemError
 from recorder.common.web import application, patterns_of
 from recorder.control.client import SERVICE
 from recorder.web import (
+    absence_pages,
     account_pages,
     agent_pages,
     api,
@@ -107,6 +108,7 @@ _ROUTERS = (
     erasure_pages.router,
     hold_pages.router,
     request_pages.router,
+    absence_pages.router,
     case_opening_pages.router,  # before the case pages: "new" is no case
     case_pages.router,
     case_task_pages.router,

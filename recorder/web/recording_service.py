@@ -158,6 +158,13 @@ class RecordingService:
             return None
         return self._deps.hearing.requests.leave(actor.name, RecordingId(recording_id), wanted)
 
+    def granted(self, person: Person) -> frozenset[RecordingId]:
+        """Return the recordings that a person may hear now, by a request that was granted."""
+        now = self._deps.now()
+        requests = self._deps.hearing.requests.of_account(person.name)
+        good = (one for one in requests if one.gives(AccessKind.LISTEN, now))
+        return frozenset(recording for one in good for recording in one.wish.recordings if one.heard(recording) != ())
+
     def grant_play(self, person: Person, recording_id: str, reason: str) -> str:
         """Permit listening, by access grant or by break-glass; return the secret part of the audio's URL."""
         leave = self.leave(person, recording_id)

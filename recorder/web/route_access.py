@@ -108,10 +108,16 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "POST /holds/{hold_id}/{act=review}": kept(Act.PLACE_HOLD, others=True),
         "GET /requests": takes(Act.ASK),
         "POST /requests": kept(Act.ASK),
+        "GET /requests/new": takes(Act.ASK),
+        "GET /requests/{request_id}": matter(
+            Act.DECIDE, for_own=(Act.ASK,), deputy=True, note="one's own; all of them for those who decide"
+        ),
         "POST /requests/{request_id}/{decision=grant}": _DECIDE,
         "POST /requests/{request_id}/{decision=decline}": _DECIDE,
         "POST /requests/{request_id}/{decision=withdraw}": matter(Act.ASK, own=True),
         "POST /emergencies/{emergency_id}/acknowledge": takes(Act.ACKNOWLEDGE, deputy=True, note="not one's own"),
+        "GET /emergencies/{emergency_id}": takes(Act.ACKNOWLEDGE, deputy=True),
+        "GET /absence": takes(Act.MARK_ABSENT),
         "POST /team-leaders/{account}/absent": takes(Act.MARK_ABSENT),
         "POST /team-leaders/{account}/back": takes(Act.MARK_ABSENT),
         # Cases, claims

@@ -58,7 +58,7 @@ def _request(deps: ConsoleDeps, subject: str) -> Named:
         return None
     count = len(request.wish.recordings)
     what = "a recording" if count == 1 else f"{count} recordings"
-    return f"{_who(deps, request.account)} asks to listen to {what}", "/requests"
+    return f"{_who(deps, request.account)} asks to listen to {what}", f"/requests/{quote(request.id, safe='')}"
 
 
 def _emergency(deps: ConsoleDeps, subject: str) -> Named:
@@ -66,7 +66,7 @@ def _emergency(deps: ConsoleDeps, subject: str) -> Named:
     if found is None:
         return None
     at = times.moment(found.at, ZoneInfo(deps.timezone))
-    return f"{_who(deps, found.account)} listened to a recording without approval on {at}", "/requests"
+    return f"{_who(deps, found.account)} listened to a recording without approval on {at}", f"/emergencies/{quote(found.id, safe='')}"
 
 
 def _case(deps: ConsoleDeps, subject: str) -> Named:
@@ -83,7 +83,7 @@ def _claim(deps: ConsoleDeps, subject: str) -> Named:
         claim = claim_repositories(deps.cases).claims.get(subject)
     except NotFoundError:
         return None
-    return f"{claim.requester or 'Someone'} asks for {wording.words(claim.right)}", "/rights"
+    return f"{claim.requester or 'Someone'} asks for {wording.words(claim.right)}", f"/rights/{quote(claim.id, safe='')}"
 
 
 def _hold(deps: ConsoleDeps, subject: str) -> Named:
@@ -93,7 +93,7 @@ def _hold(deps: ConsoleDeps, subject: str) -> Named:
     except NotFoundError:
         return None
     at = times.moment(row.started_at, ZoneInfo(deps.timezone))
-    return f"Review the hold on {row.operator}’s call of {at}", f"/recordings/{quote(row.id, safe='')}"
+    return f"Review the hold on {row.operator}’s call of {at}", f"/holds/{quote(hold.id, safe='')}"
 
 
 _NAMES: Mapping[NotificationKind, Callable[[ConsoleDeps, str], Named]] = {

@@ -94,7 +94,7 @@ def test_calls_and_recordings_are_counted_apart(site: PagesSite) -> None:
     assert '"total":2' in answer.text
     assert '"recordings_found":1' in answer.text
     assert '"was_paused":true' in answer.text
-    assert "4 calls found, 2 recorded" in words_of(Visitor(site, "dpo").get("/recordings"))
+    assert "4 calls found, 2 recordings" in words_of(Visitor(site, "dpo").get("/recordings"))
 
 
 def test_too_little_of_a_name_or_number_is_said_at_its_field(site: PagesSite) -> None:
@@ -111,7 +111,7 @@ def test_a_period_is_chosen_instead_of_typed(site: PagesSite) -> None:
     week = dpo.post("/recordings", preset="last_7_days").text
     assert all(name in week for name, *_ in CALLS)
     today = dpo.post("/recordings", preset="today").text
-    assert ">Zoe Last<" not in today.partition("<table>")[2]
+    assert "Zoe Last" not in today.partition("<table")[2]
 
 
 def test_who_may_not_search_by_number_learns_nothing_from_its_end(site: PagesSite) -> None:
