@@ -1,22 +1,18 @@
-"""Pages for orders to erase: the list, and the forms on a recording's page."""
+"""Forms that order an erasure, on a recording's page; `recorder.web.erasure_list_pages` has the pages of orders."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import HTMLResponse, RedirectResponse
-from starlette.responses import Response
+from fastapi.responses import HTMLResponse
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act
 from recorder.retention.erasing import forgot_recording, order_erasure
-from recorder.retention.erasure_decisions import decide_erasure
 from recorder.rules.erasing import position_from
-from recorder.web.auth import ConsoleCaller
-from recorder.web.erasures import orders_for, three_of
-from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
+from recorder.web.forms import FieldErrors, Sent
 from recorder.web.pages import again, recording_page
-from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.parts import Console, PageChanger, Text
 from storage.retention_types import ErasureKind, ErasureState
 
 router = APIRouter(include_in_schema=False)
@@ -82,53 +78,3 @@ def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanFo
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.ERASE, form=sent.named("erase"))
     return recording_page(console, caller, recording_id, said=_SAID[order.state])
-
-
-@router.get("/erasures")
-def erasures(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the newest orders."""
-    return _page(console, caller)
-
-
-@router.post("/erasures/{order_id}/listen")
-def listen(console: Console, order_id: str, caller: PageChanger, sent: Sent) -> HTMLResponse:
-    """Let an approver of an order that needs three people hear its span."""
-    assert caller.person is not None, "pages know sessions only, and those are people's"
-    try:
-        recording, secret = console.recording_service.grant_span(caller.person, order_id)
-    except ProblemError as error:
-        form = sent.named(f"decide-{order_id}").refused(error)
-        return _page(console, caller, problem=error.detail, status=error.status, form=form)
-    typed = sent.named(f"decide-{order_id}")
-    return _page(console, caller, audio=(order_id, f"/recordings/{recording}/audio/{secret}"), form=typed)
-
-
-@router.post("/erasures/{order_id}/{decision}")
-def decide(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, order_id: str, decision: str, caller: PageChanger, sent: Sent, reason: Text = ""
-) -> Response:
-    """Confirm or decline an order."""
-    if decision not in ("confirm", "decline"):
-        raise ProblemError(404, "There is no such page.")
-    try:
-        decide_erasure(console.deps.repos, caller.actor, order_id, confirm=decision == "confirm", reason=reason)
-    except ProblemError as error:
-        form = sent.named(f"decide-{order_id}").refused(error)
-        return _page(console, caller, problem=error.detail, status=error.status, form=form)
-    return RedirectResponse("/erasures", 303)
-
-
-def _page(
-    console: ConsoleParts,
-    caller: ConsoleCaller,
-    *,
-    problem: str = "",
-    status: int = 200,
-    audio: tuple[str, str] | None = None,
-    form: TypedForm = EMPTY,
-) -> HTMLResponse:
-    orders = orders_for(console, caller.actor)
-    return console.renderer.page(
-        "erasures.html", caller, status=status, orders=orders, problem=problem, audio=audio, form=form,
-        three=three_of(console, orders),
-    )  # fmt: skip

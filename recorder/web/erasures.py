@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from recorder.permissions import Act, Actor, Person
+from recorder.recordings.visibility import none_such
 from recorder.reports.reports import teams_seen_by
 from recorder.retention.erasure_approvals import Approval
 from recorder.rules.call_parts import owners_of
@@ -29,6 +30,24 @@ def orders_for(console: ConsoleParts, actor: Actor) -> list[ErasureOrder]:
     assert isinstance(actor, Person), "no token may confirm anything"
     seen = teams_seen_by(actor)
     return orders if seen is None else [order for order in orders if _team_of(console, order) in seen]
+
+
+def order_for(console: ConsoleParts, person: Person, order_id: str) -> ErasureOrder:
+    """Return one order that a person may see.
+
+    Raises:
+        ProblemError: 403, they may not see orders; 404, there is none for them; 503, the audit log cannot be written.
+    """
+    console.audit_service.authorise(person, Act.CONFIRM_ERASURE)
+    try:
+        order = console.deps.repos.erasures.get(order_id)
+    except NotFoundError as error:
+        raise none_such("order") from error
+    console.audit_service.note("erasure.view", person.actor, order.recording)
+    seen = teams_seen_by(person)
+    if seen is not None and _team_of(console, order) not in seen:
+        raise none_such("order")
+    return order
 
 
 def three_of(console: ConsoleParts, orders: Iterable[ErasureOrder]) -> dict[str, tuple[Approval, SpanFacts]]:
