@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # A second thread for linear algebra only spins in each of the tests' processes.
 test test-all: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: setup demo test test-cluster test-all check lock audit deb deb-test release bench leak kills fuzz fuzz-core fresh-root clean
+.PHONY: setup demo test test-cluster test-all screenshots check lock audit deb deb-test release bench leak kills fuzz fuzz-core fresh-root clean
 
 setup: $(CORE)
 
@@ -93,6 +93,12 @@ test-cluster: $(CORE)
 # `make test-all ARGUMENTS="--only kills"` takes some of it; `--help` says which.
 test-all: $(CORE)
 	$(BIN)/python tests/all $(ARGUMENTS)
+
+# Pictures of the pages for docs/console.md, over a sample site (tests/helpers/sample_site.py).
+screenshots: $(CORE)
+	rm -f docs/screenshots/*.png
+	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -q tests/browser/test_screenshots.py
+	$(BIN)/python -m docs.make_screenshots
 
 check: $(CORE)
 	$(BIN)/typos

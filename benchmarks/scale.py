@@ -27,8 +27,8 @@ _PACKETS_PER_S = 100
 _BEATS_PER_S = 0.5
 _PAGE_BYTES = 1e6
 """Of the list of live calls that a browser shows without delay."""
-_OBJECTS, _PART_S = 2, 10
-"""Objects of a recording: container and sealed key. With parts, one more each ten seconds."""
+_OBJECTS, _PART_S = 2, 5
+"""Objects of a recording: container and sealed key. With parts, one more each five seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,8 @@ def _played(details: Details) -> str:
         return "Listened to a span that is to be erased"
     if details.get("break_glass"):
         return "Listened without approval (break-glass)"
+    if details.get("preview"):
+        return f"Listened to a copy before it was made{_spans_silenced(details)}"
     return "Listened to their part, by access grant" if details.get("part") else "Listened, by access grant"
 
 
@@ -109,11 +111,14 @@ def _served(details: Details) -> str:
 
 
 def _copied(details: Details) -> str:
+    part = ", their part" if details.get("part") else ""
+    return f"Took a copy as {_said(CopyFormat, details.get('format'))}{part}{_spans_silenced(details)}"
+
+
+def _spans_silenced(details: Details) -> str:
     silenced = details.get("redactions")
     count = len(silenced) if isinstance(silenced, list) else 0
-    spans = f", {count} {'span' if count == 1 else 'spans'} silenced" if count else ""
-    part = ", their part" if details.get("part") else ""
-    return f"Took a copy as {_said(CopyFormat, details.get('format'))}{part}{spans}"
+    return f", {count} {'span' if count == 1 else 'spans'} silenced" if count else ""
 
 
 def _refused(details: Details) -> str:

@@ -8,7 +8,7 @@ from recorder.calls.call_facts import segment_of
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.recording import Recording
 from recorder.calls.recording_controls import RecordingControls
-from recorder.rules.pausing import PauseState
+from recorder.rules.pausing import AGENT, PauseState
 
 
 def state_of(recording: Recording) -> str:
@@ -63,7 +63,10 @@ class CallListing:
             "state_since": _iso(since),
             "reasons": sorted(recording.pause_reasons.reasons),
             "paused_s": None if watch.held_s is None else round(watch.held_s, 1),
+            "paused_since": None if watch.since is None else _iso(watch.since),
             "pause_max_s": watch.max_s,
+            "pause_erases_s": None if recording.in_progress is None else recording.in_progress.erases_s,
+            "pause_discards": controls.discard.is_due(AGENT),
             "position_s": None if position_s is None else round(position_s, 3),
             "second_message": self._second(),
             "erase_on_opt_out": recording.service.erase_on_opt_out,

@@ -5,10 +5,12 @@ The timers are here; `recorder.calls.rules.reminding` says what is due.
 
 import logging
 import time
+from datetime import datetime
 from typing import Any
 
 from recorder.calls.recording import Recording
 from recorder.calls.rules.reminding import Due, PauseReminders, is_watched
+from recorder.common.clock import utc_now
 from recorder.config.settings import Pause
 
 _log = logging.getLogger(__name__)
@@ -18,13 +20,18 @@ OVER_MAXIMUM = "pause_over_maximum"
 
 
 class PauseWatch:
-    """The timer of one call's pause."""
+    """The timer of one call's pause.
+
+    Attributes:
+        since: When the pause began, UTC; None while the timer is stopped.
+    """
 
     def __init__(self, recording: Recording, settings: Pause) -> None:
         self._recording = recording
         self._settings = settings
         self._reminders: PauseReminders | None = None
         self._since_s = 0.0
+        self.since: datetime | None = None
         self._timer: Any = None
 
     def update(self) -> None:
@@ -33,7 +40,7 @@ class PauseWatch:
             self.stop()
         elif self._reminders is None:
             self._reminders = PauseReminders(reminder_s=self._settings.reminder_s, max_s=self._settings.max_s)
-            self._since_s = time.monotonic()
+            self._since_s, self.since = time.monotonic(), utc_now()
             self._wait(self._reminders)
 
     @property
@@ -48,7 +55,7 @@ class PauseWatch:
 
     def stop(self) -> None:
         """Stop the timer."""
-        self._reminders = None
+        self._reminders = self.since = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

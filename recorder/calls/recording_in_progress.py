@@ -129,6 +129,11 @@ class RecordingInProgress:
         return self._services.relay.taps.position_s(self._tap)
 
     @property
+    def erases_s(self) -> float:
+        """Return how much audio before a pause is erased with it at least, seconds."""
+        return self._pause.erase_s
+
+    @property
     def officer_since_s(self) -> float:
         """Return the position from which the current officer has had the call, seconds."""
         return self._segments.theirs_since_s

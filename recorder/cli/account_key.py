@@ -6,6 +6,7 @@ from recorder.cli.accounts import accounts_of
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
 from recorder.cli.entries import audit, permit
+from recorder.cli.errors import said_plainly
 from recorder.cli.identity import people_of
 from recorder.cli.options import DryRunOption
 from recorder.cli.output import fail
@@ -26,10 +27,8 @@ def rotate_accounts(context: PersonContext) -> None:
         context.home, Act.MANAGE_KEYS, person, reason="", subject="", operator=None,
         details={"what": "rotate-accounts"},
     )  # fmt: skip
-    try:
+    with said_plainly("run it again"):
         note = secrets.rotate()
-    except OSError as error:
-        fail(f"{error.filename or secrets.key.path}: {error.strerror}; run it again")
     audit(context.home, note, actor=person.actor)
     context.tell(
         RotatedAccountKey(fingerprint=note.details["key"], values=note.details["values"], path=str(secrets.key.path)),

@@ -10,6 +10,7 @@ from recorder.cli.accounts import accounts_of
 from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
 from recorder.cli.case_scope import searched
 from recorder.cli.context import KeysContext, PersonContext
+from recorder.cli.errors import said_plainly
 from recorder.cli.hold import day_from, day_in_words
 from recorder.cli.options import ReasonOption
 from recorder.cli.output import fail, print_json, print_table, say
@@ -23,6 +24,7 @@ from recorder.cli.records import (
 )
 from recorder.cli.results.cases import Transcript, WrittenLetter
 from recorder.cli.tree import RecordedEvent
+from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.custody import custody_of, custody_to_json
@@ -173,12 +175,10 @@ def transcript(
 
 def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
     try:
-        with file.open("rb") as opened:
+        with said_plainly(code=2), file.open("rb") as opened:
             return uploaded(file.name, opened.read(MOST_BYTES + 1))
     except TranscriptError as error:
         fail(str(error), 2)
-    except OSError as error:
-        fail(f"{file}: {error.strerror}", 2)
 
 
 def write_letter(
@@ -212,10 +212,8 @@ def custody(
     """Show and verify the chain of custody of a case: who had what, and when. Exit 1 if log or files were changed."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
-        try:
+        with said_plainly(code=2, passing=ProblemError):  # a file that cannot be read is wrong usage
             return custody_to_json(custody_of(repos, person, case, file or ()))
-        except OSError as error:
-            fail(f"{error.filename}: {error.strerror}", 2)
 
     found = act_on_cases(context, act)
     if context.json:

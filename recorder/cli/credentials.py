@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.access.pins import PinError, PinFile
+from recorder.access.pins import PinFile
 from recorder.cli.context import PersonContext
 from recorder.cli.entries import audit, permit
 from recorder.cli.identity import people_of, prove_password, read_password
@@ -94,15 +94,10 @@ def set_pin(
     if manager is None:
         fail(f"There is no account {account!r} in use: see `recorder users list`.")
     pins = PinFile(context.home.pins)
-    try:
-        if remove and not pins.remove(account):
-            fail(f"{account} has no PIN.")
-        if not remove:
-            pins.set(manager, read_password(pin_file, f"New PIN of {account}: ", what="PIN"))
-    except PinError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{context.home.pins}: {error.strerror}")
+    if remove and not pins.remove(account):
+        fail(f"{account} has no PIN.")
+    if not remove:
+        pins.set(manager, read_password(pin_file, f"New PIN of {account}: ", what="PIN"))
     audit(
         context.home,
         AuditNote(act="people.remove_pin" if remove else "people.set_pin", subject=account),

@@ -4,34 +4,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from recorder.access.account_rows import PeopleError
+from recorder.access.pins import PinError
 from recorder.cli.output import fail
 from recorder.common.problems import ProblemError
 from recorder.config.toml_tables import ConfigError
+from recorder.recordings.home_lock import AlreadyRunningError
 from storage.errors import StorageError
 
 
 @contextmanager
-def said_plainly(then: str = "") -> Iterator[None]:
+def said_plainly(then: str = "", *, code: int = 1, passing: type[Exception] | tuple[()] = ()) -> Iterator[None]:
     """Print errors that a person can do something about as a sentence, and exit.
 
     A pipe that somebody has closed is no error of this kind: the program ends, as others do.
 
     Args:
         then: What to do next, if the sentence does not say it.
+        code: The exit code; 2 for a file or folder that was given.
+        passing: An error that the caller does something about.
     """
     next_step = f"; {then}" if then else ""
     try:
         yield
+    except passing:
+        raise
     except ConfigError as error:
         fail(f"{error}{next_step}", 2)
     except ProblemError as error:
-        fail(f"{error.detail}{next_step}")
-    except (StorageError, PeopleError) as error:
-        fail(f"{error}{next_step}")
+        fail(f"{error.detail}{next_step}", code)
+    except (StorageError, PeopleError, PinError, AlreadyRunningError) as error:
+        fail(f"{error}{next_step}", code)
     except BrokenPipeError:
         raise
     except OSError as error:
-        fail(f"{words_of(error)}{next_step}")
+        fail(f"{words_of(error)}{next_step}", code)
 
 
 def words_of(error: OSError) -> str:

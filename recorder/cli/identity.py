@@ -22,6 +22,7 @@ from recorder.access.sessions import SessionKind, Sessions
 from recorder.cli.accounts import accounts_exist, accounts_of
 from recorder.cli.command_access import ASKED_BY_THE_DAEMON, requirement_of, takes_person
 from recorder.cli.entries import append, audit, refuse
+from recorder.cli.errors import said_plainly
 from recorder.cli.output import fail, say
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -32,7 +33,7 @@ from recorder.rules.authorisation import may
 from recorder.rules.requirement import UnlistedError, missing_act
 from recorder.rules.signing_in import SignInRules
 from storage.audit import AuditLog
-from storage.errors import AuditUnavailableError, StorageError
+from storage.errors import AuditUnavailableError
 
 TOKEN_VARIABLE = "RECORDER_TOKEN"  # noqa: S105 - a name
 """Environment variable with the token that `recorder login` printed."""
@@ -52,18 +53,10 @@ def read_password(path: Path | None, prompt: str, *, what: str = "password") -> 
 
 def people_of(home: Home) -> People:
     """Open the accounts of a home; exit with a message if there are none. Raises AccountsAwayError from a server."""
-    try:
+    with said_plainly(passing=AccountsAwayError):
         if not accounts_exist(home):
             fail(f"{home.people} is missing; run `recorder init` or give the folder with -C", 2)
         return People(accounts_of(home), now=utc_now, seals=Seals(AuditLog(home.audit)))
-    except ConfigError as error:
-        fail(str(error), 2)
-    except AccountsAwayError:
-        raise
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{home.people}: {error.strerror}")
 
 
 def requests_of(home: Home) -> Requests:

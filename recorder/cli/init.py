@@ -12,6 +12,7 @@ import typer
 from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.entries import audit
+from recorder.cli.errors import said_plainly
 from recorder.cli.identity import read_password
 from recorder.cli.options import JsonOption, PasswordOption
 from recorder.cli.output import fail, print_json, say
@@ -127,11 +128,9 @@ def _share(home: Home, group: str, number: int) -> None:
 
 
 def _refuse_used(folder: Path) -> None:
-    try:
+    with said_plainly(code=2):
         if folder.exists() and any(folder.iterdir()):
             fail(f"{folder} is not empty; give a new folder, or empty this one", 2)
-    except OSError as error:
-        fail(f"{folder}: {error.strerror}", 2)
 
 
 class _Decisions(NamedTuple):

@@ -16,6 +16,7 @@ from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import CommandContext, LazyHomeContext, PersonContext
 from recorder.cli.entries import audit, permit
+from recorder.cli.errors import said_plainly
 from recorder.cli.options import DryRunOption
 from recorder.cli.output import fail, print_json, say
 from recorder.cli.records import opened_index
@@ -266,11 +267,8 @@ def _make_home(home: Home) -> None:
 
 
 def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        fail(f"{file} cannot be read: {error.strerror}", 2)
+    with said_plainly(code=2), file.open("rb") as opened:
+        return opened.read(MAX_BYTES + 1)
 
 
 def _write(context: CommandContext, output: Path | None, content: bytes, told: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from recorder.access.database import AuditNote
 from recorder.cli import completion
 from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.entries import audit, refuse
+from recorder.cli.errors import said_plainly
 from recorder.cli.identity import requests_of
 from recorder.cli.output import fail, print_json, print_json_list, print_table, say
 from recorder.common.home import Home
@@ -184,10 +185,8 @@ def number_from(source: str | None) -> str | None:
     """Read a number from the first line of a file or of standard input; exit if there is none."""
     if source is None:
         return None
-    try:
+    with said_plainly(code=2):
         text = sys.stdin.readline() if source == "-" else Path(source).read_text().partition("\n")[0]
-    except OSError as error:
-        fail(f"{source}: {error.strerror}", 2)
     return text.strip() or fail("the number file is empty", 2)
 
 

@@ -12,6 +12,7 @@ import typer
 from recorder.access.database import AuditNote
 from recorder.cli.context import PersonContext
 from recorder.cli.entries import audit
+from recorder.cli.errors import said_plainly
 from recorder.cli.output import fail, print_json, print_table, say
 from recorder.cli.records import FromOption, ToOption, moment, opened_index
 from recorder.common.clock import utc_now
@@ -129,10 +130,8 @@ def _print_bypassed(context: PersonContext, found: BypassReport, start: datetime
 def _listed(paths: Iterable[Path], unreadable: list[str]) -> Iterator[BypassedCall]:
     """Yield the calls of Kamailio's list; lines that cannot be read are added to ``unreadable``."""
     for path in (file for given in paths for file in _files(given)):
-        try:
+        with said_plainly():
             text = path.read_bytes().decode("utf-8", errors="replace")
-        except OSError as error:
-            fail(f"{path} cannot be read: {error.strerror}")
         # Not by splitlines(): a Call-ID may have characters that Python takes for ends of lines.
         for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
             try:

@@ -5,13 +5,13 @@ import time
 from recorder.access.database import AuditNote
 from recorder.cli.context import PersonContext
 from recorder.cli.entries import append, permit
-from recorder.cli.output import fail, say
+from recorder.cli.errors import said_plainly
+from recorder.cli.output import say
 from recorder.cli.records import opened_index
 from recorder.cli.results.keys import RotatedSigningKey
 from recorder.permissions import Act
 from recorder.site_keys.rotation import begin, finish, waits_for
 from storage import crypto
-from storage.errors import StorageError
 
 WAIT_S = 60.0
 """How long nodes are waited for, seconds; a node reads the list every ten."""
@@ -28,27 +28,22 @@ def rotate_signing(context: PersonContext) -> None:
     person = context.sign_in("managing keys")
     details = {"what": "rotate-signing"}
     permit(home, Act.MANAGE_KEYS, person, reason="", subject="", operator=None, details=details)
-    try:
-        with opened_index(context) as index:
-            found = begin(home, index.database)
-            deadline = time.monotonic() + WAIT_S
-            missing = waits_for(home, index.database, found) if found else []
-            if missing:
-                say(f"waiting for {', '.join(missing)}, at most {WAIT_S:g} s")
-            while found and missing and time.monotonic() < deadline:
-                time.sleep(_LOOK_S)
-                missing = waits_for(home, index.database, found)
+    with said_plainly("run it again"), opened_index(context) as index:
+        found = begin(home, index.database)
+        deadline = time.monotonic() + WAIT_S
+        missing = waits_for(home, index.database, found) if found else []
+        if missing:
+            say(f"waiting for {', '.join(missing)}, at most {WAIT_S:g} s")
+        while found and missing and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+            missing = waits_for(home, index.database, found)
 
-            def note(public: bytes) -> None:
-                mark = crypto.fingerprint(public).hex()
-                noted = AuditNote(act="keys.signing_rotated", subject="", details={"key": mark, "missing": missing})
-                append(home, noted, actor=person.actor)
+        def note(public: bytes) -> None:
+            mark = crypto.fingerprint(public).hex()
+            noted = AuditNote(act="keys.signing_rotated", subject="", details={"key": mark, "missing": missing})
+            append(home, noted, actor=person.actor)
 
-            public = finish(home, index.database, note=note)
-    except StorageError as error:
-        fail(f"{error}; run it again")
-    except OSError as error:
-        fail(f"{error.filename or home.root}: {error.strerror}; run it again")
+        public = finish(home, index.database, note=note)
     mark = crypto.fingerprint(public).hex()
     context.tell(
         RotatedSigningKey(fingerprint=mark, missing=missing),

@@ -199,7 +199,7 @@ smtp_password_file = "off"      # a file (0600) with the password
 url = "off"                     # "s3://BUCKET/PREFIX", or an existing folder, mounted here; off: on this disk alone
 s3_file = "off"                 # for s3://BUCKET/PREFIX: a file (0600) with its account; docs/operations.md
 keep_local_days = 7             # how long a copy stays on this disk once the object was read back and is right
-parts = false                   # true: calls in progress are stored too, in parts of 10 s, should this disk be lost
+parts = false                   # true: calls in progress are stored too, in parts of 5 s, should this disk be lost
 
 [backup]
 # `recorder backups add` copies to these folders; recordings that are deleted go from there within seconds.

@@ -17,7 +17,7 @@ class ObjectOptions:
         url: ``s3://BUCKET/PREFIX``, or an existing folder; None: recordings stay on this machine's disk alone.
         s3_file: File (0600) of the account of an object store: `recorder.objects.s3_account.read_account`.
         keep_local_days: How long a copy stays on this machine's disk once the object is verified, days; 0 for not.
-        parts: Whether calls in progress are stored too, in parts of ten seconds.
+        parts: Whether calls in progress are stored too, in parts of five seconds.
     """
 
     url: str | None = None

@@ -21,7 +21,7 @@ from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules import times
 from recorder.rules.call_parts import is_silent, narrowed, silenced, whole_for
-from recorder.rules.requesting import AccessKind
+from recorder.rules.requesting import AccessKind, AccessRequest
 from recorder.rules.spans import Spans
 from recorder.rules.transcripts import Transcript, TranscriptError, for_copy
 from storage.audit import AuditLog
@@ -147,6 +147,23 @@ class Ordered:
     case: CaseFile | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permitted:
+    """A copy that is permitted, before its container is opened.
+
+    Attributes:
+        row: The recording.
+        request: The access request that permits it.
+        heard: Spans that the grant covers; None is the whole recording.
+        span_s: From and to, seconds; None is the whole recording.
+    """
+
+    row: RecordingRow
+    request: AccessRequest
+    heard: Spans | None
+    span_s: tuple[float, float] | None
+
+
 def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: CopyOrder) -> Ordered:
     """Check an order and return its copy; verifies the container and reads it through once.
 
@@ -160,6 +177,26 @@ def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: Co
         ProblemError: Refused; the message is a sentence for the person.
     """
     _check_words(order)
+    found = permitted(repos, actor, recording, order)
+    row, heard = found.row, found.heard
+    copy = prepared(repos, row, order.form, heard=heard, span_s=found.span_s, redactions=order.redactions)
+    is_whole = copy.span_s[0] == 0 and copy.span_s[1] >= row.duration_s
+    case = repos.case_file(order.case) if order.case else None
+    transcript = (
+        None if case is None else _transcript(repos, case, row, copy, [*order.redactions, *silenced(row, heard)])
+    )
+    return Ordered(
+        row=narrowed(row, heard), copy=copy, is_whole=is_whole, request=found.request.id, heard=heard,
+        transcript=transcript, case=case,
+    )  # fmt: skip
+
+
+def permitted(repos: CopyRepositories, actor: Actor, recording: str, order: CopyOrder) -> Permitted:
+    """Check that a person may take a copy, or hear it before; nothing is opened.
+
+    Raises:
+        ProblemError: Refused; the message is a sentence for the person.
+    """
     person = repos.audit_service.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=True)
     request = repos.requests.leave(person.name, RecordingId(recording), AccessKind.COPY)
     repos.audit_service.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=request is not None)
@@ -171,16 +208,7 @@ def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: Co
         raise repos.audit_service.refusal(
             person.actor, Act.EXPORT, row.id, f"Nothing of this part of {row.id} was granted to you."
         )
-    copy = prepared(repos, row, order.form, heard=heard, span_s=span_s, redactions=order.redactions)
-    is_whole = copy.span_s[0] == 0 and copy.span_s[1] >= row.duration_s
-    case = repos.case_file(order.case) if order.case else None
-    transcript = (
-        None if case is None else _transcript(repos, case, row, copy, [*order.redactions, *silenced(row, heard)])
-    )
-    return Ordered(
-        row=narrowed(row, heard), copy=copy, is_whole=is_whole, request=request.id, heard=heard, transcript=transcript,
-        case=case,
-    )  # fmt: skip
+    return Permitted(row=row, request=request, heard=heard, span_s=span_s)
 
 
 def _transcript(

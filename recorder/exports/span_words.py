@@ -10,6 +10,7 @@ from storage.types import Channels, Redaction
 OVERHANG_S = 1.0
 """How far a span may reach past the end: people read the length off a page that rounds it."""
 _CLOCK = re.compile(r"T(\d\d):(\d\d)(?::(\d\d(?:\.\d{1,6})?))?", re.ASCII)
+_BETWEEN = re.compile(r"\s*-\s*|\s+to\s+")
 _SIDES = {
     "left": Channels.LEFT,
     "caller": Channels.LEFT,
@@ -48,7 +49,9 @@ def position_in(text: str, started_at: datetime, zone: ZoneInfo) -> float:
 
 
 def redaction_from(text: str, started_at: datetime, zone: ZoneInfo, *, reason: str) -> Redaction:
-    """Parse a span to silence: ``[left:|right:|both:]FROM-TO``; also ``caller:`` for left, ``officer:`` for right.
+    """Parse a span to silence: ``[left:|right:|both:]FROM to TO``, or with a hyphen.
+
+    The caller is ``left`` or ``caller``, the officer ``right`` or ``officer``.
 
     Raises:
         ValueError: Not a span; the message is a sentence.
@@ -56,11 +59,12 @@ def redaction_from(text: str, started_at: datetime, zone: ZoneInfo, *, reason: s
     word, colon, span = text.strip().partition(":")
     if not colon or word.lower() not in _SIDES:
         word, span = "both", text.strip()
-    begin, dash, end = span.partition("-")
-    if not dash or not begin or not end:
+    begin, *ends = _BETWEEN.split(span.strip(), maxsplit=1)
+    if not begin or not ends or not ends[0]:
         raise ValueError(
-            f"{text!r} is not a span to silence; write 12.5-20, left:1:10-1:15 or right:T14:30:05-T14:30:09"
+            f"{text!r} is not a span to silence; write 1:05 to 1:20, caller:1:05 to 1:20 or T14:30:05 to T14:30:09"
         )
+    end = ends[0]
     start_s, end_s = (position_in(part, started_at, zone) for part in (begin, end))
     if not start_s < end_s:
         raise ValueError(f"{text!r} ends before it begins")

@@ -164,7 +164,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         "accounts_changed": Advice(
             "Roles or break-glass entries do not match the audit log: somebody changed the file of accounts "
             "without the recorder. Such roles give no rights, and break-glass is refused.",
-            "Find out who changed `people.sqlite`, then remove the roles on the page Accounts.",
+            "Find out who changed `people.sqlite`, then remove the roles with `recorder users revoke`.",
         ),
         "accounts_unavailable": Advice(
             "The server with the accounts does not answer. For 15 minutes pages that are open can be read, and can "

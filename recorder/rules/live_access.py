@@ -233,7 +233,8 @@ def seen(actor: Actor, listed: Mapping[str, Any], around: Around = NOTHING_KNOWN
 WITHOUT_NUMBERS = frozenset(
     {
         "call", "id", "conversation", "started_at", "extension", "extensions_now", "service", "team", "teams_now",
-        "phase", "is_recorded", "state", "state_since", "reasons", "paused_s", "pause_max_s", "node",
+        "phase", "is_recorded", "state", "state_since", "reasons", "paused_s", "paused_since", "pause_max_s",
+        "pause_erases_s", "pause_discards", "node",
     }
 )  # fmt: skip
 """Keys of a listed call that show its extension and state but not who calls."""

@@ -13,7 +13,7 @@ from recorder.rules.words.audit import DETAIL, EVENT
 from recorder.rules.words.calls import CALLS, LIVE_STATE, REASON
 from recorder.rules.words.people import PEOPLE
 from recorder.rules.words.records import HELD_FOR, RECORDS
-from recorder.rules.words.system import ALARM, SYSTEM
+from recorder.rules.words.system import ALARM, LANGUAGE, MESSAGE, SYSTEM
 
 ENUMERATIONS: Mapping[str, Mapping[str, str]] = MappingProxyType({**CALLS, **PEOPLE, **RECORDS, **SYSTEM})
 """Words by the name of an enumeration, then by the value of its member."""
@@ -77,6 +77,19 @@ def audit_event(act: str) -> str:
 def alarm_name(alarm: str) -> str:
     """Return the name of an alarm: ``disk full``."""
     return ALARM.get(alarm) or _unknown(alarm)
+
+
+def message_name(name: str) -> str:
+    """Return the name of a message that callers hear: ``first message``, ``first message, Welsh``."""
+    message, _, language = name.partition(".")
+    told = MESSAGE.get(message) or _unknown(message)
+    return f"{told}, {LANGUAGE.get(language, language)}" if language else told
+
+
+def actor_name(actor: str) -> str:
+    """Return who did something, from an audit entry: an account, or a user of the operating system."""
+    user = actor.removeprefix("os:")
+    return actor if user == actor else f"{user}, at the command line"
 
 
 def detail_name(name: str) -> str:

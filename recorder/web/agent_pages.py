@@ -57,7 +57,7 @@ def first_page(console: ConsoleParts, person: Person) -> str:
 def agent(console: Console, caller: PageReader) -> HTMLResponse:
     """Show the agent page."""
     console.live.looks(caller.actor)
-    return _page(console, caller)
+    return agent_page(console, caller)
 
 
 @router.get("/agent/state")
@@ -67,7 +67,14 @@ def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
     if phone.rows and caller.session is not None:
         with contextlib.suppress(AccountsAwayError):
             console.deps.sessions.keep(caller.session.key)
-    return console.renderer.page("agent_state.html", caller, phone=phone)
+    return console.renderer.page("agent_state.html", caller, **_live_values(console, phone))
+
+
+@router.get("/agent/last-call")
+def last_call(console: Console, caller: PageWatcher) -> HTMLResponse:
+    """Return what the page says of the person's last call, for its script."""
+    console.live.looks(caller.actor)
+    return console.renderer.page("agent_last_call.html", caller, last=console.last_calls.of(_person(caller)))
 
 
 @router.get("/agent/changes")
@@ -112,8 +119,8 @@ def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
     try:
         console.opt_outs.ask(caller.actor, call, "")
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said="A manager has been asked. The call is recorded until one of them decides.")
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said="A manager has been asked. The call is recorded until one of them decides.")
 
 
 @router.post("/agent/calls/{call}/second-message")
@@ -122,8 +129,8 @@ def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResp
     try:
         console.live.second_message(caller.actor, CallTarget(call), "")
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said=SECOND_PLAYS)
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said=SECOND_PLAYS)
 
 
 @router.post("/agent/sign-on")
@@ -132,15 +139,15 @@ def sign_on(console: Console, caller: PageChanger, sent: Sent, extension: Number
     number, form = extension.strip(), sent.named("sign-on")
     if not number:
         missing = incomplete("Give the extension of the phone that you sit at.", "extension")
-        return _page(console, caller, problem=missing.detail, status=422, form=form.refused(missing))
+        return agent_page(console, caller, problem=missing.detail, status=422, form=form.refused(missing))
     try:
         is_anothers = is_anothers_extension(console.deps.people, _person(caller), number)
         answer = console.sign_ons.sign_on(caller.actor, number, is_anothers=is_anothers)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status, form=form.refused(error))
+        return agent_page(console, caller, problem=error.detail, status=error.status, form=form.refused(error))
     if "code" in answer:
-        return _page(console, caller, code=answer)
-    return _page(
+        return agent_page(console, caller, code=answer)
+    return agent_page(
         console, caller, said=f"You are signed on at extension {number}: calls from the next one on are yours."
     )
 
@@ -151,8 +158,8 @@ def sign_off(console: Console, caller: PageChanger, extension: Number = "") -> H
     try:
         console.sign_ons.sign_off(caller.actor, extension.strip())
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said=f"You are signed off from extension {extension.strip()}.")
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said=f"You are signed off from extension {extension.strip()}.")
 
 
 @router.post("/agent/told")
@@ -166,8 +173,8 @@ def told(console: Console, caller: PageChanger) -> HTMLResponse:
     try:
         deps.acknowledgements.acknowledge(person.name, deps.cases.today, enter=enter)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said="Thank you: the day is stored.")
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said="Thank you: the day is stored.")
 
 
 @router.post("/agent/{act}")
@@ -186,8 +193,8 @@ def _acted(
         person = _person(caller)
         _each(console.sign_ons.extensions(person, console.live.calls(person)), do)
     except ProblemError as error:
-        return _page(console, caller, problem=error.detail, status=error.status)
-    return _page(console, caller, said=said)
+        return agent_page(console, caller, problem=error.detail, status=error.status)
+    return agent_page(console, caller, said=said)
 
 
 def _each(extensions: list[str], do: Callable[[ExtensionTarget], dict[str, Any]]) -> None:
@@ -207,7 +214,7 @@ def _each(extensions: list[str], do: Callable[[ExtensionTarget], dict[str, Any]]
         raise failed
 
 
-def _page(
+def agent_page(
     console: ConsoleParts,
     caller: ConsoleCaller,
     *,
@@ -231,11 +238,18 @@ def _page(
         phone = PhoneView(standing=PhoneState.NOT_CONFIRMED)
         problem = problem or error.detail
     return console.renderer.page(
-        "agent.html", caller, status=status, phone=phone, form=form,
+        "agent.html", caller, status=status, form=form, **_live_values(console, phone),
+        last=console.last_calls.of(_person(caller)),
         must_acknowledge=_must_acknowledge(console, _person(caller), phone),
         said=said, problem=problem, spans=SPANS, code=code,
         signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
     )  # fmt: skip
+
+
+def _live_values(console: ConsoleParts, phone: PhoneView) -> dict[str, Any]:
+    """Return what the part of the page that changes is made of."""
+    orders = console.last_calls.to_erase(phone.recordings)
+    return {"phone": phone, "orders": orders, "now": console.deps.now()}
 
 
 def _people(console: ConsoleParts) -> list[Person]:

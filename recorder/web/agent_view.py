@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from recorder.permissions import Act
 from recorder.rules.wording import title
 from recorder.web.conversations import by_conversation
 from recorder.web.live_rows import LiveRow, row_of
@@ -37,6 +38,10 @@ class PhoneView:
         paused_s: Length of the pause, seconds; None without a pause and during a SIP hold.
         max_s: Length of a pause that raises the alarm, seconds.
         why: Reasons of the pause, or why nothing is recorded.
+        running_since: When the oldest of their calls began; None without a call.
+        erases_s: How much audio before the moment of pausing is erased with it at least, seconds; None if the daemon
+            did not say, if nothing has been recorded, and in a pause that erased nothing.
+        discards: Whether a pause by this person erases the whole recording.
     """
 
     standing: PhoneState
@@ -46,6 +51,14 @@ class PhoneView:
     paused_s: float | None = None
     max_s: float | None = None
     why: str = ""
+    running_since: datetime | None = None
+    erases_s: float | None = None
+    discards: bool = False
+
+    @property
+    def recordings(self) -> tuple[str, ...]:
+        """Ids of their calls that they may pause retroactively."""
+        return tuple(str(row.call["call"]) for row in self.rows if Act.RETROACTIVE_PAUSE in (row.call.get("may") or ()))
 
     @property
     def words(self) -> str:
@@ -92,9 +105,12 @@ def phone_of(
         standing=standing,
         extensions=tuple(extensions),
         rows=tuple(row_of(call) for call in by_conversation(theirs).values()),
-        since=min((datetime.fromisoformat(c["state_since"]) for c in about if c.get("state_since")), default=None),
+        since=_oldest(about, "state_since"),
         paused_s=max(pauses) if is_paused and pauses else None,
         max_s=about[0].get("pause_max_s") if is_paused else None,
+        running_since=_oldest(theirs, "started_at"),
+        erases_s=min((erased for call in about if (erased := _erased_s(call))), default=None),
+        discards=any(call.get("pause_discards") and Act.DISCARD in (call.get("may") or ()) for call in about),
         why=", ".join(
             sorted({word for call in about for word in _why(call)}) + [f"{one} does not answer" for one in silent]
         ),
@@ -108,6 +124,15 @@ _LOUDEST = (
 
 def _numbers(call: dict[str, Any]) -> set[str]:
     return set(call.get("extensions_now") or [call.get("extension")])
+
+
+def _oldest(calls: Collection[dict[str, Any]], key: str) -> datetime | None:
+    return min((datetime.fromisoformat(call[key]) for call in calls if call.get(key)), default=None)
+
+
+def _erased_s(call: dict[str, Any]) -> float | None:
+    is_hold_alone = call.get("state") == "paused" and call.get("reasons") == ["hold"]
+    return None if is_hold_alone else call.get("pause_erases_s")
 
 
 def _is_recorded(call: dict[str, Any]) -> bool:

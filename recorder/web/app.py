@@ -22,6 +22,7 @@ from recorder.control.client import SERVICE
 from recorder.web import (
     absence_pages,
     account_pages,
+    agent_forgot_pages,
     agent_pages,
     api,
     audit_pages,
@@ -51,6 +52,8 @@ from recorder.web import (
     opt_out_routes,
     overview_pages,
     pages,
+    proposal_pages,
+    recording_pages,
     report_pages,
     request_pages,
     request_routes,
@@ -64,6 +67,7 @@ from recorder.web.auth import Gatekeeper
 from recorder.web.board import Board
 from recorder.web.daemon_access import DaemonAccess
 from recorder.web.deps import ConsoleDeps
+from recorder.web.last_calls import LastCalls
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.middleware import Guard, security_headers
 from recorder.web.opt_out_service import OptOutService
@@ -104,11 +108,14 @@ _ROUTERS = (
     account_pages.router,
     openid_pages.router,
     user_pages.router,
+    proposal_pages.router,
     opt_out_pages.router,  # before the acts on a call by name
     live_pages.router,
+    agent_forgot_pages.router,
     agent_pages.router,
     pages.router,
     erasure_list_pages.router,
+    recording_pages.router,
     erasure_pages.router,
     hold_list_pages.router,
     hold_pages.router,
@@ -171,6 +178,7 @@ def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Console
         deps=deps,
         audit_service=audit_service,
         live=live,
+        last_calls=LastCalls(deps, audit_service),
         opt_outs=OptOutService(daemon, live),
         sign_ons=SignOnService(daemon),
         recording_service=RecordingService(deps, audit_service),

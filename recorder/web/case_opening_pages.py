@@ -16,7 +16,7 @@ from recorder.rules import wording
 from recorder.rules.cases import CaseKind, LegalGround
 from recorder.web.auth import ConsoleCaller
 from recorder.web.case_forms import SEARCH_FIELDS, day_of, ground_typed, search_typed
-from recorder.web.case_view import person_of
+from recorder.web.case_view import officers_of, person_of
 from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 
@@ -107,5 +107,5 @@ def _page(
     return console.renderer.page(
         template, caller, status=status, form=form, problem=next(iter(form.errors.values()), ""),
         who={name: kept[name] for name in _WHO}, gave={name: kept[name] for name in _GAVE},
-        grounds=_GROUNDS, found=found, is_more=is_more,
+        grounds=_GROUNDS, found=found, is_more=is_more, officers=officers_of(console, caller),
     )  # fmt: skip

@@ -10,7 +10,6 @@ from recorder.data_subjects.case_progress import row_of
 from recorder.data_subjects.custody import custody_of
 from recorder.rules import wording
 from recorder.rules.cases import Decision
-from recorder.web.case_task_items import task_items
 from recorder.web.case_view import DONE, CasePages, due_of
 from recorder.web.parts import Console, PageReader
 
@@ -37,9 +36,7 @@ def cases(console: Console, caller: PageReader, show: str = "", done: str = "") 
 @router.get("/cases/{case_id}")
 def case(console: Console, case_id: str, caller: PageReader, done: str = "") -> HTMLResponse:
     """Show one case: its tasks and its recordings."""
-    pages = CasePages(console=console, caller=caller, case_id=case_id)
-    case = pages.case()
-    return pages.show("case.html", done=done, tasks=task_items(case, pages.progress(case), pages.url))
+    return CasePages(console=console, caller=caller, case_id=case_id).show("case.html", done=done)
 
 
 @router.get("/cases/{case_id}/history")

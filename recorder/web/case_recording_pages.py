@@ -10,7 +10,7 @@ from recorder.data_subjects import casework, scoping
 from recorder.data_subjects.case_progress import row_of
 from recorder.notifications.kinds import NotificationKind
 from recorder.web.case_forms import needs_one, recordings_in, search_typed
-from recorder.web.case_view import CasePages
+from recorder.web.case_view import CasePages, officers_of
 from recorder.web.forms import Sent, TypedForm
 from recorder.web.parts import Console, PageChanger, PageReader, Text
 from recorder.web.settling import settle
@@ -25,7 +25,7 @@ MOST_SHOWN = 100
 @router.get("/cases/{case_id}/search")
 def search_page(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
     """Ask what to search for."""
-    return CasePages(console=console, caller=caller, case_id=case_id).show("case_search.html")
+    return _search_in(CasePages(console=console, caller=caller, case_id=case_id), "case_search.html")
 
 
 @router.post("/cases/{case_id}/search")
@@ -37,7 +37,7 @@ def search(console: Console, case_id: str, caller: PageChanger, sent: Sent) -> R
         wanted = search_typed(sent, console.deps.timezone)
         casework.search_for(console.deps.cases, caller.actor, case_id, wanted)
 
-    return pages.after(act, lambda form, status: pages.show("case_search.html", form=form, status=status),
+    return pages.after(act, lambda form, status: _search_in(pages, "case_search.html", form, status),
                        to="/recordings", done="searched")  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def confirm_scope(console: Console, case_id: str, caller: PageChanger, sent: Sen
 @router.get("/cases/{case_id}/narrow")
 def narrowing(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
     """Ask for the narrower search."""
-    return CasePages(console=console, caller=caller, case_id=case_id).show("case_narrow.html")
+    return _search_in(CasePages(console=console, caller=caller, case_id=case_id), "case_narrow.html")
 
 
 @router.post("/cases/{case_id}/narrow")
@@ -128,8 +128,13 @@ def narrow(console: Console, case_id: str, caller: PageChanger, sent: Sent, text
         scoping.narrow_scope(console.deps.cases, caller.actor, case_id, wanted, text)
         settle(console, case_id, NotificationKind.SCOPE_WAITS)
 
-    return pages.after(act, lambda form, status: pages.show("case_narrow.html", form=form, status=status),
+    return pages.after(act, lambda form, status: _search_in(pages, "case_narrow.html", form, status),
                        done="narrowed")  # fmt: skip
+
+
+def _search_in(pages: CasePages, template: str, form: TypedForm | None = None, status: int = 200) -> HTMLResponse:
+    """Show a page with a search."""
+    return pages.show(template, form=form, status=status, officers=officers_of(pages.console, pages.caller))
 
 
 def _recordings(pages: CasePages, form: TypedForm | None = None, status: int = 200, done: str = "") -> HTMLResponse:

@@ -1,6 +1,7 @@
 """Pages of a case that record what happened: identity, decision, copies, handing over, closing, and the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated
 
@@ -104,9 +105,16 @@ def add_event(  # noqa: PLR0917 - FastAPI passes them by name
 
 def _again(pages: CasePages, which: str) -> Callable[[TypedForm, int], Response]:
     def again(form: TypedForm, status: int) -> Response:
+        if which == "closing" and "" in form.errors and _takes_a_reason(pages):
+            form = replace(form, errors={"text": form.errors[""]})
         return _shown(pages, which, form, status)
 
     return again
+
+
+def _takes_a_reason(pages: CasePages) -> bool:
+    """Tell whether the case can be closed with a reason, so that the reason is what is missing."""
+    return is_possible(pages.console.deps.cases, person_of(pages.caller), pages.case(), CaseEvent.CLOSED)
 
 
 @router.get("/cases/{case_id}/decide")

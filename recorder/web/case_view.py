@@ -14,6 +14,7 @@ from recorder.data_subjects.case_progress import CaseProgress, progress_of
 from recorder.permissions import Person, Role
 from recorder.rules.cases import Case, CaseState
 from recorder.web.auth import ConsoleCaller
+from recorder.web.case_task_items import task_items
 from recorder.web.forms import EMPTY, TypedForm
 from recorder.web.parts import ConsoleParts
 
@@ -63,6 +64,11 @@ def names_of(console: ConsoleParts) -> Callable[[str], str]:
     return lambda account: shown.get(account, account)
 
 
+def officers_of(console: ConsoleParts, caller: ConsoleCaller) -> list[str]:
+    """Return the names of officers to choose from in a search."""
+    return console.recording_service.partial.pickers(person_of(caller)).officers
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CasePages:
     """The pages of one case for one person.
@@ -106,10 +112,11 @@ class CasePages:
             ProblemError: Not allowed, or no such case.
         """
         case, shown = self.case(), form or self.sent
+        progress = self.progress(case)
         return self.console.renderer.page(
             template, self.caller, status=status, form=shown, problem=next(iter(shown.errors.values()), ""),
             done=DONE.get(done, ""), case=case, url=self.url, time=due_of(self.console, case),
-            progress=self.progress(case),
+            progress=progress, tasks=task_items(case, progress, self.url),
             name=names_of(self.console), is_open=case.state is CaseState.OPEN,
             is_closed=case.state is CaseState.CLOSED, is_dpo=Role.DPO in person_of(self.caller).roles, **values,
         )  # fmt: skip

@@ -55,7 +55,7 @@ def decision_page(console: Console, order_id: str, decision: str, caller: PageRe
 @router.post("/erasures/{order_id}/listen")
 def listen(console: Console, order_id: str, caller: PageChanger) -> HTMLResponse:
     """Let an approver of an order that needs three people hear its span."""
-    recording, secret = console.recording_service.grant_span(_person(caller), order_id)
+    recording, secret = console.recording_service.listening.grant_span(_person(caller), order_id)
     return _page(console, caller, order_id, audio=f"/recordings/{recording}/audio/{secret}")
 
 

@@ -4,23 +4,20 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import HTMLResponse
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act
 from recorder.retention.erasing import forgot_recording, order_erasure
 from recorder.rules.erasing import position_from
 from recorder.web.forms import FieldErrors, Sent
-from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, PageChanger, Text
+from recorder.web.recording_view import again, to_page
 from storage.retention_types import ErasureKind, ErasureState
 
 router = APIRouter(include_in_schema=False)
 
-_SAID = {
-    ErasureState.CONFIRMED: "The span is marked and will be erased in a moment. Until then the recording is locked.",
-    ErasureState.WAITING: "The span is marked and the recording is locked. A second person has to confirm the erasure.",
-}
+_DONE = {ErasureState.CONFIRMED: "erasing", ErasureState.WAITING: "erasure_waits"}
+"""Codes of `recorder.web.recording_view.DONE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ SpanForm = Annotated[_Form, Depends(_form)]
 
 
 @router.post("/recordings/{recording_id}/forgot")
-def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanForm, sent: Sent) -> HTMLResponse:
+def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanForm, sent: Sent) -> Response:
     """Order the erasure of a span that should have been paused."""
     try:
         order = forgot_recording(
@@ -60,11 +57,11 @@ def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanF
         )  # fmt: skip
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.RETROACTIVE_PAUSE, form=sent.named("forgot"))
-    return recording_page(console, caller, recording_id, said=_SAID[order.state])
+    return to_page(order.recording, _DONE[order.state])
 
 
 @router.post("/recordings/{recording_id}/erase")
-def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanForm, sent: Sent) -> HTMLResponse:
+def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanForm, sent: Sent) -> Response:
     """Order the erasure of a span for another reason."""
     try:
         order = order_erasure(
@@ -77,4 +74,4 @@ def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanFo
         )
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.ERASE, form=sent.named("erase"))
-    return recording_page(console, caller, recording_id, said=_SAID[order.state])
+    return to_page(order.recording, _DONE[order.state])

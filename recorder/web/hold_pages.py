@@ -18,8 +18,8 @@ from recorder.retention.holding import place_hold, reinstate_hold, release_hold,
 from recorder.rules.holds import HoldWish
 from recorder.rules.typed_dates import TypedDateError, date_typed
 from recorder.web.forms import Sent
-from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, PageChanger, Text
+from recorder.web.recording_view import again, recording_page
 from storage.retention_types import Hold, HoldKind
 
 router = APIRouter(include_in_schema=False)

@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from recorder.common.problems import ProblemError
-from recorder.rules.spans import Spans, common, in_seconds, merged, span_of
+from recorder.rules.spans import Spans, common, in_seconds, merged, rest_of, span_of
 from storage.encoding import WAVE_HEAD_BYTES
 from storage.export import Copy
-from storage.types import RecordingId
+from storage.types import Channels, RecordingId, Redaction
 
 OPENED, SERVED = "recording.play.opened", "recording.play.served"
 """Acts of the audit log."""
@@ -26,6 +26,17 @@ _MOST = 10_000
 
 Note = Callable[..., None]
 """`recorder.audit.audit_service.AuditService.note_late`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A copy that is heard before it is made.
+
+    Attributes:
+        redactions: Spans that are silent in it.
+    """
+
+    redactions: tuple[Redaction, ...]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -40,7 +51,8 @@ class Listen:
         request: Id of the access request; "" for break-glass and for an order.
         emergency: Id of the break-glass access, if any.
         order: Id of the order to erase whose span is heard; "" for a whole recording.
-        span_s: From and to of that span, seconds; None is the whole recording.
+        span_s: From and to of that span, or of the copy, seconds; None is the whole recording.
+        preview: The copy that is heard; None for the recording itself.
         heard: Spans that the grant covers; the rest is silent. None is the whole recording.
         file: The audio, with the hash of its container; None before the first request.
         is_begun: Whether the audit log has the first entry.
@@ -60,6 +72,7 @@ class Listen:
     emergency: str = ""
     order: str = ""
     span_s: tuple[float, float] | None = None
+    preview: Preview | None = None
     heard: Spans | None = None
     file: tuple[str | None, Copy] | None = None
     is_begun: bool = False
@@ -73,12 +86,37 @@ class Listen:
     @property
     def marks(self) -> dict[str, Any]:
         """Details of the audit entries."""
-        if self.span_s is not None:
+        if self.order and self.span_s is not None:
             return {"order": self.order, "start_s": self.span_s[0], "end_s": self.span_s[1]}
         if not self.request:
             return {"break_glass": True, "emergency": self.emergency}
         part = {} if self.heard is None else {"part": [[*one] for one in in_seconds(self.heard)]}
-        return {"request": self.request, **part}
+        return {"request": self.request, **part, **self._preview_marks}
+
+    @property
+    def _preview_marks(self) -> dict[str, Any]:
+        if self.preview is None:
+            return {}
+        span = {} if self.span_s is None else {"start_s": self.span_s[0], "end_s": self.span_s[1]}
+        silenced = [
+            {"start_s": one.start_s, "end_s": one.end_s, "channels": str(one.channels)} for one in self.redactions
+        ]
+        return {"preview": True, **span, "redactions": silenced}
+
+    @property
+    def redactions(self) -> tuple[Redaction, ...]:
+        """Spans that are silent besides those that the grant leaves out."""
+        return () if self.preview is None else self.preview.redactions
+
+    def audible(self, sent: Spans) -> Spans:
+        """Return what of the spans that were sent was not silent, on the recording's clock."""
+        if self.preview is not None and self.span_s is not None:
+            offset_us = span_of(0.0, self.span_s[0])[1]
+            sent = tuple((start + offset_us, end + offset_us) for start, end in sent)
+        if self.heard is not None:
+            sent = common(sent, self.heard)
+        silent = merged(span_of(one.start_s, one.end_s) for one in self.redactions if one.channels is Channels.BOTH)
+        return common(sent, rest_of(silent, sent[-1][1])) if sent and silent else sent
 
 
 class Listens:
@@ -183,8 +221,7 @@ class Listens:
             return  # responses in progress settle it when they end
         spans, listen.spans, listen.is_begun = together(listen.spans), [], False
         sent = merged(span_of(start, end) for start, end in spans)
-        audible = sent if listen.heard is None else common(sent, listen.heard)
-        heard = [{"from_s": start, "to_s": end} for start, end in in_seconds(audible)]
+        heard = [{"from_s": start, "to_s": end} for start, end in in_seconds(listen.audible(sent))]
         self._note(SERVED, listen.account, listen.recording, {"spans": heard, **listen.marks})
 
 

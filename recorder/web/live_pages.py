@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from recorder.access.reachability import AccountsAwayError
 from recorder.common.problems import ProblemError
 from recorder.rules.call_target import CallTarget
 from recorder.rules.wording import live_state
@@ -18,7 +19,6 @@ from recorder.web.conversations import by_conversation
 from recorder.web.forms import EMPTY, Sent
 from recorder.web.live_call_service import LiveCallService, SilentNode
 from recorder.web.live_rows import LiveRow, is_of_team, row_of
-from recorder.web.opt_out_service import OptOutService
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, PageWatcher, signed_in
 from recorder.web.retroactive_spans import SPANS, chosen_span, span_page
 
@@ -52,7 +52,7 @@ def live_rows(console: Console, caller: PageWatcher, team: Team = "") -> HTMLRes
 @router.get("/live/requests")
 def live_requests(console: Console, caller: PageWatcher) -> HTMLResponse:
     """Return the opt-out requests, for the page's script."""
-    return console.renderer.page("live_requests.html", caller, requests=requests_of(console.opt_outs, caller))
+    return console.renderer.page("live_requests.html", caller, requests=requests_of(console, caller))
 
 
 @router.get("/live/drain")
@@ -179,7 +179,7 @@ def live_page(
     silent: list[SilentNode] = []
     teams: list[str] = []
     try:
-        rows, requests = _rows(console.live, caller, team), requests_of(console.opt_outs, caller)
+        rows, requests = _rows(console.live, caller, team), requests_of(console, caller)
         drain, silent = console.live.drain(), console.live.silent_nodes()
         teams = console.live.teams(caller.actor)
     except ProblemError as error:
@@ -205,11 +205,23 @@ def _rows(live: LiveCallService, caller: ConsoleCaller, team: str, *, is_shared:
     return [row_of(call) for call in calls.values()]
 
 
-def requests_of(opt_outs: OptOutService, caller: ConsoleCaller) -> list[dict[str, Any]]:
-    """Return the opt-out requests that a person sees."""
+def requests_of(console: ConsoleParts, caller: ConsoleCaller) -> list[dict[str, Any]]:
+    """Return the opt-out requests that a person sees, with the names of who raised and decided them."""
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
-    return opt_outs.requests(person)
+    return [
+        {**one, **{f"{by}_name": _name(console, one.get(by)) for by in ("raised_by", "decided_by")}}
+        for one in console.opt_outs.requests(person)
+    ]
+
+
+def _name(console: ConsoleParts, account: str | None) -> str:
+    """Return a person's name; the account's while it is not known."""
+    try:
+        found = console.deps.people.find(account or "")
+    except AccountsAwayError:
+        found = None
+    return (found.display_name if found is not None else "") or account or ""
 
 
 def call_of(console: ConsoleParts, caller: ConsoleCaller, call_id: str) -> dict[str, Any]:

@@ -133,4 +133,4 @@ def _page(
 
 
 def _request(console: ConsoleParts, caller: ConsoleCaller, request_id: str) -> dict[str, Any] | None:
-    return next((one for one in requests_of(console.opt_outs, caller) if one["id"] == request_id), None)
+    return next((one for one in requests_of(console, caller) if one["id"] == request_id), None)

@@ -11,6 +11,7 @@ from recorder.audit.audit_service import AuditService
 from recorder.web.auth import CSRF_HEADER, ConsoleCaller, Gatekeeper
 from recorder.web.board import Board
 from recorder.web.deps import ConsoleDeps
+from recorder.web.last_calls import LastCalls
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.opt_out_service import OptOutService
 from recorder.web.pulse import Pulse
@@ -33,6 +34,7 @@ class ConsoleParts:
     deps: ConsoleDeps
     audit_service: AuditService
     live: LiveCallService
+    last_calls: LastCalls
     opt_outs: OptOutService
     sign_ons: SignOnService
     recording_service: RecordingService

@@ -27,8 +27,8 @@ from recorder.rules.requesting import (
 from recorder.web.auth import ConsoleCaller
 from recorder.web.call_names import CallNames
 from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
-from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.recording_view import again, recording_page
 from recorder.web.settling import settle
 from storage.types import RecordingId
 

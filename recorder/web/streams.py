@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from recorder.web.deps import AudioFile
-from recorder.web.recording_service import Sound
+from recorder.web.sounds import Sound
 
 
 class SoundResponse(StreamingResponse):

@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from recorder.audit.details import details_in_words
 from recorder.audit.reading import last_verified
 from recorder.calls.notices import NoticeError
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act
+from recorder.rules import times, wording
 from recorder.rules.alarms import Advice, advice_on
+from recorder.rules.retention_schedule import DataClass
 from recorder.web.auth import ConsoleCaller
 from recorder.web.console_alarms import console_alarms
 from recorder.web.parts import Console, ConsoleParts, PageReader
@@ -167,22 +171,27 @@ def changes(console: Console, caller: PageReader) -> HTMLResponse:
     """Show changes of the configuration, with time and person."""
     _allow(console, caller, "changes")
     try:
-        found = [change_of(entry) for entry in of_act(console.deps.repos.audit.path, *CHANGES)]
+        zone = ZoneInfo(console.deps.timezone)
+        found = [change_of(entry, zone) for entry in of_act(console.deps.repos.audit.path, *CHANGES)]
     except AuditUnavailableError as error:
         raise ProblemError(503, "The audit log cannot be read. Ask ICT to look at the recorder.") from error
     return console.renderer.page("changes.html", caller, changes=found[: -SHOWN - 1 : -1], has_more=len(found) > SHOWN)
 
 
-def change_of(entry: AuditEntry) -> ConfigChange:
+def change_of(entry: AuditEntry, zone: ZoneInfo) -> ConfigChange:
     """Return an audit entry as a change in words."""
     details = entry.details
     if entry.act == "config.reload":
-        what = ", ".join(map(str, details.get("changed", []))) or "nothing was different"
+        what = ", ".join(map(str, details.get("changed", []))) or "No setting was different"
     elif entry.act == "notice.set":
-        what = f"{entry.subject}, version {details.get('version')}"
+        what = f"{wording.capital(wording.message_name(entry.subject))}, version {details.get('version')}"
+    elif "periods" in details:
+        what = ", ".join(
+            f"{wording.capital(wording.words_for(DataClass, name))}: {times.days(days)}"
+            for name, days in details["periods"].items()
+        )
     else:
-        facts = details.get("periods", details)
-        what = ", ".join(f"{key}: {value}" for key, value in facts.items() if key != "where") if facts else ""
+        what = ", ".join(f"{name}: {value}" for name, value in details_in_words(details, zone) if name != "where")
     sha256 = str(details.get("sha256") or "")
     return ConfigChange(at=entry.at, by=entry.actor, kind=CHANGES[entry.act], what=what, sha256=sha256)
 

@@ -6,6 +6,8 @@ from enum import Enum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup, escape
+
 from recorder.rules import times, wording
 from recorder.rules.spans import in_seconds
 from recorder.rules.words.audit import EVENT
@@ -72,23 +74,34 @@ def _detail(value: object) -> str:
     return "none" if value in (None, "") else wording.known_code(str(value))
 
 
+def _code(text: str) -> Markup:
+    """Return a sentence with what stands between backticks as code."""
+    parts = text.split("`")
+    marked = (Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts))
+    return Markup().join(marked) if len(parts) % 2 else escape(text)
+
+
 def _short_day(on: date) -> str:
     return times.short_day(on)
 
 
 _OF_ANY_ZONE: Mapping[str, Callable[..., Any]] = {
+    "actor": wording.actor_name,
     "alarm": lambda alarm: wording.capital(wording.alarm_name(alarm)),
     "capital": wording.capital,
     "category": wording.title,
+    "code": _code,
     "day": times.day,
     "detail": _detail,
     "detail_name": wording.detail_name,
     "event": wording.audit_event,
     "held_for": lambda kind: wording.capital(wording.held_for(kind)),
     "hold_kind": wording.title,
+    "message": lambda name: wording.capital(wording.message_name(name)),
     "in_seconds": in_seconds,
     "duration": times.duration,
     "minutes": times.position,
+    "outcome": lambda code: wording.capital(wording.words_for("Outcome", code)),
     "parts": lambda spans: times.spans(spans, exact=True),
     "plain": _plain,
     "position": lambda seconds: times.position(seconds, exact=True),

@@ -93,11 +93,15 @@ def test_an_agent_pauses_by_mouse_and_by_key_and_nothing_of_it_is_kept(site: Sit
     ways = ((click, click), (key("F8"), key("Shift+F8")))
     for pause, resume in ways:
         if (pause, resume) != ways[0]:
+            alice.locator("#agent-key summary").click()
             alice.check("#agent-key-on")
         pause(alice)
         done_s = shows(alice, "Paused")
         expect(alice.locator("#agent-said")).to_have_text("The recording is paused.")
         expect(alice.locator("#agent-time")).to_contain_text("of at most 10:00")
+        expect(alice.locator("#agent-erases")).to_have_text(
+            "The last 1 second before the pause will not be in the recording."
+        )
         expect(alice).to_have_title("Paused – my phone – Recorder call recorder")
         assert talk.wait_phase("joined")["state"] == "paused"
         talk.talk_for(1.0)
@@ -173,11 +177,15 @@ def test_forgetting_to_pause_has_what_was_said_erased(site: Site, alice: Page) -
     alice.get_by_role("button", name="I forgot to pause").click()
     shows(alice, "Paused")
     expect(alice.locator("#agent-spans-title")).to_be_focused()
-    alice.check("#span-60")
+    alice.get_by_label("The last minute before the pause").check()
+    expect(alice.locator("#agent-will-erase")).to_contain_text("You have chosen: The last minute before the pause")
     alice.get_by_role("button", name="Erase it").click()
     expect(alice.locator("#agent-said")).to_contain_text("The span is erased once the call has ended")
     expect(alice.locator("#agent-spans")).to_be_hidden()
+    expect(alice.locator("#agent-state .phone-orders")).to_contain_text("To be erased once the call has ended")
+    assert violations(alice) == []
     talk.hang_up()
+    expect(alice.locator("#agent-last")).to_contain_text("I forgot to pause")
     orders = [one for one in site.deps.repos.erasures.open_orders() if one.recording == recording]
     assert [(one.ordered_by, one.start_s) for one in orders] == [("alice", 0.0)]
 
@@ -185,7 +193,7 @@ def test_forgetting_to_pause_has_what_was_said_erased(site: Site, alice: Page) -
 def take_over(page: Page, talk: Talk, number: str) -> None:
     """Sign on at a phone that is somebody's: ask for the code on the page, and key it at the phone."""
     page.goto("/agent")
-    page.fill("#seat", number)
+    page.fill("#sign-on-extension", number)
     page.keyboard.press("Enter")
     keys = page.locator("#code-title ~ p kbd")
     expect(keys).to_have_text(re.compile(r"\*7\d{6}#"))

@@ -127,7 +127,13 @@ def forgot(page: Page) -> None:
 def listen(page: Page) -> None:
     page.goto(f"/recordings/{ID}")
     page.get_by_role("button", name="Listen").click()
-    page.wait_for_url("**/play")  # and its scripts: a click before them is nobody's
+    page.wait_for_selector("#player[data-is-ready]")  # a click before its scripts is nobody's
+
+
+def marked(page: Page) -> None:
+    listen(page)
+    page.get_by_role("tab", name="Copy").click()
+    page.get_by_role("button", name="Mark a part from here").click()
 
 
 def refuse_case(page: Page) -> None:
@@ -165,6 +171,7 @@ def write_claim(page: Page) -> None:
 
 def keys(page: Page) -> None:
     page.goto("/agent")
+    page.locator("#agent-key summary").click()
     page.check("#agent-key-on")
     page.click("#agent-forgot")
     page.wait_for_selector("#agent-spans:not([hidden])")
@@ -172,11 +179,22 @@ def keys(page: Page) -> None:
 
 def propose(page: Page) -> None:
     page.goto("/people")
-    page.locator("details", has=page.locator("#role-officer-dpo")).locator("summary").click()
-    page.check("#role-officer-manager")
-    page.check("#role-officer-dpo")
-    page.fill("#reason-officer", "she takes over on Monday")
-    page.locator("details[open]").get_by_role("button", name="Give these roles").click()
+    page.get_by_role("link", name="officer", exact=True).click()
+    page.get_by_role("link", name="Give roles").click()
+    page.get_by_label("Manager").check()
+    page.get_by_label("Data protection officer").check()
+    page.get_by_label("Why?").fill("she takes over on Monday")
+    page.get_by_role("button", name="Give these roles").click()
+
+
+def roles_wrong(page: Page) -> None:
+    page.goto("/people/other/roles")
+    page.get_by_role("button", name="Give these roles").click()
+
+
+def proposal(page: Page) -> None:
+    page.goto("/people")
+    page.get_by_role("link", name="Give Olive Officer").click()
 
 
 def authenticator(page: Page) -> None:
@@ -194,19 +212,23 @@ def wrong_code(page: Page) -> None:
 STATES: list[tuple[str, str, Visit, str]] = [
     ("sign_in", "ann", at("/sign-in"), "Account name"),
     ("sign_in_wrong", "ann", sign_in_again, "There is a problem"),
-    ("accessibility", "ann", at("/accessibility"), "What is not accessible"),
+    ("accessibility", "ann", at("/accessibility"), "How accessible these pages are"),
     ("agent", "ann", at("/agent"), "Pause recording"),
-    ("agent_no_extension", "plain", at("/agent"), "You sit at no extension"),
-    ("agent_forgot", "ann", keys, "How much of what was said"),
+    ("agent_no_extension", "plain", at("/agent"), "You are not at an extension"),
+    ("agent_forgot", "ann", keys, "How much should be erased?"),
     ("live", "manager", at("/live"), "Resume the recording"),
     ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "Confirm both statements"),
     ("forgot", "ann", forgot, "is paused now"),
     ("recordings", "dpo", at("/recordings"), "1 call found, 1 recorded"),
     ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recorded"),
     ("recordings_wrong", "dpo", search("from_time", "10:00"), "Give the date as well"),
-    ("recording", "dpo", at(f"/recordings/{ID}"), "What is in it"),
-    ("recording_listening", "dpo", listen, "You may listen for 30 minutes"),
+    ("recording", "dpo", at(f"/recordings/{ID}"), "Parts of the call"),
+    ("recording_listening", "dpo", listen, "You can listen for up to 30 minutes"),
+    ("recording_copy", "dpo", marked, "Part 1 to silence"),
     ("recording_officer", "plain", at(f"/recordings/{ID}"), "Ask to hear it"),
+    ("recording_ask", "dpo", at(f"/recordings/{ID}/request"), "Why do you need it?"),
+    ("recording_forgot", "dpo", at(f"/recordings/{ID}/forgot"), "What is erased cannot be brought back"),
+    ("recording_hold", "dpo", at(f"/recordings/{ID}/hold"), "What is it kept for?"),
     ("requests", "dpo", at("/requests"), "Ask to hear recordings"),
     ("cases", "dpo", at("/cases"), "There are no open cases"),
     ("case_refused", "dpo", refuse_case, "Enter who is asking"),
@@ -225,10 +247,13 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("holds", "dpo", at("/holds"), "Every hold"),
     ("overview", "dpo", at("/overview"), "What waits"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
-    ("notices", "dpo", at("/notices"), "Played now"),
+    ("notices", "dpo", at("/notices"), "In use"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),
-    ("people", "admin", propose, "It waits for another administrator"),
-    ("people_to_confirm", "dpo", at("/people"), "Waiting for a second person"),
+    ("account_changed", "admin", propose, "waits for another administrator"),
+    ("account_roles_wrong", "admin", roles_wrong, "Select a role"),
+    ("accounts", "dpo", at("/people"), "Waiting for a second person"),
+    ("proposal", "dpo", proposal, "she takes over on Monday"),
+    ("deputy", "dpo", at("/deputy"), "Change the deputy"),
     ("account", "dpo", at("/account"), "Sign out everywhere"),
     ("password", "dpo", at("/account/password"), "at least 12 characters"),
     ("authenticator", "dpo", authenticator, "Code that the app shows now"),
@@ -378,15 +403,14 @@ def test_a_player_and_its_waveform_belong_together(pages: dict[str, Page], conso
     listen(page)
     assert page.evaluate("document.querySelector('audio').networkState") in {0, 1}, "nothing is loaded before"
     opened = len(console.entries("recording.play.opened"))
-    wave = page.locator("#wave").bounding_box()
+    wave = page.locator("#player-wave").bounding_box()
     assert wave is not None
     page.mouse.click(wave["x"] + wave["width"] * 0.5, wave["y"] + 20)
     wait_until(page, "document.querySelector('audio').currentTime > 1.5")  # it plays from there
-    assert page.locator("#wave-head").get_attribute("visibility") == "visible"
     page.keyboard.press("Tab")
     page.evaluate(_NOTE_A_BEGINNING)
     play_fast(page)
-    page.get_by_role("button", name="Play from 0:00").press("Enter")
+    page.get_by_role("button", name="Play from 0:00").first.press("Enter")
     wait_until(page, "window.began")  # it plays from the beginning
     wait_until(page, "document.querySelector('audio').ended")
     assert len(console.entries("recording.play.opened")) == opened + 1

@@ -378,11 +378,12 @@ def console_deps(
 @contextmanager
 def console_site(
     folder: Path, *, is_daemon_up: bool = True, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR,
-    openid: OpenIdOptions | None = None, port: int = 0, database_url: str | None = None,
+    openid: OpenIdOptions | None = None, port: int = 0, database_url: str | None = None, name: str = "",
 ) -> Iterator[Console]:  # fmt: skip
     """A site with one recording and the people dpo, officer, admin, ict; passwords are PASSWORD."""
     daemon = Daemon()
-    with console_deps(folder, now=now, options=options, openid=openid, database_url=database_url) as (home, deps):
+    with console_deps(folder, now=now, options=options, openid=openid, database_url=database_url) as (home, real):
+        deps = replace(real, site=name or real.site)
         daemon_server = uvicorn.Config(
             daemon.app, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
             timeout_graceful_shutdown=1,

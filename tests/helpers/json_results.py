@@ -37,13 +37,14 @@ class _Json:
         """Return a document as JSON; a list's items come one by one."""
         from recorder.cli.identity import command_running  # noqa: PLC0415 - forks load what they need
 
-        words = command_running()
+        text, words = json.dumps(document, **settings), command_running()
         if words:
-            problem = problem_with(words, document)
-            assert not (problem and problem_with(words, [document])), problem
-        return json.dumps(document, **settings)
+            printed = json.loads(text)
+            problem = problem_with(words, printed)
+            assert not (problem and problem_with(words, [printed])), problem
+        return text
 
 
 def watch() -> None:
     """Check everything that commands in this process, and in forks of it, print from now on."""
-    output.json = _Json()  # type: ignore[assignment, attr-defined]
+    vars(output)["json"] = _Json()

@@ -234,7 +234,9 @@ def plain_page(
     self: Renderer, template: str, caller: ConsoleCaller | None, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
     """Stand for `Renderer.page` with status, problem and address of audio: to draw a page is half of what it costs."""
-    said = [values.get(name) for name in ("problem", "error", "detail", "audio")]
+    said = [values.get(name) for name in ("problem", "error", "detail", "audio")] + [
+        getattr(values.get("player"), "audio", "")
+    ]
     return HTMLResponse(" ".join(str(one) for one in said if one), status_code=status)
 
 

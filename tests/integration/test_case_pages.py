@@ -67,10 +67,13 @@ def test_a_case_is_opened_in_two_steps_and_a_wide_search_is_counted_first(site: 
 def test_the_tasks_of_a_case_and_a_page_for_each(site: PagesSite) -> None:
     lead, dpo = Visitor(site, "lead"), Visitor(site, "dpo")
     lead.post("/cases", **WHO, number="020 7946 0000", text="my call")
+    assert '<option value="Olive Officer">' in lead.get(f"{CASE}/search").text
     assert states(lead.get(CASE)) == [
         "To do", "To do", "Cannot start yet", "Cannot start yet", "Cannot start yet", "To do", "Cannot start yet",
         "Cannot start yet",
     ]  # fmt: skip
+    early = lead.post(f"{CASE}/step", step="closed", text="")
+    assert (early.status, 'href="#text"' in early.text) == (409, False), "no reason would help"
     assert lead.post(f"{CASE}/step", page="identity", text="a letter").status == 422
     assert lead.post(f"{CASE}/step", step="identity_checked", text="tax account").status == 303
     assert lead.post(f"{CASE}/search", extension="2001").headers["location"] == f"{CASE}/recordings?done=searched"
@@ -92,7 +95,8 @@ def test_the_tasks_of_a_case_and_a_page_for_each(site: PagesSite) -> None:
     closing = lead.get(f"{CASE}/closing")
     assert "No copy was made of 1 recording." in closing.text
     assert "24 November 2026, 9:30am" in closing.text
-    assert lead.post(f"{CASE}/step", step="closed", text="").status == 409
+    refused = lead.post(f"{CASE}/step", step="closed", text="")
+    assert (refused.status, '<a href="#text">No copy was made of' in refused.text) == (409, True)
     closed = lead.post(f"{CASE}/step", step="closed", text="they listened in our office")
     assert closed.headers["location"] == f"{CASE}?done=closed"
     assert "There are no open cases" in lead.get("/cases").text

@@ -216,7 +216,7 @@ def test_on_the_pages(console: Console) -> None:
         assert dpo.submit(f"{page}/decide", decision="perhaps").status_code == 422
         assert dpo.submit(f"{page}/decide", decision="disclose", balance="she knew the account").status_code == 303
         assert "she knew the account" in lead.get(f"{page}/history").text
-        assert f'action="/recordings/{ID}/export"' in lead.get(f"/recordings/{ID}").text
+        assert f'action="/recordings/{ID}/export#copy"' in lead.get(f"/recordings/{ID}").text
         assert lead.submit(f"{page}/step", step="closed").status_code == 409
         assert lead.submit(f"{page}/step", step="handed_over", text="in person").status_code == 303
         assert "No copy was made" in lead.submit(f"{page}/step", step="closed").text

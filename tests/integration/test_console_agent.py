@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.permissions import Role
 from recorder.rules.call_target import ExtensionTarget
 from recorder.web.pulse import BEAT, CHANGED, Pulse
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.types import RecordingId
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 from tests.helpers.starvation import stopwatch
+from tests.helpers.storage_home import ID
 
 
 @pytest.fixture
@@ -153,6 +157,71 @@ def test_it_pauses_and_resumes_what_is_at_the_phone(console: Console, ann: Brows
     assert ann.post("/agent/pause", data={"csrf": "x"}).status_code == 403
 
 
+def test_what_a_pause_erases_stays_on_the_page_as_the_daemon_said_it(
+    console: Console, ann: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erases = "the last 3 seconds before"
+    assert erases not in ann.get("/agent").text.lower(), "the daemon did not say it"
+    call = {**console.daemon._call(), "pause_erases_s": 3.0}
+    listed = [call]
+    monkeypatch.setattr(console.daemon, "calls_rows", lambda: listed)
+    assert f"When you pause, {erases} you press will be erased too." in ann.get("/agent").text
+    listed[:] = [{**call, "state": "paused", "reasons": ["agent"]}]
+    assert f"{erases} the pause will not be in the recording." in ann.get("/agent/state").text.lower()
+    listed[:] = [{**call, "state": "paused", "reasons": ["hold"]}]
+    assert erases not in ann.get("/agent").text.lower(), "a hold erases nothing"
+    listed[:] = [{**call, "pause_discards": True}]
+    page = ann.get("/agent").text
+    assert "the whole recording of this call is erased, unless it has to be kept" in page
+    assert erases not in page
+
+
+def test_what_was_ordered_to_be_erased_stays_on_the_page_until_it_is_gone(console: Console, ann: Browser) -> None:
+    heading = "To be erased once the call has ended"
+    assert heading not in ann.get("/agent").text
+    order = ErasureOrder(
+        id="0badcafe", recording=RecordingId(CALL), start_s=10.0, end_s=90.0, kind=ErasureKind.CARD_DATA,
+        ordered_by="ann", ordered_at=datetime.now(UTC), state=ErasureState.WAITING,
+    )  # fmt: skip
+    console.deps.repos.erasures.place(order)
+    for page in (ann.get("/agent").text, ann.get("/agent/state").text):
+        assert heading in page
+        assert "1 minute 20 seconds, from 0:10 to 1:30 of the recording. A second person has to confirm" in page
+    console.deps.repos.erasures.decide(order.id, by="dpo", at=datetime.now(UTC), confirm=False)
+    assert heading not in ann.get("/agent").text
+    with console.browser() as other:
+        other.sign_in("officer")
+        assert heading not in other.get("/agent").text
+
+
+def test_the_last_call_is_there_with_what_was_forgotten(console: Console) -> None:
+    index, now = console.deps.copy_repositories.index, datetime.now(UTC)
+    row = index.get(ID)
+    with console.browser() as olive, console.browser() as other:
+        olive.sign_in("officer")
+        other.sign_in("other")
+        assert "Your last call" not in olive.get("/agent").text, "it was days ago"
+        index.save(replace(row, started_at=now - timedelta(minutes=9), ended_at=now - timedelta(minutes=4)))
+        forgot = f"/agent/recordings/{ID}/forgot"
+        for page in (olive.get("/agent").text, olive.get("/agent/last-call").text):
+            assert "Your last call" in page
+            assert f'href="{forgot}"' in page
+        assert "Your last call" not in other.get("/agent").text
+        seen = [(entry.actor, entry.subject) for entry in console.entries("recording.view")]
+        assert seen == [("officer", ID)], "once, however often the page looks"
+
+        form = olive.get(forgot).text
+        assert " checked" not in form
+        refused = olive.submit(forgot)
+        assert (refused.status_code, 'href="#span"' in refused.text) == (422, True)
+        assert other.get(forgot).status_code == 404
+        assert other.submit(forgot, span="30").status_code in {403, 404}
+        assert console.deps.repos.erasures.of_recording(RecordingId(ID)) == []
+        assert "nobody can play the recording" in olive.submit(forgot, span="all").text
+        (order,) = console.deps.repos.erasures.of_recording(RecordingId(ID))
+        assert (order.ordered_by, order.start_s) == ("officer", 0.0)
+
+
 def test_a_call_that_cannot_be_paused_keeps_no_other_phone_from_it(
     console: Console, ann: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +249,7 @@ def test_somebody_else_at_ones_phone_keeps_it(console: Console, ann: Browser, mo
     monkeypatch.setattr(console.daemon, "calls_rows", lambda: rows)
     page = ann.get("/agent").text
     assert words(page) == "No call"
-    assert "You sit at no extension that is recorded" in page
+    assert "You are not at an extension that is recorded" in page
     assert ann.submit("/agent/pause").status_code == 404
     assert console.daemon.heard == []
 

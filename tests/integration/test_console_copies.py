@@ -1,6 +1,7 @@
 """Copies in the console: by the same rules as at the shell, streamed, audited, and listed on the recording's page."""
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -119,10 +120,43 @@ def test_a_refused_form_keeps_what_was_typed_but_the_passphrase(browser: Browser
         assert f'value="{kept}"' in text
     assert ">complaint 17</textarea>" in text
     assert ">0-1</textarea>" in text
-    assert "<option selected>flac" in text
+    assert '<option value="flac" selected>' in text
     assert '<option value="disclosure" selected>' in text
     assert 'name="package" value="yes">' in text  # it was not ticked
     assert "correct horse" not in text
+
+
+def test_a_copy_is_heard_before_it_is_made_and_is_the_same(console: Console, browser: Browser) -> None:
+    wish = {"start": "0:01", "redact": "caller: 1.5 to 2\n", "redact_reason": "a neighbour"}
+    page = browser.submit(f"/recordings/{ID}/preview", **wish)
+    assert page.status_code == 200
+    assert ">caller: 1.5 to 2" in page.text, "what was typed stays for the copy"
+    found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', page.text)
+    assert found is not None
+    heard = browser.get(found[1]).content
+    assert browser.get(found[1], headers={"Range": "bytes=4000-4999"}).content == heard[4000:5000]
+    assert console.entries("recording.export") == []
+    assert console.deps.copy_repositories.copies.of_recording(ID) == []
+    copy = browser.submit(f"/recordings/{ID}/export", **wish, format="wav", reason="complaint 17")
+    assert copy.content == heard
+    assert len(heard) == 44 + 2 * 8000 * 4
+    assert "Listened to a copy before it was made, 1 span silenced" in browser.get(f"/recordings/{ID}").text
+    browser.submit("/sign-out")
+    (served,) = console.entries("recording.play.served")
+    assert served.details["spans"] == [{"from_s": 1.0, "to_s": 3.0}], "on the recording's clock"
+    assert served.details["redactions"] == [{"start_s": 1.5, "end_s": 2.0, "channels": "left"}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [({"redact": "somewhere"}, 422, "is not a span to silence"), ({"end": "9"}, 422, "which is 3 seconds long")],
+)
+def test_a_preview_is_refused_as_the_copy_is(
+    console: Console, browser: Browser, fields: dict[str, str], status: int, words: str
+) -> None:
+    answer = browser.submit(f"/recordings/{ID}/preview", **fields)
+    assert (answer.status_code, words in answer.text) == (status, True)
+    assert console.entries("recording.play") == []
 
 
 def test_a_copy_that_breaks_off_stays_on_the_list(console: Console, browser: Browser) -> None:

@@ -80,8 +80,9 @@ FORMS: list[tuple[str, str, dict[str, str], str, set[str]]] = [
     ("dpo", "/cases/CASE/narrow", {"from_date-day": "x", "text": "too many"}, "", {"from_date"}),
     ("lead", "/cases/CASE/decide", {"decision": "", "text": "all of it", "balance": "b"}, "", {"decision"}),
     ("lead", "/cases/CASE/transcript", {"form": "", "transcript": "0:01 hello"}, "", {"form"}),
-    ("admin", "/people/other/roles", {"reason": "she left"}, "roles-other", {"role"}),
-    ("admin", "/people/other/roles", {"role": "dpo", "reason": ""}, "roles-other", {"reason"}),
+    ("admin", "/people/other/roles", {"reason": "she left"}, "", {"role"}),
+    ("admin", "/people/other/roles", {"role": "dpo", "reason": ""}, "", {"reason"}),
+    ("admin", "/people/dpo/reset-authenticator", {"reason": ""}, "", {"reason"}),
 ]  # fmt: skip
 
 

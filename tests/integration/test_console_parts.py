@@ -74,8 +74,8 @@ def grant(console: Console, account: str, category: str = "complaint", **said: A
     return dict(granted.json())
 
 
-def listened(browser: Browser, **headers: str) -> httpx2.Response:
-    page = browser.submit(f"/recordings/{ID}/play")
+def listened(browser: Browser, way: str = "play", **headers: str) -> httpx2.Response:
+    page = browser.submit(f"/recordings/{ID}/{way}")
     found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', page.text)
     assert found is not None, page.text
     return browser.get(found[1], headers=headers)
@@ -154,6 +154,10 @@ def test_what_was_not_granted_is_silent_in_a_copy_and_its_cover_sheet_says_so(co
         assert answer.status_code == 200, answer.text
         early = {"format": "wav", "reason": "complaint 17", "start_s": 0.0, "end_s": 1.0}
         assert "Nothing of this part" in refused(browser.post(f"/api/recordings/{ID}/export", json=early), 403)
+        unheard = browser.submit(f"/recordings/{ID}/preview", start="0", end="1")
+        assert (unheard.status_code, "Nothing of this part" in unheard.text) == (403, True)
+        ((first, _),) = samples(listened(browser, "preview").content)
+        assert first >= EDGE, "before a copy is made it is as silent"
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         sound, sheet = archive.read(f"{ID}.wav"), archive.read("cover-sheet.html").decode()
         (listed,) = json.loads(archive.read("manifest.json"))["recordings"]

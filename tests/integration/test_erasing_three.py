@@ -92,7 +92,7 @@ def test_three_people_one_of_whom_has_listened(console: Console, clock: Clock) -
         assert "listened" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
         assert lead.submit(f"/erasures/{one}/listen").status_code == 403, "not who ordered it"
         page = third.get(f"/erasures/{one}").text
-        assert "The span is 2 seconds long" in page
+        assert "The part is 2 seconds long" in page
         assert "The call was not paused." in page
         (listed,) = third.get("/api/erasures").json()["erasures"]
         known = {"third": "revenues", "has_third": False, "dpo_by": "dpo", "heard_by": None, "pauses": []}

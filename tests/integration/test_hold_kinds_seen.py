@@ -35,10 +35,10 @@ def test_the_officer_of_a_call_learns_of_no_complaint(console: Console) -> None:
         assert officer.get(f"/api/recordings/{ID}").json()["holds"] == [HELD]
         assert [one["holds"] for one in officer.get("/api/recordings").json()["recordings"]] == [[HELD]]
         page = officer.get(f"/recordings/{ID}").text
-        assert "Kept by a hold" in page
-        assert "Kept by complaint" not in page
+        assert "<dd>Held</dd>" in page
+        assert "Held for" not in page
         assert manager.get(f"/api/recordings/{ID}").json()["holds"] == ["complaint"]
-        assert "Kept by complaint" in manager.get(f"/recordings/{ID}").text
+        assert "Held for a complaint" in manager.get(f"/recordings/{ID}").text
 
 
 @pytest.mark.parametrize(

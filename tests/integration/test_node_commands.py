@@ -180,7 +180,7 @@ def test_only_ict_adds_and_removes_and_only_on_the_console_host(homes: TwoHomes)
 def test_bad_input_is_answered_with_what_to_do(homes: TwoHomes) -> None:
     file, mark = homes.request()
     homes.add(homes.folder / "missing", code=2)
-    assert "cannot be read: No such file" in homes.said
+    assert "missing: No such file" in homes.said
     (homes.folder / "other").write_bytes(b"\0" * 9_000_000)
     homes.add(homes.folder / "other", code=1)
     assert "no file of `recorder nodes request`" in homes.said

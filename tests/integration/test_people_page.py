@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from recorder.access.second_factor import Enrolled, SecondFactors
@@ -30,6 +31,12 @@ def admin(console: Console) -> Iterator[Browser]:
         yield browser
 
 
+def then(browser: Browser, answer: httpx2.Response) -> str:
+    """Return the page that an act leads to."""
+    assert answer.status_code == 303, answer.text
+    return browser.get(answer.headers["location"]).text
+
+
 def roles(console: Console, name: str) -> frozenset[Role]:
     person = console.people.find(name)
     assert person is not None
@@ -37,20 +44,26 @@ def roles(console: Console, name: str) -> frozenset[Role]:
 
 
 def test_one_proposes_and_another_one_confirms(console: Console, admin: Browser) -> None:
-    page = admin.submit("/people/officer/roles", role="dpo", reason=WHY)
-    assert "waits for another administrator" in page.text
-    assert WHY in page.text
+    given = admin.submit("/people/officer/roles", role="dpo", reason=WHY)
+    assert "waits for another administrator" in then(admin, given)
     (proposal,) = console.deps.proposals.waiting()
-    assert "Somebody else decides this" in page.text
+    path = f"/people/proposals/{proposal.id}"
+    assert f'href="{path}">Give Olive Officer the role data protection officer</a>' in admin.get("/people").text
+    page = admin.get(path).text
+    assert WHY in page
+    assert "You cannot decide this. It waits for another administrator" in page
+    assert f'action="{path}/confirm"' not in page
     for name, status in (("admin", 403), ("officer", 403), ("revenues", 403), ("ict", 403), ("lead", 403)):
         with signed_in(console, name) as browser:
-            assert browser.submit(f"/people/proposals/{proposal.id}/confirm").status_code == status, name
+            assert browser.submit(f"{path}/confirm").status_code == status, name
     assert roles(console, "officer") == {Role.OFFICER}
     with signed_in(console, "ada") as browser:
-        assert browser.post(f"/people/proposals/{proposal.id}/confirm", data={"csrf": "x"}).status_code == 403
-        assert browser.submit(f"/people/proposals/{proposal.id}/other").status_code == 404
-        assert "It is so now" in browser.submit(f"/people/proposals/{proposal.id}/confirm").text
-        assert browser.submit(f"/people/proposals/{proposal.id}/confirm").status_code == 409
+        assert browser.post(f"{path}/confirm", data={"csrf": "x"}).status_code == 403
+        assert browser.submit(f"{path}/other").status_code == 404
+        assert f'action="{path}/confirm"' in browser.get(path).text
+        assert "You have confirmed the change." in then(browser, browser.submit(f"{path}/confirm"))
+        assert browser.submit(f"{path}/confirm").status_code == 409
+        assert "has been decided or has expired" in then(browser, browser.get(path))
     assert roles(console, "officer") == {Role.OFFICER, Role.DPO}
     assert [entry.actor for entry in console.entries("people.granted")] == ["ada"]
     assert {entry.actor for entry in console.entries("access.refused")} >= {"admin", "officer", "revenues", "ict"}
@@ -64,14 +77,16 @@ def test_the_deputy_is_confirmed_there_by_somebody_who_is_no_data_protection_off
     factors = SecondFactors(console.people._engine, now=utc_now)
     assert isinstance(factors.enrol("lead", secret, code_of(secret, step_of(utc_now()))), Enrolled)
     with signed_in(console, "dpo") as dpo:
-        page = dpo.get("/people").text
-        assert "the account&#39;s first password, of " in page.replace("'", "&#39;")
-        assert "the authenticator was set up on " in page
-        assert "lead: the data protection officer's deputy" in page.replace("&#39;", "'")
+        page = dpo.get(path.removesuffix("/confirm")).text
+        assert "It is the account’s first password" in page
+        assert "Set up on " in page
+        assert "Make lead the data protection officer’s deputy" in page
         assert f'action="{path}"' not in page
         assert dpo.submit(path).status_code == 403
+        assert "Nobody decides on the data protection officer’s own requests" in dpo.get("/deputy").text
     with signed_in(console, "ada") as ada:
-        assert "It is so now" in ada.submit(path).text
+        assert "You have confirmed the change." in then(ada, ada.submit(path))
+        assert 'The deputy is <a href="/people/lead">lead</a>.' in ada.get("/deputy").text
     assert console.deps.hearing.approvers.deputies == {"lead"}
     assert [(entry.actor, entry.subject) for entry in console.entries("people.deputy")] == [("ada", "lead")]
 
@@ -83,7 +98,10 @@ def test_who_sees_the_page(console: Console) -> None:
             page = browser.get("/people")
             assert page.status_code == status, name
             assert ("Otto Other" in page.text) == (status == 200)
-            assert ('action="/people/officer/roles"' in page.text) == (name == "admin")
+            pages = [browser.get(f"/people/officer{act}") for act in ("", "/roles", "/reset-authenticator")]
+            assert [one.status_code for one in pages] == [status, *[200 if name == "admin" else 403] * 2]
+            assert browser.get("/deputy").status_code == status
+            assert ('href="/people/officer/roles"' in pages[0].text) == (name == "admin")
             if name != "admin":
                 assert browser.submit("/people/officer/roles", role="manager", reason=WHY).status_code == 403
                 assert browser.submit("/people/officer/reset-authenticator", reason=WHY).status_code == 403
@@ -95,8 +113,10 @@ def test_bad_forms(console: Console, admin: Browser) -> None:
     assert admin.submit("/people/officer/roles", role="dpo").status_code == 422
     assert admin.submit("/people/nobody/roles", role="manager", reason=WHY).status_code == 409
     assert admin.submit("/people/officer/reset-authenticator", reason=WHY).status_code == 409
-    page = admin.submit("/people/officer/roles", role="dpo", reason="<script>alert(1)</script>")
-    assert "<script>alert" not in page.text
+    assert admin.get("/people/nobody").status_code == 404
+    then(admin, admin.submit("/people/officer/roles", role="dpo", reason="<script>alert(1)</script>"))
+    (proposal,) = console.deps.proposals.waiting()
+    assert "<script>alert" not in admin.get(f"/people/proposals/{proposal.id}").text
     assert roles(console, "officer") == {Role.OFFICER}
 
 

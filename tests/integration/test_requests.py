@@ -53,10 +53,14 @@ def ask(browser: Browser, **changes: Any) -> dict[str, Any]:
 
 def test_an_officers_day(console: Console) -> None:
     with signed_in(console, "officer") as officer, signed_in(console, "lead") as lead:
-        form = officer.get(f"/recordings/{ID}").text
-        assert f'action="/recordings/{ID}/request"' in form
-        assert f'action="/recordings/{ID}/play"' not in form
+        page = officer.get(f"/recordings/{ID}").text
+        assert f'href="/recordings/{ID}/request"' in page
+        assert f'action="/recordings/{ID}/play"' not in page
+        assert f'action="/recordings/{ID}/request"' in officer.get(f"/recordings/{ID}/request").text
         assert "on its way" in officer.submit(f"/recordings/{ID}/request", **ASKED).text
+        page = officer.get(f"/recordings/{ID}").text
+        assert "It is waiting for a decision" in page
+        assert f'href="/recordings/{ID}/request" role="button"' not in page, "once is enough"
         (asked,) = lead.get("/api/requests").json()["requests"]
         path = f"/requests/{asked['id']}"
         assert f'href="{path}">Olive Officer asks to listen' in lead.get("/requests").text

@@ -81,7 +81,7 @@ def test_a_restriction_from_the_request_to_its_end(console: Console, clock: Cloc
         address = found[1]
         assert lead.submit("/rights", **FORM).status_code == 303
         claim = only(console)
-        assert "Restricted." in officer.get(f"/recordings/{ID}").text
+        assert "This recording is restricted." in officer.get(f"/recordings/{ID}").text
         assert "J. Doe" not in officer.get(f"/recordings/{ID}").text
         for answer in (
             officer.submit(f"/recordings/{ID}/play"),

@@ -197,7 +197,7 @@ def test_the_console_shows_both_nodes_and_who_does_not_answer(site: TwoNodes, ta
         with serving(server_config(app, host="127.0.0.1", port=0)) as server, Browser(url_of(server)) as browser:
             assert browser.sign_in(ADMIN, PASSWORD).status_code == 303
             page = browser.get("/live").text
-            assert all(talk.number[1:] in page for talk in talks) and '<span class="hint">south</span>' in page
+            assert all(talk.number[1:] in page for talk in talks) and ", south</span>" in page
             call = site.south.home.calls()[0]["id"]
             answer = browser.submit(f"/live/{call}/pause").text
             assert "The recording is now paused." in answer and "no answer" not in answer
@@ -214,7 +214,7 @@ def test_the_console_shows_both_nodes_and_who_does_not_answer(site: TwoNodes, ta
                 answer = browser.submit(f"/live/{call}/resume").text
                 assert "<strong>Not confirmed.</strong> Node south" in answer
                 assert time.monotonic() - began_s < 2 * PROMISED_S, "the act, and then the page"
-                assert "node_silent (south)" in browser.get("/health").text
+                assert "Node does not answer (south)" in browser.get("/health").text
             finally:
                 site.wire.is_cut = False
         app.state.parts.gate.close()

@@ -40,7 +40,7 @@ MOVES_S = 2.0
 """The target: from then on no new call is offered to a dead recorder; nor does one wait longer for its answer."""
 LOST_S = 2.0
 """What a killed recorder may lose of each call besides the look-back (docs/durability.md)."""
-LOST_WITH_DISK_S = 12.0
+LOST_WITH_DISK_S = 7.0
 """What it may lose besides the look-back when its disk is lost too (docs/several-machines.md)."""
 LONGER_TALK_S = 22.0
 """How long the calls have lasted then: longer than what may be lost of them."""

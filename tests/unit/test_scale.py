@@ -45,7 +45,7 @@ def test_sizes_follow_from_the_figures() -> None:
     assert found["nodes"] == 3  # two, and one spare
     assert found["calls_a_day"] == 1500 * 6 * 3600 / 240
     assert found["stored_gb_a_day"] == round(1500 * 6 * 3600 * 16_000 / 1e9, 1)
-    assert found["writes_a_day_with_parts"] - found["writes_a_day"] == 1500 * 6 * 3600 / 10
+    assert found["writes_a_day_with_parts"] - found["writes_a_day"] == 1500 * 6 * 3600 / 5
     assert found["requests_usd_a_month"] == round(30 * 135_000 * 2 * 0.005 / 1000, 2)
 
 

@@ -62,6 +62,8 @@ def test_any_card_trigger_destroys_the_whole_recording(
     call = talk.join()
     talk.talk_for(WRITTEN_S)
     assert left_of(talk, call) == [f"{call}.key", f"{call}.part"]
+    assert talk.live is not None
+    assert talk.live["pause_discards"] is True, "pages say so before"
     trigger(talk, call)
     eventually(lambda: (c := talk.live) and c["state"] == "discarded", "the call is discarded")
     eventually(lambda: not left_of(talk, call), "key and container are destroyed at once, not at the end")

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from recorder.config.reading import read_config
 from tests.helpers.exactness import PACKET_S, heard_frames, kept_of
 from tests.helpers.exchange import Exchange, Talk, re_offer
 from tests.helpers.recorder_home import NOTICE_S, eventually
@@ -290,9 +292,13 @@ def test_a_pause_during_a_hold_erases_what_was_said_before_it(silent_holds: Exch
     talk.talk_for(0.8)
     re_offer(talk.first, talk.left.media(version=2, direction="sendonly"))
     eventually(lambda: _reasons(talk) == ["hold"], "the hold is taken for one")
+    assert _listed(talk, "paused_since") == [None], "nobody has paused"
     paused = silent_holds.home.act(f"/api/calls/{recording}/pause").json()
     done_s = time.monotonic()
     assert paused["reasons"] == ["agent", "hold"]
+    since, held_since, discards = _listed(talk, "paused_since", "state_since", "pause_discards")
+    assert (since >= held_since, discards) == (True, False)
+    assert _listed(talk, "pause_erases_s") == [read_config(talk.home.config).pause.erase_s]
     row = talk.hang_up()
     kinds = [(s["kind"], s["reason"]) for s in row["segments"]]
     assert kinds == [("recording", ""), ("paused", "agent,hold")]
@@ -301,6 +307,12 @@ def test_a_pause_during_a_hold_erases_what_was_said_before_it(silent_holds: Exch
     left, _, _ = silent_holds.home.copy(recording)
     # By when it was said: positions go by the first packet, which may have been late.
     assert kept_of(left, talk.left).bytes_between(done_s - 0.3 + PACKET_S, time.monotonic()) == 0
+
+
+def _listed(talk: Talk, *keys: str) -> list[Any]:
+    live = talk.live
+    assert live is not None, "the call goes on"
+    return [live[key] for key in keys]
 
 
 def _reasons(talk: Talk) -> list[str]:

@@ -40,7 +40,10 @@ class LiveCall:
     called: str = ""
     state_since: str | None = None
     paused_s: float | None = None
+    paused_since: str | None = None
     pause_max_s: float | None = None
+    pause_erases_s: float | None = None
+    pause_discards: bool = False
     position_s: float | None = None
     second_message: str | None = None
     erase_on_opt_out: bool = False

@@ -132,6 +132,7 @@ EVENT: Mapping[str, str] = {
     "people.openid_accepted": "was accepted by the sign-in service",
     "people.password_accepted": "gave the right password",
     "people.proposed": "proposed a change to an account",
+    "people.remove": "removed an account",
     "people.remove_pin": "removed a PIN",
     "people.resealed": "confirmed the accounts as they are now",
     "people.revoked": "took roles from an account",

@@ -80,6 +80,10 @@ ALARM: Mapping[str, str] = {
 }
 """Names of the alarms; `recorder.rules.alarms` gives the advice."""
 
+MESSAGE: Mapping[str, str] = {"first": "first message", "second": "second message"}
+"""Names of the messages that callers hear; a version in a language has the language's code after a dot."""
+LANGUAGE: Mapping[str, str] = {"cy": "Welsh", "en": "English"}
+
 SYSTEM: Mapping[str, Mapping[str, str]] = {
     "Level": {"ok": "OK", "warning": "warning", "error": "error"},
     "BackupClass": {

@@ -4,6 +4,7 @@ import { ask, complain, post } from "./ask.js";
 import { watch } from "./watch.js";
 
 const CALM_MS = 700; // the second click of a double click must not undo the first
+const LAST_CALL_MS = 4000;
 const KEY = "F8";
 const KEY_STORE = "recorder.pause-key";
 const UNKNOWN = "not_confirmed";
@@ -20,6 +21,8 @@ const agent = byId("agent");
 const said = byId("agent-said");
 const problem = byId("agent-problem");
 const spans = byId("agent-spans");
+const willErase = byId("agent-will-erase");
+const last = byId("agent-last");
 const csrf = agent.dataset.csrf;
 const title = document.title.replace(/^.*? – /, "");
 let isActing = false;
@@ -27,18 +30,29 @@ let actedAt = -CALM_MS;
 let pausedAt = 0;
 let standing = byId("agent-state").dataset.standing;
 let pausedFrom = null; // when the pause began, by this page's clock
+let runningFrom = null; // when the call began
 let canAct = !byId("agent-button").hasAttribute("aria-disabled");
 
 // What is shown
 
 const begin = () => {
-  const { pausedS } = byId("agent-state").dataset;
-  pausedFrom = pausedS === undefined ? null : performance.now() - Number(pausedS) * 1000;
+  const { pausedS, runningS } = byId("agent-state").dataset;
+  const ago = (seconds) => (seconds === undefined ? null : performance.now() - Number(seconds) * 1000);
+  pausedFrom = ago(pausedS);
+  runningFrom = ago(runningS);
 };
 
-const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const two = (number) => String(number).padStart(2, "0");
+const minutes = (seconds) => {
+  const hours = Math.floor(seconds / 3600);
+  const left = Math.floor(seconds / 60) % 60;
+  return `${hours ? `${hours}:${two(left)}` : left}:${two(Math.floor(seconds % 60))}`;
+};
 
 const count = () => {
+  if (runningFrom !== null) {
+    byId("agent-clock").textContent = `Call time ${minutes((performance.now() - runningFrom) / 1000)}`;
+  }
   if (pausedFrom === null) return;
   const mostS = Number(byId("agent-state").dataset.maxS);
   const forS = (performance.now() - pausedFrom) / 1000;
@@ -60,6 +74,7 @@ const show = (html) => {
   const now = byId("agent-state").dataset;
   if (standing === UNKNOWN) problem.replaceChildren();
   if (now.standing !== standing && !isActing) said.textContent = SAID[now.standing];
+  if (now.standing !== standing && now.standing === "no_call") showLastCall();
   standing = now.standing;
   canAct = !byId("agent-button").hasAttribute("aria-disabled");
   enable();
@@ -68,17 +83,31 @@ const show = (html) => {
   count();
 };
 
+// The recorder stores a call some moments after it has ended, so it is asked for twice.
+const showLastCall = () => {
+  for (const afterMs of [500, LAST_CALL_MS]) {
+    setTimeout(async () => {
+      const answer = await ask("/agent/last-call").catch(() => null);
+      const isBusy = last.contains(document.activeElement);
+      if (answer?.isFine && !isBusy) last.innerHTML = answer.text; // our own template, which escapes every value
+    }, afterMs);
+  }
+};
+
 const lose = () => {
   standing = UNKNOWN;
   pausedFrom = null;
+  runningFrom = null;
   const state = byId("agent-state");
   state.className = `phone phone-${UNKNOWN}`;
   delete state.dataset.pausedS;
   byId("agent-words").textContent = "Not confirmed";
   byId("agent-since").textContent = "";
   byId("agent-time").textContent = "";
+  byId("agent-clock").textContent = "";
+  byId("agent-erases").textContent = "";
   for (const one of agent.querySelectorAll(".state")) {
-    one.className = `state state-${UNKNOWN}`;
+    one.className = "state govuk-tag govuk-tag--red";
     one.textContent = "Not confirmed";
   }
   const form = byId("agent-press");
@@ -154,9 +183,11 @@ const forget = () => acting(async () => {
   const calls = await everywhere("pause", { reason: "" });
   if (!calls) return "";
   pausedAt = performance.now();
+  spans.querySelector("form").reset();
+  willErase.textContent = "";
   spans.hidden = false;
   byId("agent-spans-title").focus();
-  return `${outcome(calls)} How much of what was said before should be erased?`;
+  return `${outcome(calls)} How much should be erased?`;
 });
 
 const erase = (span) => acting(async () => {
@@ -195,8 +226,14 @@ document.addEventListener("submit", (event) => {
   } else if ("second" in form.dataset) {
     askFor(form.dataset.second, "The second message is played to the caller, who does not hear you until it ends.");
   } else {
-    erase(new FormData(form).get("span"));
+    const span = new FormData(form).get("span");
+    if (span) erase(span);
+    else willErase.textContent = "Select how much of the call should be erased.";
   }
+});
+spans.addEventListener("change", (event) => {
+  const label = spans.querySelector(`label[for="${event.target.id}"]`);
+  willErase.textContent = `You have chosen: ${label.textContent.trim()}. Nothing is erased before you press “Erase it”.`;
 });
 byId("agent-keep").addEventListener("click", close);
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from recorder.data_subjects.case_copies import LONGEST_MAKING, CopyState, copy_for
+from recorder.data_subjects.case_deadlines import left_in_words
 from recorder.data_subjects.case_tasks import CaseFacts, CaseTask, TaskState, can_refuse, tasks_of
 from recorder.permissions import Person, Role
 from recorder.rules.cases import Case, CaseEntry, CaseEvent, told
@@ -133,3 +134,8 @@ def test_the_copy_of_a_recording() -> None:
         assert copy_for(of, made, now).state is state, (made, now)
     newest = copy_for(decided, [copy(5), copy(6, redactions=2)], at)
     assert (newest.redactions, newest.made_at) == (2, NOW + timedelta(minutes=6))
+
+
+def test_days_left_in_words() -> None:
+    said = [left_in_words(left) for left in (12, 1, 0, -1, -30)]
+    assert said == ["12 days left", "1 day left", "due today", "1 day overdue", "30 days overdue"]

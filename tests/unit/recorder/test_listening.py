@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 
 from recorder.common.problems import ProblemError
-from recorder.web.listening import SERVED, Listen, Listens, together
+from recorder.web.listening import SERVED, Listen, Listens, Preview, together
 from recorder.web.ranges import wanted_bytes
 from storage.encoding import WAVE_HEAD_BYTES
 from storage.export import Copy
-from storage.types import RecordingId
+from storage.types import Channels, RecordingId, Redaction
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 SIZE = WAVE_HEAD_BYTES + 4 * 8000 * 100
@@ -139,3 +139,21 @@ def test_nothing_is_sent_before_it_is_written_down() -> None:
     assert not book.listen.is_begun
     book.listens.close()
     assert book.told == []
+
+
+def test_of_a_preview_the_log_is_told_what_was_silent_and_where_in_the_recording_it_was() -> None:
+    both, left = (
+        Redaction(start_s=start, end_s=start + 1, channels=channels)
+        for start, channels in ((12.0, Channels.BOTH), (14.0, Channels.LEFT))
+    )
+    listen = Listen(
+        account="ann", recording=RecordingId("r1"), reason="why", until=NOW, request="q1", span_s=(10.0, 20.0),
+        heard=((11_000_000, 20_000_000),), preview=Preview(redactions=(both, left)),
+    )  # fmt: skip
+    assert listen.audible(((0, 6_000_000),)) == ((11_000_000, 12_000_000), (13_000_000, 16_000_000))
+    assert listen.marks == {
+        "request": "q1", "part": [[11.0, 20.0]], "preview": True, "start_s": 10.0, "end_s": 20.0,
+        "redactions": [
+            {"start_s": 12.0, "end_s": 13.0, "channels": "both"}, {"start_s": 14.0, "end_s": 15.0, "channels": "left"},
+        ],
+    }  # fmt: skip

@@ -40,14 +40,17 @@ def test_before_the_call() -> None:
     [("12.5-20", Channels.BOTH, (12.5, 20.0)), ("left:30-31.2", Channels.LEFT, (30.0, 31.2)),
      ("Caller:1:10-1:15", Channels.LEFT, (70.0, 75.0)), ("right:0-1", Channels.RIGHT, (0.0, 1.0)),
      ("officer:T23:59:31-T23:59:33", Channels.RIGHT, (1.0, 3.0)), ("both:1-2", Channels.BOTH, (1.0, 2.0)),
-     ("1:10-1:15", Channels.BOTH, (70.0, 75.0))],
+     ("1:10-1:15", Channels.BOTH, (70.0, 75.0)), ("1:05 to 1:20", Channels.BOTH, (65.0, 80.0)),
+     ("caller: 2 to  4.5 ", Channels.LEFT, (2.0, 4.5)), ("T23:59:31 - T23:59:33", Channels.BOTH, (1.0, 3.0))],
 )  # fmt: skip
 def test_redactions(text: str, channels: Channels, span: tuple[float, float]) -> None:
     found = redaction_from(text, STARTED, LONDON, reason="why")
     assert (found.channels, (found.start_s, found.end_s), found.reason) == (channels, span, "why")
 
 
-@pytest.mark.parametrize("text", ["", "5", "5-", "-5", "1-2-3", "middle:1-2", "left:", "left:5-4", "5-5"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "5-", "-5", "1-2-3", "middle:1-2", "left:", "left:5-4", "5-5", "5 to", "5to6"]
+)
 def test_no_redactions(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no|ends before"):
         redaction_from(text, STARTED, LONDON, reason="why")

@@ -29,9 +29,11 @@ NOT_SHOWN = {
     "ControlState": _INSIDE, "DatePart": _INSIDE, "DiskRule": _SETTING, "DrainAction": _SENTENCE,
     "DrainEvent": _SENTENCE, "DtmfPolicy": _INSIDE, "Due": _INSIDE, "FrameType": _INSIDE, "Handling": _INSIDE,
     "HoldEvent": _SENTENCE, "KindOption": _SETTING, "LogFormat": _SETTING, "Match": _SENTENCE, "MetricKind": _INSIDE,
+    "RecordedEvent": _SETTING,
     "NoticeWhen": _SETTING, "NotificationKind": _OWN, "NumberKind": _SENTENCE, "Occupancy": _INSIDE,
     "OptOutEvent": _INSIDE, "OrderVerdict": _INSIDE, "PartyStatus": _SENTENCE, "PeerNotice": _SETTING,
-    "PhoneKind": _SETTING, "Play": _INSIDE, "RequestKind": _INSIDE, "SessionAction": _SENTENCE, "Side": _INSIDE,
+    "PhoneKind": _SETTING, "Play": _INSIDE, "Preset": _SENTENCE, "RequestKind": _INSIDE,
+    "SessionAction": _SENTENCE, "Side": _INSIDE,
     "SmtpSecurity": _SETTING, "SrtpSuite": _SENTENCE, "Stage": _SENTENCE, "Status": _INSIDE, "Subject": _INSIDE,
     "Use": _SENTENCE,
 }  # fmt: skip

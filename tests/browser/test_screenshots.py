@@ -1,0 +1,83 @@
+"""Takes the pictures of docs/screenshots: the six pages, for each role that has them.
+
+`make screenshots` writes them into docs; a test writes them into its own folder.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from docs.make_screenshots import file_name
+from recorder.permissions import TABLE, Act, Role
+from tests.helpers.chromium import person
+from tests.helpers.console_site import Console
+from tests.helpers.sample_site import BY_ROLE, CASE, NOW, SHOWN, sample_site
+
+WIDTH, MOST_HEIGHT, MOST_BYTES, COLOURS = 1280, 1600, 100_000, 64
+PAGES = {
+    "live": ("/live", Act.SEE_LIVE),
+    "agent": ("/agent", Act.RETROACTIVE_PAUSE),
+    "search": ("/recordings", Act.SEARCH),
+    "recording": (f"/recordings/{SHOWN}", Act.SEARCH),
+    "case": (f"/cases/{CASE}", Act.WORK_ON_CASES),
+    "overview": ("/overview", None),
+}
+"""Path of each page, and the act that gives a role the page."""
+PICTURES = [
+    (name, role)
+    for name, (_, act) in PAGES.items()
+    for role in Role
+    if (act is None or act in TABLE[role]) and (name != "agent" or BY_ROLE[role].extension)
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with sample_site(tmp_path_factory.mktemp("sample")) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    chosen = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    chosen.mkdir(parents=True, exist_ok=True)
+    return chosen
+
+
+def take(page: Page, name: str, role: Role, folder: Path) -> Path:
+    """Take the picture of a page, in a palette."""
+    path = PAGES[name][0]
+    answer = page.goto(path)
+    assert answer is not None
+    assert answer.status == 200, f"{role} has no {path}"
+    page.wait_for_load_state()
+    shot = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
+    picture = folder / file_name(name, role)
+    shot = shot.crop((0, 0, shot.width, min(shot.height, MOST_HEIGHT)))  # a long list goes on as it began
+    shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
+    return picture
+
+
+def check(picture: Path) -> None:
+    with Image.open(picture) as image:
+        assert (image.width, image.mode) == (WIDTH, "P")
+    assert picture.stat().st_size < MOST_BYTES, picture.name
+
+
+def test_a_picture_of_one_page(browser: Browser, site: Console, folder: Path) -> None:
+    with person(browser, site.url, BY_ROLE[Role.DPO].account) as page:
+        check(take(page, "overview", Role.DPO, folder))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("role", Role)
+def test_the_pictures_of_a_role(browser: Browser, site: Console, folder: Path, role: Role) -> None:
+    with person(browser, site.url, BY_ROLE[role].account) as page:
+        page.clock.set_fixed_time(NOW)
+        for name in (name for name, of in PICTURES if of is role):
+            check(take(page, name, role, folder))
