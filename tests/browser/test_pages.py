@@ -161,12 +161,31 @@ def custody(page: Page) -> None:
 
 
 def write_claim(page: Page) -> None:
-    page.goto("/rights")
-    page.fill("#recording", ID)
-    page.select_option("#ground", "erasure/no_longer_needed")
-    page.fill("#requester", "Mrs Example")
-    page.fill("#reason", "it was years ago")
-    page.get_by_role("button", name="Write it down").click()
+    page.goto(f"/rights/new?recording={ID}")
+    page.get_by_label("No longer needed for what it was made for").check()
+    page.get_by_label("Who asks?").fill("Mrs Example")
+    page.get_by_label("What do they say?").fill("it was years ago")
+    page.get_by_role("button", name="Record the request").click()
+
+
+def ask_for_several(page: Page) -> None:
+    page.goto("/recordings")
+    page.get_by_label("Select Olive Officer").check()
+    page.get_by_role("button", name="Ask to listen").click()
+
+
+def hold(page: Page) -> None:
+    page.goto(f"/holds/new?recording={ID}")
+    page.get_by_label("Evidence of unacceptable behaviour").check()
+    page.get_by_label("Why is it needed?").fill("threats against an officer")
+    page.get_by_role("button", name="Place the hold").click()
+
+
+def release(page: Page) -> None:
+    page.get_by_label("Reference of the case").fill("U 12")
+    page.get_by_role("button", name="Place the hold").click()
+    page.get_by_role("link", name="Olive Officer").click()
+    page.get_by_role("button", name="Release the hold").click()
 
 
 def keys(page: Page) -> None:
@@ -219,8 +238,8 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("live", "manager", at("/live"), "Resume the recording"),
     ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "Confirm both statements"),
     ("forgot", "ann", forgot, "is paused now"),
-    ("recordings", "dpo", at("/recordings"), "1 call found, 1 recorded"),
-    ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recorded"),
+    ("recordings", "dpo", at("/recordings"), "1 call found, 1 recording"),
+    ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recordings"),
     ("recordings_wrong", "dpo", search("from_time", "10:00"), "Give the date as well"),
     ("recording", "dpo", at(f"/recordings/{ID}"), "Parts of the call"),
     ("recording_listening", "dpo", listen, "You can listen for up to 30 minutes"),
