@@ -182,9 +182,10 @@ def hold(page: Page) -> None:
 
 
 def release(page: Page) -> None:
+    hold(page)
     page.get_by_label("Reference of the case").fill("U 12")
     page.get_by_role("button", name="Place the hold").click()
-    page.get_by_role("link", name="Olive Officer").click()
+    page.get_by_role("link", name="evidence of unacceptable behaviour U 12").click()
     page.get_by_role("button", name="Release the hold").click()
 
 
@@ -240,7 +241,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("forgot", "ann", forgot, "is paused now"),
     ("recordings", "dpo", at("/recordings"), "1 call found, 1 recording"),
     ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recordings"),
-    ("recordings_wrong", "dpo", search("from_time", "10:00"), "Give the date as well"),
+    ("recordings_wrong", "dpo", search("from_date-day", "31"), "The date must include a month and a year"),
     ("recording", "dpo", at(f"/recordings/{ID}"), "Parts of the call"),
     ("recording_listening", "dpo", listen, "You can listen for up to 30 minutes"),
     ("recording_copy", "dpo", marked, "Part 1 to silence"),
@@ -248,7 +249,9 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("recording_ask", "dpo", at(f"/recordings/{ID}/request"), "Why do you need it?"),
     ("recording_forgot", "dpo", at(f"/recordings/{ID}/forgot"), "What is erased cannot be brought back"),
     ("recording_hold", "dpo", at(f"/recordings/{ID}/hold"), "What is it kept for?"),
-    ("requests", "dpo", at("/requests"), "Ask to hear recordings"),
+    ("requests", "dpo", at("/requests"), "Your requests"),
+    ("request_new", "dpo", ask_for_several, "What do you need the recordings for?"),
+    ("absence", "dpo", at("/absence"), "While every team leader is absent"),
     ("cases", "dpo", at("/cases"), "There are no open cases"),
     ("case_refused", "dpo", refuse_case, "Enter who is asking"),
     ("case_wide", "dpo", count_case, "1 recording fits this search"),
@@ -260,10 +263,12 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("case_history", "dpo", at("/cases/SAR-2026-0001/history"), "Case opened"),
     ("case_letter", "dpo", at("/cases/SAR-2026-0001/letter/acknowledgement"), "Dear Mrs Example"),
     ("custody", "dpo", custody, "Proven."),
-    ("rights", "dpo", write_claim, "They took it back"),
+    ("rights", "dpo", write_claim, "Record that it was withdrawn"),
     ("notifications", "dpo", at("/notifications"), "Nothing waits for you"),
-    ("erasures", "dpo", at("/erasures"), "Every order"),
-    ("holds", "dpo", at("/holds"), "Every hold"),
+    ("erasures", "dpo", at("/erasures"), "No erasure waits"),
+    ("hold_wrong", "dpo", hold, "needs the reference of its case"),
+    ("hold_release", "dpo", release, "Why is it no longer needed?"),
+    ("holds", "dpo", at("/holds"), "Evidence of unacceptable behaviour"),
     ("overview", "dpo", at("/overview"), "What waits"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
     ("notices", "dpo", at("/notices"), "In use"),
