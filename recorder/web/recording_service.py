@@ -138,6 +138,13 @@ class RecordingService:
         """Return the access request that lets an actor hear or export a recording now, or None."""
         return self._found.leave(actor, recording_id, wanted)
 
+    def granted(self, person: Person) -> frozenset[RecordingId]:
+        """Return the recordings that a person may hear now, by a request that was granted."""
+        now = self._deps.now()
+        requests = self._deps.hearing.requests.of_account(person.name)
+        good = (one for one in requests if one.gives(AccessKind.LISTEN, now))
+        return frozenset(recording for one in good for recording in one.wish.recordings if one.heard(recording) != ())
+
     def export(
         self, actor: Actor, recording_id: str, wanted: CopyOrder | CopyForm, *, is_package: bool = False
     ) -> AudioFile:

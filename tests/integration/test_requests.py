@@ -62,12 +62,21 @@ def test_an_officers_day(console: Console) -> None:
         assert "It is waiting for a decision" in page
         assert f'href="/recordings/{ID}/request" role="button"' not in page, "once is enough"
         (asked,) = lead.get("/api/requests").json()["requests"]
-        page = lead.get("/requests").text
+        path = f"/requests/{asked['id']}"
+        assert f'href="{path}">Olive Officer asks to listen' in lead.get("/requests").text
+        page = lead.get(path).text
         assert "what was said about the arrears" in page
-        assert f'action="/requests/{asked["id"]}/grant"' in page
-        assert f'action="/requests/{asked["id"]}/grant"' not in officer.get("/requests").text
+        assert f'href="/recordings/{ID}"' in page
+        assert f'action="{path}/grant"' in page
+        assert f'action="{path}/grant"' not in officer.get(path).text
+        with signed_in(console, "other") as other:
+            assert other.get(path).status_code == other.get("/requests/ffffffff").status_code == 404
+        empty = lead.submit(f"{path}/decline", words=" ", days="9")
+        assert empty.status_code == 422
+        assert 'href="#decide-' in empty.text
+        assert 'value="9"' in empty.text
         assert lead.submit(f"/requests/{asked['id']}/grant", words="go on", days="2").status_code == 303
-        assert "go on" in officer.get("/requests").text
+        assert "go on" in officer.get(path).text
         heard = officer.submit(f"/recordings/{ID}/play")
         found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', heard.text)
         assert found is not None
@@ -161,7 +170,7 @@ def test_leave_ends(console: Console, clock: Clock) -> None:
     clock.time = granted.until
     with signed_in(console, "officer") as officer:
         assert officer.submit(f"/recordings/{ID}/play").status_code == 403
-        assert "Granted, over" in officer.get("/requests").text
+        assert "Granted, ended" in officer.get("/requests").text
 
 
 def test_of_two_that_decide_at_once_one_does(console: Console) -> None:
