@@ -19,6 +19,7 @@ from recorder.recordings.searching import knows, shown
 from recorder.rules import times, wording
 from recorder.rules.authorisation import may
 from recorder.web.deps import ConsoleDeps
+from recorder.web.proposal_words import change_in_words
 from storage.errors import NotFoundError
 
 
@@ -111,9 +112,20 @@ def _hold(deps: ConsoleDeps, person: Person, subject: str) -> Named:
     return f"Review the hold on {row.operator}’s call of {at}", f"/recordings/{quote(row.id, safe='')}"
 
 
+def _proposal(deps: ConsoleDeps, person: Person, subject: str) -> Named:
+    if not _can(person, Act.CONFIRM_GRANT):
+        return None
+    proposal = next((one for one in deps.proposals.waiting() if one.id == subject), None)
+    if proposal is None:
+        return None
+    names = {proposal.account: _who(deps, proposal.account)}
+    return change_in_words(proposal, names), f"/people/proposals/{quote(subject, safe='')}"
+
+
 _NAMES: Mapping[NotificationKind, Callable[[ConsoleDeps, Person, str], Named]] = {
     NotificationKind.REQUEST_WAITS: _request,
     NotificationKind.EMERGENCY: _emergency,
+    NotificationKind.GRANT_WAITS: _proposal,
     NotificationKind.CASE_PRESSING: _case,
     NotificationKind.CASE_DUE: _case,
     NotificationKind.CASE_OVERDUE: _case,

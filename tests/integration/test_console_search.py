@@ -7,10 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Person, Role
 from recorder.web.recording_service import RecordingService, SearchPage
+from storage.errors import DatabaseError
 from storage.index import Index
 from storage.types import Outcome, RecordingId, Search, Segment, SegmentKind
 from tests.helpers.accounts import Clock
@@ -146,6 +148,20 @@ def test_the_list_as_csv_is_logged_and_numbers_are_as_on_the_page(site: PagesSit
     entry = site.entries("recording.search")[-1]
     assert (entry.actor, entry.details["taken_as"], entry.details["service"]) == ("ict", "csv", "Benefits")
     assert Visitor(site, "admin").post("/recordings/csv").status == 403
+
+
+def test_a_list_is_sent_in_few_chunks_and_not_begun_while_the_index_cannot_be_read(site: PagesSite) -> None:
+    service = site.app.state.parts.recording_service
+    assert len(list(service.list_as_csv(person(site, "dpo"), Search()))) == 1
+    database = site.deps.repos.index.database
+    with database.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE recordings RENAME TO aside"))
+    try:
+        with pytest.raises(DatabaseError):
+            service.list_as_csv(person(site, "dpo"), Search())
+    finally:
+        with database.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE aside RENAME TO recordings"))
 
 
 def test_a_spreadsheet_takes_no_cell_for_a_formula(site: PagesSite) -> None:
