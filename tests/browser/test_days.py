@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
+from recorder.notifications.watch import notify_of_changes
 from recorder.permissions import Role
 from recorder.web.app import create_app
 from recorder.web.deps import ConsoleDeps
@@ -229,10 +230,11 @@ def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) ->
         page.get_by_role("button", name="Listen").click()
         expect(page.locator("#player-play")).to_be_visible()
         assert page.get_by_role("button", name="Make the copy").count() == 0
+    notify_of_changes(desk.deps.watch)
     with desk.at("dora") as page:
         page.get_by_role("link", name="Overview").click()
-        expect(page.locator("main")).to_contain_text("1 thing waits for somebody.")
-        page.get_by_role("link", name="Requests and cases").click()
+        expect(page.locator(".waits li")).to_have_count(1)
+        page.get_by_role("link", name="ivo listened to a recording without approval").click()
         page.get_by_role("button", name="I have taken note").click()
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("Nothing waits for you.")
