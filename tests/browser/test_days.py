@@ -332,7 +332,7 @@ def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
             expect(history).to_contain_text(words)
         page.goto(f"{desk.url}/audit")
         page.fill("#subject", recording)
-        page.get_by_role("button", name="Show").first.click()
+        page.get_by_role("button", name="Find entries").click()
         expect(page.locator("main")).to_contain_text("recording.export.done")
 
 
