@@ -122,14 +122,17 @@ class HoldWish:
     against: tuple[str, ...] = ()
 
 
-def problem_with(wish: HoldWish) -> str | None:
-    """Return what is wrong with a wish, as a sentence, or None. Reason and review day are checked elsewhere."""
+def problem_with(wish: HoldWish) -> tuple[str, str] | None:
+    """Return what is wrong with a wish: the field and a sentence; or None. Reason and day are checked elsewhere."""
     if wish.kind is not HoldKind.TRAINING and not wish.case_reference:
-        return f"A hold of kind {wish.kind} needs the reference of its case."
+        return "case_reference", f"A hold of kind {wish.kind} needs the reference of its case."
     if wish.case_reference and not _REFERENCE.fullmatch(wish.case_reference):
-        return "A case reference has at most 40 letters, digits, spaces and ./#:_-, and begins with a letter or digit."
+        return (
+            "case_reference",
+            "A case reference has at most 40 letters, digits, spaces and ./#:_-, and begins with a letter or digit.",
+        )
     if wish.against and wish.kind is not HoldKind.COMPLAINT:
-        return "Only a hold for a complaint can name whom it is about."
+        return "against", "Only a hold for a complaint can name whom it is about."
     return None
 
 
