@@ -114,5 +114,5 @@ def _most_values(search: Search, person: Person) -> int:
     given = (search.operator, search.extension, search.number, search.team)
     decision = may(person, Act.SEARCH)
     is_part = isinstance(decision, Allowed) and decision.is_part
-    ways = 2 ** sum(one is not None for one in given) * (3 if is_part else 1)
+    ways = (1 << sum(one is not None for one in given)) * (3 if is_part else 1)
     return min(MOST_VALUES, _MOST_QUERIES // ways)
