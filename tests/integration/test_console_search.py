@@ -157,7 +157,15 @@ def test_how_many_fit_is_logged_and_counts_only_whom_somebody_may_find(site: Pag
     with pytest.raises(ProblemError, match="16 officers"):
         service.search(person(site, "dpo"), Search(operator="quentin"))
     assert [entry.act for entry in site.entries()[before:]] == ["recording.search"]
-    assert service.search(replace(person(site, "revenues"), teams=("North",)), Search(operator="quentin")).total == 0
+    managers = replace(person(site, "revenues"), teams=("West",))
+    with pytest.raises(ProblemError, match="16 officers"):
+        service.search(managers, Search(operator="quentin", number="999", extension="2001", team="West"))
+    index.remove_many(many[7:])
+    others = RecordingService(site.deps, site.app.state.parts.audit_service)
+    assert others.search(managers, Search(operator="quentin")).total == 7
+    with pytest.raises(ProblemError, match="7 officers"):
+        others.search(managers, Search(operator="quentin", number="999", extension="2001", team="West"))
+    assert service.search(replace(managers, teams=("North",)), Search(operator="quentin")).total == 0
     index.remove_many(many)
 
 
