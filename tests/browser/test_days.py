@@ -234,11 +234,11 @@ def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) ->
         expect(page.locator("#player-play")).to_be_visible()
         assert page.get_by_role("button", name="Make the copy").count() == 0
     with desk.at("dora") as page:
-        page.get_by_role("link", name="Overview").click()
-        expect(page.locator("main")).to_contain_text("1 thing waits for somebody.")
         page.get_by_role("link", name="Requests and cases").click()
+        expect(page.locator("#emergencies caption")).to_have_text("Heard without approval")
         page.get_by_role("link", name="ivo: no sound after the update").click()
         page.get_by_role("button", name="Acknowledge").click()
+        expect(page.locator("#emergencies")).to_have_count(0)
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("Nothing waits for you.")
 
