@@ -86,7 +86,10 @@ def _kind_of(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         return "object"
     kind = str(schema.get("type", "any"))
-    return f"list of {_kind_of(schema['items'])}s" if kind == "array" and "items" in schema else kind
+    if kind != "array" or "items" not in schema:
+        return kind
+    of = _kind_of(schema["items"])
+    return f"list of {of.replace('list of ', 'lists of ', 1) if of.startswith('list of ') else of + 's'}"
 
 
 def table() -> str:

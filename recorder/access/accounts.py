@@ -32,6 +32,7 @@ from recorder.access.granting import POWERFUL, PasswordSet
 from recorder.access.identities import signs_in_elsewhere
 from recorder.access.password_hashes import PasswordHashes
 from recorder.access.passwords import weakness
+from recorder.access.removal import is_still_named
 from recorder.access.seals import Seals, disagreements
 from recorder.access.tables import accounts, identities, second_factors, sessions
 from recorder.access.teams import plan_change, settle_changes
@@ -133,7 +134,7 @@ class People:
             "created_s": self._now().timestamp(),
         }
         with self._engine.begin() as connection:
-            _check_free(connection, person)
+            _check_free(connection, person, self._now())
             connection.execute(insert(accounts).values(**row))
         return AuditNote(act="people.add", subject=name, details=details_of(person))
 
@@ -328,11 +329,16 @@ def _check_password(password: str, account: str) -> None:
         raise PeopleError(problem)
 
 
-def _check_free(connection: Connection, person: Person) -> None:
+def _check_free(connection: Connection, person: Person, now: datetime) -> None:
     taken = or_(accounts.c.name == person.name, accounts.c.display_name == person.display_name)
     if connection.execute(select(accounts.c.name).where(taken)).first() is not None:
         raise PeopleError(
             f"The name {person.name} or {person.display_name!r} is taken; each person needs an account of their own."
+        )
+    if is_still_named(connection, person.name, now):
+        raise PeopleError(
+            f"The name {person.name} was that of a removed account, and a request or a proposal still names who had "
+            "it: choose another name."
         )
 
 

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import Engine, Table, delete
+from sqlalchemy import Connection, Engine, Table, delete, select
 
 from recorder.access.account_rows import PeopleError, confirmed_lately, is_deputy, is_usable, one
 from recorder.access.database import AuditNote
+from recorder.access.granting import ProposalState
+from recorder.access.seals import REMOVED
 from recorder.access.tables import accounts, break_glass, metadata, proposals, requests
 
 _OF_THEIR_OWN = (requests, break_glass, proposals)
@@ -30,7 +32,7 @@ def check_removable(engine: Engine, name: str, now: datetime) -> AuditNote:
             raise PeopleError(f"{name} is the data protection officer's deputy: remove the deputy first.")
         if name in confirmed_lately(connection, (), now):  # who else could confirm counts for a while
             raise PeopleError(f"{name} could confirm changes until lately: remove the account in a few days.")
-    return AuditNote(act="people.remove", subject=name, details={"display_name": row["display_name"]})
+    return AuditNote(act=REMOVED, subject=name, details={"display_name": row["display_name"]})
 
 
 def remove_account(engine: Engine, name: str) -> None:
@@ -39,3 +41,17 @@ def remove_account(engine: Engine, name: str) -> None:
         for table in BESIDE:
             connection.execute(delete(table).where(table.c.account == name))
         connection.execute(delete(accounts).where(accounts.c.name == name))
+
+
+def is_still_named(connection: Connection, name: str, now: datetime) -> bool:
+    """Tell whether requests, acts or a waiting proposal name an account that was removed.
+
+    They would be those of the next person with this name: grants to listen, roles, and what the first one asked for.
+    """
+    waits = (proposals.c.state == str(ProposalState.WAITING)) & (proposals.c.until_s > now.timestamp())
+    queries = (
+        select(requests.c.id).where(requests.c.account == name),
+        select(break_glass.c.id).where(break_glass.c.account == name),
+        select(proposals.c.id).where(proposals.c.account == name, waits),
+    )
+    return any(connection.execute(query.limit(1)).first() is not None for query in queries)

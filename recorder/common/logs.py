@@ -21,15 +21,16 @@ MASKED_FROM = 5
 """Shortest run of digits that is masked. Extensions and durations mostly have fewer, phone numbers and cards more."""
 
 _FORM = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
+_DIGITS = rf"\+?\d(?:[ \-()]{{0,2}}\d){{{MASKED_FROM - 1},}}"
 _KEPT = (
     r"(?<![0-9A-Za-z])\d{8}T\d{6}Z-[0-9A-Za-z+_]{1,32}-[0-9a-f]{6}(?![0-9a-f])",  # a recording id
     r"(?<!\d)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?(?!\d)",
     r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\d.])",
-    r"https?://[A-Za-z](?:[A-Za-z.\-]|(?<!\d)\d{1,4}(?!\d))*:\d{1,5}(?!\d)",  # a name with a port
+    rf"https?://(?![A-Za-z0-9.\-]*{_DIGITS})"  # a name with a port
+    r"[A-Za-z](?:[A-Za-z.\-]|(?<!\d)\d{1,4}(?!\d))*:\d{1,5}(?!\d)",
     r"(?<=server process \[)\d{1,7}(?=\])",  # as uvicorn says at start and end
     r"\[(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{0,4}|\d{1,3}(?:\.\d{1,3}){3})\](?::\d{1,5})?(?!\d)",
 )
-_DIGITS = rf"\+?\d(?:[ \-()]{{0,2}}\d){{{MASKED_FROM - 1},}}"
 _PATTERN = re.compile("|".join([f"(?:{kept})" for kept in _KEPT]) + f"|(?P<digits>{_DIGITS})")
 _QUIET = ("httpx2", "httpcore2", "asyncio", "multipart", "python_multipart", "sqlalchemy.engine")
 """Libraries that log their input at INFO or DEBUG: addresses with queries, statements, bodies."""

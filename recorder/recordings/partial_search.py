@@ -45,19 +45,20 @@ class PartialSearches:
         self._clock = clock
         self._kept: dict[object, tuple[float, list[str]]] = {}
 
-    def whole(self, search: Search) -> Search | None:
+    def whole(self, search: Search, person: Person) -> Search | None:
         """Return a search by whole names and numbers; None if nothing can match.
 
         Args:
             search: ``operator`` may be a part of a name, in any case; ``number`` the last digits of a number.
+            person: Who searches: parts of names are looked up, and counted, among the officers that they may find.
 
         Raises:
             ProblemError: 422, at its field: too many officers or numbers fit, or too few digits were given.
         """
-        return self._by_number(self._by_name(search))
+        return self._by_number(self._by_name(search, person))
 
-    def _by_name(self, search: Search) -> Search:
-        names, part = self._officers(), search.operator
+    def _by_name(self, search: Search, person: Person) -> Search:
+        names, part = self.pickers(person).officers, search.operator
         if part is None or part in names:
             return search
         fitting = tuple(name for name in names if part.casefold() in name.casefold())

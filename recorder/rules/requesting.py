@@ -217,7 +217,7 @@ def check_wish(
     if not deciders(requester, approvers):
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "Nobody may decide your request now. Propose a deputy with `recorder requests deputy NAME`.",
+            "Nobody may decide your request now. Propose a deputy with `recorder approvers deputy NAME`.",
         )
     return {recording: spans for recording, spans in parts.items() if spans is not None}
 

@@ -189,6 +189,7 @@ def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Console
         starts=Starts(time.monotonic),
         watchers=Watchers(),
         proving=asyncio.Semaphore(1),
+        printing=asyncio.Semaphore(1),
     )
 
 

@@ -1,6 +1,12 @@
-"""Letters of cases and of data subjects' rights as PDF downloads."""
+"""Letters of cases and of data subjects' rights as PDF downloads.
 
-from fastapi import APIRouter
+Typesetting takes a second of a processor and 60 MB in a process of its own, while a thread waits. One at a time does
+it: pauses need threads too, and the daemon may run on the same machine.
+"""
+
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
@@ -17,7 +23,16 @@ from storage.errors import ExportError
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/cases/{case_id}/letters/{which}")
+async def turn(console: Console) -> AsyncIterator[None]:
+    """Wait until no other letter is typeset; before the request has a thread."""
+    async with console.printing:
+        yield
+
+
+_IN_TURN = Depends(turn, scope="function")
+
+
+@router.get("/cases/{case_id}/letters/{which}", dependencies=[_IN_TURN])
 def case_letter(console: Console, case_id: str, which: str, caller: PageReader) -> Response:
     """Return a letter to the requester of a case."""
     repos = console.deps.cases
@@ -33,7 +48,7 @@ def case_letter(console: Console, case_id: str, which: str, caller: PageReader) 
     return _download(console, text, name=f"{case.id} {title(kind)}")
 
 
-@router.get("/rights/{claim_id}/letters/{which}")
+@router.get("/rights/{claim_id}/letters/{which}", dependencies=[_IN_TURN])
 def rights_letter(console: Console, claim_id: str, which: str, caller: PageReader) -> Response:
     """Return a letter to the requester of a restriction, an objection or an erasure."""
     repos = console.deps.cases

@@ -29,6 +29,7 @@ class ConsoleParts:
 
     Attributes:
         proving: Lets one chain of custody be verified at a time; taken before a thread is used.
+        printing: Lets one letter be typeset at a time, likewise.
     """
 
     deps: ConsoleDeps
@@ -45,6 +46,7 @@ class ConsoleParts:
     starts: Starts
     watchers: Watchers
     proving: asyncio.Semaphore
+    printing: asyncio.Semaphore
 
 
 class SignInNeededError(Exception):

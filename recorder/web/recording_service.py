@@ -31,6 +31,8 @@ WITH_RECORDING = (Outcome.RECORDED, Outcome.PARTIAL)
 """Outcomes of calls of which something was recorded."""
 MOST_LISTED = 10_000
 """Most calls of one list as CSV; for more, ask for a shorter period."""
+_LINES_AT_ONCE = 500
+"""Lines of a CSV in one chunk: each chunk takes a turn of a thread that pauses need too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,20 +83,26 @@ class RecordingService:
         )  # fmt: skip
 
     def list_as_csv(self, actor: Actor, search: Search) -> Iterator[bytes]:
-        """Find recordings, and return the newest `MOST_LISTED` as CSV; it is logged as a search that was taken away."""
+        """Find recordings, and return the newest `MOST_LISTED` as CSV, in chunks.
+
+        It is logged as a search that was taken away.
+        """
         whole = self._asked(actor, search, {"taken_as": "csv"})
         each = iter(()) if whole is None else self._deps.index.each(whole)
         rows = (shown(actor, row) for row in each if knows(actor, row))
-        return csv_of(itertools.islice(rows, MOST_LISTED), ZoneInfo(self._deps.timezone))
+        lines = csv_of(itertools.islice(rows, MOST_LISTED), ZoneInfo(self._deps.timezone))
+        chunks = iter(lambda: b"".join(itertools.islice(lines, _LINES_AT_ONCE)), b"")
+        return itertools.chain((next(chunks),), chunks)  # the first calls are read before an answer begins
 
     def _asked(self, actor: Actor, search: Search, details: Mapping[str, str] | None = None) -> Search | None:
         """Log a search and return what it asks of the index; None if nothing can match."""
         self._audit_service.authorise(actor, Act.SEARCH, extension=search.extension)
         self._narrow(actor, search)  # whoever may not search for a number learns nothing of which there are
-        whole = self.partial.whole(search) if isinstance(actor, Person) else search
+        # Before anything is looked up: that too many names or numbers fit is an answer, too.
         self._audit_service.note(
             Act.SEARCH, actor.actor, "", {**describe(search), **(details or {})}, text=typed(search)
         )
+        whole = self.partial.whole(search, actor) if isinstance(actor, Person) else search
         return None if whole is None else self._narrow(actor, whole)
 
     def _recorded(self, search: Search, counted: int) -> int:

@@ -10,21 +10,23 @@ _AREAS_OF_TWO = ("20", "23", "24", "28", "29")
 _AREAS_OF_THREE = ("113", "114", "115", "116", "117", "118", "121", "131", "141", "151", "161", "191")
 
 
-def title_of(row: RecordingRow, zone: ZoneInfo) -> str:
+def title_of(row: RecordingRow, zone: ZoneInfo, *, has_number: bool = True) -> str:
     """Return ``Olive Officer with 020 7946 0000, 24 November 2026, 9:30am``.
 
     Args:
         row: The row as it is shown to the person, so that a number may be masked.
         zone: The site's time zone.
+        has_number: Whether it names the other party. The title of a document does not: browsers keep it in their
+            history, and may copy that to a service.
     """
-    return f"{who_of(row)}, {times.moment(row.started_at, zone)}"
+    return f"{who_of(row, has_number=has_number)}, {times.moment(row.started_at, zone)}"
 
 
-def who_of(row: RecordingRow) -> str:
+def who_of(row: RecordingRow, *, has_number: bool = True) -> str:
     """Return who spoke with whom: ``Olive Officer with 020 7946 0000``."""
     officer = row.operator or (f"extension {row.extension}" if row.extension else "An officer")
     other = row.called if row.direction == "outbound" else row.caller
-    return f"{officer} with {spaced(other)}" if other else officer
+    return f"{officer} with {spaced(other)}" if other and has_number else officer
 
 
 def spaced(number: str) -> str:

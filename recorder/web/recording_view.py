@@ -72,9 +72,10 @@ def recording_page(
     orders = service.orders(row)
     leave, copying = (service.leave(caller.actor, row.id, wanted) for wanted in (AccessKind.LISTEN, AccessKind.COPY))
     withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
+    zone = ZoneInfo(console.deps.timezone)
     return console.renderer.page(
-        PAGES.get(act, "recording.html"), caller, status=status, row=row,
-        title=title_of(row, ZoneInfo(console.deps.timezone)), formats=list(CopyFormat), grounds=_GROUNDS,
+        PAGES.get(act, "recording.html"), caller, status=status, row=row, title=title_of(row, zone),
+        document_title=title_of(row, zone, has_number=False), formats=list(CopyFormat), grounds=_GROUNDS,
         problem=problem, form=form, said=said, orders=orders, copies=service.copies(row),
         player=player_of(row, audio, preview_s=preview_s), is_locked=any(map(is_open, orders)),
         restricted=service.restriction(row),

@@ -24,7 +24,7 @@ def chosen_span(span: str, paused_at: str, now_s: float) -> float | None:
 
     The chosen span counts back from the pause, not from the time when the form was sent.
     """
-    since_s = max(now_s - float(paused_at), 0.0) if paused_at.isdigit() else 0.0
+    since_s = max(now_s - float(paused_at), 0.0) if paused_at.isdecimal() else 0.0
     return None if span == "all" else float(span) + since_s
 
 

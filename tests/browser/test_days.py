@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
+from recorder.notifications.watch import notify_of_changes
 from recorder.permissions import Role
 from recorder.web.app import create_app
 from recorder.web.deps import ConsoleDeps
@@ -233,10 +234,11 @@ def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) ->
         page.get_by_role("button", name="Listen").click()
         expect(page.locator("#player-play")).to_be_visible()
         assert page.get_by_role("button", name="Make the copy").count() == 0
+    notify_of_changes(desk.deps.watch)  # as a thread of the console's process does every few seconds
     with desk.at("dora") as page:
-        page.get_by_role("link", name="Requests and cases").click()
-        expect(page.locator("#emergencies caption")).to_have_text("Heard without approval")
-        page.get_by_role("link", name="ivo: no sound after the update").click()
+        page.get_by_role("link", name="Overview").click()
+        expect(page.locator(".waits li")).to_have_count(1)
+        page.locator(".waits a").click()
         page.get_by_role("button", name="Acknowledge").click()
         expect(page.locator("#emergencies")).to_have_count(0)
         page.get_by_role("link", name="Overview").click()
@@ -335,7 +337,7 @@ def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
             expect(history).to_contain_text(words)
         page.goto(f"{desk.url}/audit")
         page.fill("#subject", recording)
-        page.get_by_role("button", name="Show").first.click()
+        page.get_by_role("button", name="Find entries").click()
         expect(page.locator("main")).to_contain_text("recording.export.done")
 
 

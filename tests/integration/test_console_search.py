@@ -7,9 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
+from recorder.common.problems import ProblemError
 from recorder.permissions import Person, Role
-from recorder.web.recording_service import SearchPage
+from recorder.web.recording_service import RecordingService, SearchPage
+from storage.errors import DatabaseError
 from storage.index import Index
 from storage.types import Outcome, RecordingId, Search, Segment, SegmentKind
 from tests.helpers.accounts import Clock
@@ -144,6 +147,20 @@ def test_who_may_not_search_by_number_learns_nothing_from_its_end(site: PagesSit
     assert "ICT does not see phone numbers" in answer.text
 
 
+def test_how_many_fit_is_logged_and_counts_only_whom_somebody_may_find(site: PagesSite) -> None:
+    first, index = site.deps.index.get(ID), Index(site.deps.repos.index.database)
+    many = [RecordingId(f"20200101T0900{number:02}Z-2001-0a1b2c") for number in range(16)]
+    for number, one in enumerate(many):
+        at, officer = NOW.replace(year=2020), f"Quentin {number}"
+        index.save(replace(first, id=one, started_at=at, operator=officer, operators=(officer,), team="West"))
+    service, before = RecordingService(site.deps, site.app.state.parts.audit_service), len(site.entries())
+    with pytest.raises(ProblemError, match="16 officers"):
+        service.search(person(site, "dpo"), Search(operator="quentin"))
+    assert [entry.act for entry in site.entries()[before:]] == ["recording.search"]
+    assert service.search(replace(person(site, "revenues"), teams=("North",)), Search(operator="quentin")).total == 0
+    index.remove_many(many)
+
+
 def test_the_list_as_csv_is_logged_and_numbers_are_as_on_the_page(site: PagesSite) -> None:
     answer = Visitor(site, "ict").post("/recordings/csv", service="Benefits")
     assert answer.status == 200
@@ -157,6 +174,20 @@ def test_the_list_as_csv_is_logged_and_numbers_are_as_on_the_page(site: PagesSit
     assert Visitor(site, "admin").post("/recordings/csv").status == 403
 
 
+def test_a_list_is_sent_in_few_chunks_and_not_begun_while_the_index_cannot_be_read(site: PagesSite) -> None:
+    service = site.app.state.parts.recording_service
+    assert len(list(service.list_as_csv(person(site, "dpo"), Search()))) == 1
+    database = site.deps.repos.index.database
+    with database.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE recordings RENAME TO aside"))
+    try:
+        with pytest.raises(DatabaseError):
+            service.list_as_csv(person(site, "dpo"), Search())
+    finally:
+        with database.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE aside RENAME TO recordings"))
+
+
 def test_a_spreadsheet_takes_no_cell_for_a_formula(site: PagesSite) -> None:
     first = site.deps.index.get(ID)
     Index(site.deps.repos.index.database).save(replace(first, caller="=1+1", operator="@x", operators=("@x",)))
@@ -164,6 +195,12 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula(site: PagesSite) -> None:
     Index(site.deps.repos.index.database).save(first)
     assert ",'@x," in text
     assert ",'=1+1," in text
+
+
+def test_no_number_is_in_the_title_that_a_browser_keeps(site: PagesSite) -> None:
+    page = Visitor(site, "dpo").get(f"/recordings/{ID}").text
+    assert "Olive Officer with " in page.partition("<h1")[2].partition("</h1>")[0]
+    assert page.partition("<title>")[2].startswith("Olive Officer, ")
 
 
 def test_pickers_offer_what_somebody_may_find(site: PagesSite) -> None:

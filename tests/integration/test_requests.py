@@ -235,7 +235,7 @@ def home(tmp_path: Path) -> Iterator[RecorderHome]:
 def test_at_the_shell(home: RecorderHome) -> None:
     def requests(*words: str, by: str) -> tuple[int, str]:
         who = ("--as", by, "--password-file", str(home.password_file), "-C", str(home.root))
-        done = CliRunner().invoke(app, ["requests", *words, *who])
+        done = CliRunner().invoke(app, ["approvers" if words[0] in ("absent", "back") else "requests", *words, *who])
         return done.exit_code, " ".join((done.stdout + done.stderr).split())
 
     wish = (ID, "--category", "complaint", "--reason", "complaint 17")
@@ -261,8 +261,8 @@ def test_two_people_name_the_deputy_at_the_shell(home: RecorderHome) -> None:
         done = CliRunner().invoke(app, [*words, *who])
         return done.exit_code, " ".join((done.stdout + done.stderr).split())
 
-    name = ("requests", "deputy", "lena", "--reason", "stands in")
-    code, said = recorder("requests", "deputy", "nobody", "--reason", "x y z", by="ada")
+    name = ("approvers", "deputy", "lena", "--reason", "stands in")
+    code, said = recorder("approvers", "deputy", "nobody", "--reason", "x y z", by="ada")
     assert (code, "There is no account 'nobody'" in said) == (1, True)
     for by in ("dora", "ian", "lena"):
         assert recorder(*name, by=by)[0] == 1
@@ -278,9 +278,9 @@ def test_two_people_name_the_deputy_at_the_shell(home: RecorderHome) -> None:
         (one.actor, one.subject) for one in of_act(AuditLog(home.root / "audit").path, "people.deputy") if one.subject
     ]
     assert named[-1] == ("bob", "lena")
-    assert recorder("requests", "deputy", by="dora")[0] == 1
-    assert recorder("requests", "deputy", by="ada") == (0, "the data protection officer has no deputy")
-    assert recorder("requests", "deputy", by="ada")[0] == 1
+    assert recorder("approvers", "deputy", by="dora")[0] == 1
+    assert recorder("approvers", "deputy", by="ada") == (0, "the data protection officer has no deputy")
+    assert recorder("approvers", "deputy", by="ada")[0] == 1
 
 
 def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: RecorderHome) -> None:
@@ -294,7 +294,7 @@ def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: Record
         return " ".join((done.stdout + done.stderr).split())
 
     def propose(account: str) -> str:
-        return recorder("requests", "deputy", account, "--reason", "stands in", by="ada").rpartition(" ")[2].strip("`")
+        return recorder("approvers", "deputy", account, "--reason", "stands in", by="ada").rpartition(" ")[2].strip("`")
 
     def deputies() -> frozenset[str]:
         engine = open_people(home.root / "people.sqlite")
@@ -319,7 +319,7 @@ def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: Record
     assert deputies() == {"olive"}, "nobody confirmed it in time"
     recorder("users", "confirm", propose("lena"), by="bob")
     assert deputies() == {"lena"}
-    recorder("requests", "deputy", by="ada")
+    recorder("approvers", "deputy", by="ada")
     assert deputies() == frozenset()
     asked = of_act(AuditLog(home.root / "audit").path, "people.deputy.asked")
     assert [one.subject for one in asked] == ["olive", "lena", "nobody", "ian", "lena", "lena"]

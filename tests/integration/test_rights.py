@@ -349,11 +349,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecorderHome]:
 
 def test_the_shell_says_what_is_missing_and_lists(home: RecorderHome) -> None:
     def run(*words: str) -> tuple[int, str]:
-        done = home.run("rights", *words, "-C", str(home.root), *home.as_admin())
+        done = home.run("claims", *words, "-C", str(home.root), *home.as_admin())
         return done.returncode, done.stdout + done.stderr
 
     code, said = run(
-        "ask", GHOST, "--right", "restriction", "--ground", "accuracy", "--requester", "J", "--reason", "so it is"
+        "add", GHOST, "--right", "restriction", "--ground", "accuracy", "--requester", "J", "--reason", "so it is"
     )
     assert code == 1
     assert "no recording" in said or "no such recording" in said

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers import recorder_home
-from tests.leak.plan import Plan, plan
+from tests.leak.plan import VIA_CONSOLE, Plan, plan
 from tests.leak.run import Result, Run, Say
 from tests.leak.search import DIGITS
 
@@ -219,8 +219,6 @@ QUICK = ("a pause is acknowledged before the gate is shut", "bodies of INFO are 
 
 SEED = 1
 """Of every mutation's calls, whatever the seed of the run: what reveals one is not left to luck."""
-VIA_CONSOLE = frozenset({"console", "api_call", "api_extension", "opt_out_console"})
-"""What cannot be done where no console runs."""
 
 
 class MutationError(Exception):
@@ -244,11 +242,10 @@ def _calls(mutation: Mutation) -> list[Plan]:
 
 
 def _suits(one: Plan, mutation: Mutation, intruder: str | None) -> bool:
-    needs_console = bool({one.trigger, one.resume} & VIA_CONSOLE) or one.intruder == "token"
     return (
         (intruder is None or one.intruder == intruder)
         and (not one.trigger.startswith("card") or len(one.digits) >= DIGITS)
-        and (mutation.has_console or not needs_console)
+        and (mutation.has_console or not one.needs_console)
     )
 
 
@@ -273,7 +270,7 @@ def copy_sources(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in _SOURCES:
         if (source / name).is_dir():
-            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source / name, target / name)  # with what is compiled: what is broken is newer
         elif (source / name).exists():
             shutil.copy2(source / name, target / name)
 

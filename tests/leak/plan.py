@@ -6,7 +6,7 @@ A call is made from the run's seed and its own number alone, so that one that fa
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tests.leak.signals import PCMA, PCMU
@@ -55,6 +55,8 @@ IMPOSSIBLE: Mapping[tuple[str, str], str] = MappingProxyType(
 """Cells of the matrix that have no call, and why."""
 CELLS = tuple((t, m) for t in TRIGGERS for m in MOMENTS if (t, m) not in IMPOSSIBLE)
 
+VIA_CONSOLE = frozenset({"console", "api_call", "api_extension", "opt_out_console"})
+"""What cannot be done where no console runs."""
 _AGENTS_RESUME = ("key_rfc4733", "key_relay", "key_info", "key_inband", "console", "socket", "socket_extension")
 
 
@@ -100,10 +102,15 @@ class Plan:
         return f"01632{self.number:06d}"
 
     @property
+    def needs_console(self) -> bool:
+        """Tell whether the call cannot be made where no console runs."""
+        return bool({self.trigger, self.resume} & VIA_CONSOLE) or self.intruder == "token"
+
+    @property
     def name(self) -> str:
         """What a failure calls it."""
-        run_seed = self.seed.split(":", maxsplit=1)[0]
-        return f"call {self.number} ({self.trigger} x {self.moment}, --seed {run_seed} --only {self.number})"
+        run_seed, number = self.seed.split(":")
+        return f"call {self.number} ({self.trigger} x {self.moment}, --seed {run_seed} --only {number})"
 
 
 def plan(run_seed: int, number: int, trigger: str, moment: str, *, is_short: bool = False) -> Plan:
@@ -169,6 +176,21 @@ def matrix(run_seed: int, calls: int, *, is_short: bool = False) -> list[Plan]:
         chosen += CELLS
     chosen += _spread(calls - len(chosen), rng)
     return [plan(run_seed, i, t, m, is_short=is_short) for i, (t, m) in enumerate(chosen)]
+
+
+def two_matrices(run_seed: int, calls: int) -> tuple[list[Plan], list[Plan]]:
+    """Return the calls of a short run, and those of the run with the next seed, numbered after them."""
+    later = (replace(one, number=one.number + calls) for one in matrix(run_seed + 1, calls, is_short=True))
+    return matrix(run_seed, calls, is_short=True), list(later)
+
+
+def without_console(run_seed: int) -> list[Plan]:
+    """Return a plain call of every trigger that needs no console."""
+    chosen: list[Plan] = []
+    for trigger in TRIGGERS:
+        tried = (plan(run_seed, len(TRIGGERS) * i + len(chosen), trigger, "plain", is_short=True) for i in range(40))
+        chosen += [one for one in tried if not one.needs_console][:1]
+    return chosen
 
 
 def _spread(count: int, rng: random.Random) -> list[tuple[str, str]]:

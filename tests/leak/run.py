@@ -47,6 +47,8 @@ ROUND = 4
 """Calls that go round a recorder which was killed."""
 TURN_S = 0.0005
 """How long another thread keeps a voice waiting."""
+IN_KERNEL = ("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')
+"""Edit of a configuration."""
 _PLANTED_NUMBER = "4929130718346275"
 
 
@@ -71,6 +73,8 @@ class Result:
     """What was found in sinks, by the call's name."""
     faults: list[str] = field(default_factory=list)
     how_watched: str = ""
+    relayed: int = 0
+    """Packets that the kernel relayed for the last daemon."""
     written: int = 0
     latest_s: float = 0.0
     took_s: float = 0.0
@@ -113,7 +117,8 @@ class Run:
         seed: Of the run.
         slots: Calls at the same time.
         say: Told of the progress.
-        in_kernel: The kernel relays what it may.
+        later: Calls that are made when the recorder has been started again, to have the kernel relay what it may.
+        in_kernel: The kernel relays all the time what it may.
         has_database_server: The index is in PostgreSQL.
         has_object_store: Finished recordings are stored in an object store as well.
         has_front: Calls run through Kamailio.
@@ -126,6 +131,7 @@ class Run:
         seed: int,
         slots: int = 40,
         say: Say = lambda _: None,
+        later: Sequence[Plan] = (),
         in_kernel: bool = False,
         has_database_server: bool = False,
         has_object_store: bool = False,
@@ -133,8 +139,9 @@ class Run:
     ) -> None:
         self._has_front = has_front
         self._servers = {"has_database_server": has_database_server, "has_object_store": has_object_store}
-        self.plans = list(plans)
-        self._edits = [("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')] if in_kernel else []
+        self.plans = [*plans, *later]
+        self._turns = [turn for turn in (plans, later) if turn]
+        self._edits = [IN_KERNEL] if in_kernel else []
         self.say = say
         self.slots = slots
         self.result = Result(seed)
@@ -196,25 +203,36 @@ class Run:
         self.scene.pids = {self.site.home.pid} | ({self.site.console.pid} if self.site.console else set())
 
     def make_calls(self) -> None:
-        """Make every call: those without faults first, then with a stalled disk, with a frozen and a killed daemon."""
-        with punctual(), noting_starvation(lambda: self.site.home.pid, self.studio.note_stall, longer_than_s=STALL_S):
-            self._make_calls()
+        """Make every call: those without faults, then with a stalled disk, with a frozen and a killed daemon.
 
-    def _make_calls(self) -> None:
+        Of the last turn the killed ones are first: the daemon whose memory is searched at the end has had calls.
+        """
+        with punctual(), noting_starvation(lambda: self.site.home.pid, self.studio.note_stall, longer_than_s=STALL_S):
+            for turn in self._turns[:-1]:
+                self._make_calls(turn)
+                self.site.home.edit(*IN_KERNEL)  # is read when it starts again
+                self._kill(turn)
+            self._kill(self._turns[-1])
+            self._make_calls(self._turns[-1])
+            self.result.relayed = self.site.home.health()["media"]["relayed"]
+        self.result.latest_s = self.studio.latest_s
+
+    def _kill(self, turn: Sequence[Plan]) -> None:
+        killed = [p for p in turn if p.moment == "killed"]
+        for start in range(0, len(killed), self.slots):
+            self._killed_wave(killed[start : start + self.slots])
+
+    def _make_calls(self, turn: Sequence[Plan]) -> None:
         waves: dict[str, Callable[[], AbstractContextManager[None]]] = {
             "stalled": self.disk.stalling,
             "frozen": lambda: freezing(self.site.home.pid),
         }
-        self._wave([p for p in self.plans if p.moment not in (*waves, "killed")])
+        self._wave([p for p in turn if p.moment not in (*waves, "killed")])
         for moment, fault in waves.items():
-            plans = [p for p in self.plans if p.moment == moment]
+            plans = [p for p in turn if p.moment == moment]
             if plans:
                 with fault():
                     self._wave(plans)
-        killed = [p for p in self.plans if p.moment == "killed"]
-        for start in range(0, len(killed), self.slots):
-            self._killed_wave(killed[start : start + self.slots])
-        self.result.latest_s = self.studio.latest_s
 
     def _ring(self, plan: Plan, slot: int) -> Ring:
         symbols = (self._symbols[2 * plan.number], self._symbols[2 * plan.number + 1])
@@ -273,7 +291,7 @@ class Run:
         """While the recorder is dead, have some calls go round it."""
         front = self.site.front
         if front is not None:
-            cards = [ring.plan for ring in self.rings if len(ring.plan.digits) >= DIGITS]
+            cards = [plan for plan in self.plans if len(plan.digits) >= DIGITS]
             self.result.faults += front.lead_round(self.lines, self.site.numbers[0], cards[:ROUND])
 
     # --- verdicts
@@ -367,14 +385,15 @@ class Run:
 
     # --- proofs
 
-    def prove_sinks(self) -> None:
-        """Plant a secret in every sink in turn: the search must find it there, else it is blind."""
+    def prove_sinks(self, *names: str) -> None:
+        """Plant a secret in every sink in turn, or in some: the search must find it there, else it is blind."""
         planted = self._spare_voice()
         symbols = secret_symbols([planted])[0]
         prover = Finder()
         prover.add_voice(planted, symbols)
         prover.add_number(_PLANTED_NUMBER)
-        for number, sink in enumerate(sinks_of(self.scene)):
+        sinks = [sink for sink in sinks_of(self.scene) if not names or sink.name in names]
+        for number, sink in enumerate(sinks):
             audio = secret_codes(symbols[number * 400 : number * 400 + 200], 8)
             with ExitStack() as undo:
                 undo.callback(setattr, self.scene, "pids", self.scene.pids)
@@ -382,6 +401,10 @@ class Run:
                 sink.plant(self.scene, audio, _PLANTED_NUMBER, undo)
                 hits = [hit for _, data in sink.read(self.scene) for hit in prover.find(data)]
             self._note_proof(sink, hits)
+
+    def prove_exports(self) -> None:
+        """Plant a secret in a recording that is exported in each format; and files that the watch has to notice."""
+        symbols = secret_symbols([self._spare_voice()])[0]
         for form, is_found in exports.prove(self.scene, secret_codes(symbols[-8000:], 8)).items():
             proven = self.result.searched.setdefault(f"export as {form}", Searched())
             proven.is_proven = is_found

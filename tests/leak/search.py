@@ -105,7 +105,8 @@ def _where(bits: Bits) -> NDArray[np.int64]:
     """Return the places of what is true, in order."""
     words = np.flatnonzero(bits != 0)
     at = np.flatnonzero(np.unpackbits(bits[words].view(np.uint8), bitorder="little").view(np.bool_))
-    return words[at >> 6] * 64 + (at & 63)
+    places: NDArray[np.int64] = words[at >> 6] * 64 + (at & 63)
+    return places
 
 
 def _written(chunk: bytes) -> Iterator[tuple[int, bytes]]:

@@ -7,8 +7,9 @@ import time
 
 from tests.helpers import recorder_home
 from tests.leak import report
-from tests.leak.plan import matrix
+from tests.leak.plan import matrix, two_matrices, without_console
 from tests.leak.run import Result, Run
+from tests.leak.server_sinks import SERVER_SINKS
 
 
 def say(text: str) -> None:
@@ -25,37 +26,52 @@ def run_calls(
     only: list[int] | None = None,
     is_short: bool = False,
     in_kernel: bool = False,
-    is_proven: bool = True,
+    also_in_kernel: bool = False,
     has_database_server: bool = False,
     has_object_store: bool = False,
     has_front: bool = False,
 ) -> Result:
     """Make the calls of a run, or some of them, and search everything; see `Run` for the parts.
 
-    Without ``is_proven`` no copies are made of the recordings, and nothing is planted to prove the search: neither
-    depends on who relays.
+    With ``also_in_kernel``, for short runs, as many calls again are made while the kernel relays what it may: those of
+    the next seed.
     """
     began_s = time.monotonic()
-    plans = matrix(seed, calls, is_short=is_short)
+    plans, later = two_matrices(seed, calls) if also_in_kernel else (matrix(seed, calls, is_short=is_short), [])
     if only:
         plans = [plan for plan in plans if plan.number in only]
     with Run(
-        plans, seed=seed, slots=min(slots, len(plans)), say=say, in_kernel=in_kernel,
+        plans, later=later, seed=seed, slots=min(slots, len(plans)), say=say, in_kernel=in_kernel,
         has_database_server=has_database_server, has_object_store=has_object_store, has_front=has_front,
     ) as run:  # fmt: skip
         run.start()
-        say(f"the recorder is up; {len(plans)} calls, seed {seed}, {run.slots} at a time")
+        say(f"the recorder is up; {len(run.plans)} calls, seed {seed}, {run.slots} at a time")
         run.make_calls()
         run.judge_calls()
         run.take_away()
         run.pages()
         run.search_sinks()
         run.check_places()
-        if is_proven:
-            run.check_exports(4 if is_short else 16)
-            run.prove_sinks()
+        run.check_exports(4 if is_short else 16)
+        run.prove_sinks()
+        run.prove_exports()
         run.result.faults += edges_beyond(run.result)
     run.result.took_s = time.monotonic() - began_s
+    return run.result
+
+
+def run_with_server(seed: int) -> Result:
+    """Make a call of every trigger that needs no console, with the index in PostgreSQL, and search what that keeps."""
+    plans = without_console(seed)
+    names = tuple(sink.name for sink in SERVER_SINKS)
+    with Run(plans, seed=seed, slots=len(plans), say=say, has_database_server=True) as run:
+        run.start(has_console=False)
+        run.make_calls()
+        run.judge_calls()
+        run.search_sinks(*names)
+        run.check_places()
+        run.prove_sinks(*names)
+        run.result.faults += edges_beyond(run.result)
     return run.result
 
 

@@ -4,17 +4,19 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from recorder.service.kernel_relay import obstacle, read_means
 from tests.helpers.processors import PROCESSORS
 from tests.leak import mutations, report
-from tests.leak.plan import MOMENTS, TRIGGERS
+from tests.leak.plan import MOMENTS, TRIGGERS, VIA_CONSOLE, matrix
 from tests.leak.run import Result
+from tests.leak.server_sinks import SERVER_SINKS
 from tests.leak.sinks import SINKS
-from tests.leak.suite import run_calls
+from tests.leak.suite import run_calls, run_with_server
 
 CALLS = 26
 SLOTS = 13 * PROCESSORS
@@ -26,32 +28,54 @@ def seed() -> int:
     return int(os.environ.get("LEAK_SEED", "0")) or int.from_bytes(os.urandom(3))
 
 
-@pytest.fixture(
-    scope="module",
-    params=[False, pytest.param(True, marks=pytest.mark.kernel_relay)],
-    ids=["sockets", "kernel, PostgreSQL"],
-)
-def result(request: pytest.FixtureRequest, seed: int) -> Iterator[Result]:
-    slots, in_kernel = min(SLOTS, CALLS), request.param
-    yield run_calls(
-        seed, CALLS, slots=slots, is_short=True, in_kernel=in_kernel, is_proven=not in_kernel,
-        has_database_server=in_kernel,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def has_kernel() -> bool:
+    return obstacle(read_means(), "127.0.0.1", ("lo",)) is None or "CI" in os.environ
+
+
+@pytest.fixture(scope="module", params=[CALLS], ids=["sockets, kernel"])  # with an id: see tests/helpers/units.py
+def result(seed: int, has_kernel: bool) -> Result:
+    """A run of which the kernel relays the second half; where it cannot, the first half is all."""
+    return run_calls(seed, CALLS, slots=min(SLOTS, CALLS), is_short=True, also_in_kernel=has_kernel)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_nothing_that_must_not_be_kept_is_anywhere(result: Result) -> None:
     assert result.is_clean, report.table(result)
-    assert {trigger for trigger, _ in result.cells} == set(TRIGGERS)
-    assert {moment for _, moment in result.cells} == set(MOMENTS)
     said = report.as_json(result)
     assert said["secret_samples"] > CALLS * 8000, "secrets were said"
     assert said["ordinary_samples_kept"] > CALLS * 4000, "and what else was said is there"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("result", [False], ids=["sockets"], indirect=True)
+def test_every_trigger_and_moment_came(result: Result) -> None:
+    came_to_all(result.cells)
+
+
+@pytest.mark.slow
+@pytest.mark.kernel_relay
+def test_every_trigger_and_moment_came_while_the_kernel_relayed(result: Result, seed: int) -> None:
+    came_to_all(result.cells - Counter((plan.trigger, plan.moment) for plan in matrix(seed, CALLS)))
+    assert result.relayed > CALLS * 50, "packets"
+
+
+def came_to_all(cells: Counter[tuple[str, str]]) -> None:
+    assert {trigger for trigger, _ in cells} == set(TRIGGERS)
+    assert {moment for _, moment in cells} == set(MOMENTS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_server_with_the_index_keeps_nothing_either(seed: int) -> None:
+    result = run_with_server(seed)
+    assert result.is_clean, report.table(result)
+    assert {trigger for trigger, _ in result.cells} == {t for t in TRIGGERS if t not in {*VIA_CONSOLE, "session_token"}}
+    assert set(result.searched) == {sink.name for sink in SERVER_SINKS}
+    assert all(searched.is_proven and searched.bytes > 1000 for searched in result.searched.values())
+
+
+@pytest.mark.slow
 def test_every_sink_is_proven_by_a_plant(result: Result) -> None:
     proven = {name for name, searched in result.searched.items() if searched.is_proven}
     assert {sink.name for sink in SINKS} <= proven

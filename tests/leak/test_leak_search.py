@@ -5,7 +5,16 @@ import random
 import numpy as np
 import pytest
 
-from tests.leak.plan import CELLS, IMPOSSIBLE, MOMENTS, TRIGGERS, matrix
+from tests.leak.plan import (
+    CELLS,
+    IMPOSSIBLE,
+    MOMENTS,
+    TRIGGERS,
+    VIA_CONSOLE,
+    matrix,
+    two_matrices,
+    without_console,
+)
 from tests.leak.search import DIGITS, RUN, Finder, digits_said
 from tests.leak.signals import ALPHABET, LINEAR, PCMA, PCMU, secret_codes, secret_symbols
 
@@ -115,3 +124,20 @@ def test_every_trigger_meets_every_moment() -> None:
     numbers = [p.digits for p in full if len(p.digits) >= DIGITS]
     assert len(set(numbers)) == len(numbers)
     assert not any("000" in number for number in numbers), "the search passes three noughts over"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_matrices_have_every_trigger_and_moment_each_and_no_number_twice(seed: int) -> None:
+    turns = two_matrices(seed, 26)
+    for turn in turns:
+        assert {one.trigger for one in turn} == set(TRIGGERS)
+        assert {one.moment for one in turn} == set(MOMENTS)
+    assert len({one.number for turn in turns for one in turn}) == 52
+    assert turns[1][3].name.endswith(f"--seed {seed + 1} --only 3)"), "it can be made again by itself"
+
+
+def test_calls_without_a_console_have_every_trigger_that_needs_none() -> None:
+    plans = without_console(7)
+    assert {one.trigger for one in plans} == {t for t in TRIGGERS if t not in {*VIA_CONSOLE, "session_token"}}
+    assert not any(one.needs_console for one in plans)
+    assert len({one.number for one in plans}) == len(plans)

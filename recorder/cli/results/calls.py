@@ -75,6 +75,7 @@ class CallState:
     also: list[Any] = field(default_factory=list)
     not_confirmed: list[str] = field(default_factory=list)
     id: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

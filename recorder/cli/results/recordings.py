@@ -1,7 +1,6 @@
 """Results about recordings, erasures and copies."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +46,11 @@ class Participant:
     name: str
     number: str
     role: str
-    channel: Any
+    channel: str
     address: str
+    extension: str
+    joined_at: str | None
+    left_at: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

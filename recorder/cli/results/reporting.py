@@ -65,6 +65,11 @@ class BypassedCall:
 class BypassReport:
     """Calls of nominated extensions that no recorder took."""
 
+    from_: str
+    to: str
+    operator: str | None
+    team: str | None
+    unreadable: list[str]
     not_recorded: int
     refused: int
     not_nominated: int

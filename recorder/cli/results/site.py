@@ -164,21 +164,21 @@ class Health:
     calls: int
     drain: dict[str, Any]
     counts: dict[str, Any]
-    call_thread: dict[str, Any]
-    signalling: dict[str, Any]
+    call_thread: Any
+    signalling: Any
     names_not_resolved: list[str]
     registrations: Any
-    media: dict[str, Any]
-    writer: dict[str, Any]
-    disk: dict[str, Any]
+    media: Any
+    writer: Any
+    disk: Any
     dropped_events: int
-    audit: dict[str, Any]
-    retention: dict[str, Any]
-    mail: dict[str, Any]
+    audit: Any
+    retention: Any
+    mail: Any
     forwarding: Any
-    objects: dict[str, Any]
-    backup: dict[str, Any]
-    policy: dict[str, Any]
+    objects: Any
+    backup: Any
+    policy: Any
     notices: list[dict[str, Any]]
     node: Any = None
     nodes: dict[str, Any] = field(default_factory=dict)

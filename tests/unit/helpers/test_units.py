@@ -42,7 +42,7 @@ def test_a_file_of_whose_tests_one_shares_a_fixture_stays_whole(scope: str) -> N
 def test_a_folder_with_one_recorder_stays_whole_and_runs_of_the_leak_suite_do_not() -> None:
     policy = ["tests/policy/test_a.py::test_one", "tests/policy/test_b.py::test_two"]
     leak = [
-        f"tests/leak/test_leak_calls.py::{name}" for name in ("test_run[sockets]", "test_more[sockets]", "test_run[k]")
+        f"tests/leak/test_leak_calls.py::{name}" for name in ("test_run[sockets]", "test_more[sockets]", "test_server")
     ]
     given = handed_out([(name, "module") for name in (*leak, *policy)])
     assert given == [leak[:2], leak[2:], policy]

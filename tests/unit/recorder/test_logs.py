@@ -38,6 +38,7 @@ CARD, NUMBER = "4929123412341234", "+441632960555"
         ("https://console:184430", "https://console:[6 digits]"),
         ("https://01632960555:80", "https://[11 digits]:80"),
         ("https://a01632960555:80", "https://a[11 digits]:80"),
+        ("http://tel-0163-296-0555.example:80", "http://tel-[11 digits].example:80"),
         ("server process [01632960555]", "server process [[11 digits]]"),
         ("sip:localhost:01632", "sip:localhost:[5 digits]"),
     ],

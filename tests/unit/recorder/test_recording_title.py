@@ -19,6 +19,7 @@ def test_a_recording_is_called_by_officer_other_party_and_time() -> None:
     outbound = replace(CALL, direction="outbound", caller="2001", called="01632960123")
     assert title_of(outbound, LONDON) == "Olive Officer with 01632 960123, 24 November 2026, 9:30am"
     assert title_of(replace(CALL, caller="", operator=""), LONDON) == "extension 2001, 24 November 2026, 9:30am"
+    assert title_of(CALL, LONDON, has_number=False) == "Olive Officer, 24 November 2026, 9:30am"
 
 
 @pytest.mark.parametrize(
