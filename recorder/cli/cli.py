@@ -17,7 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from recorder.cli.tree import COMMANDS, NOUNS, renamed
+from recorder.cli.former_words import renamed
+from recorder.cli.tree import COMMANDS, NOUNS
 
 DISTRIBUTION = "council-call-recorder"
 """The name of the installed package."""
