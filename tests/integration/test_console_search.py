@@ -139,6 +139,8 @@ def test_what_was_selected_is_asked_for_held_and_added_to_a_case_together(site: 
     assert (partly.status, "1 recording is held" in partly.text) == (404, True)
     assert "Held" in words_of(lead.post("/recordings", operator="Ann Smith"))
     assert Visitor(site, "officer").get(f"/holds/new?{chosen}").status == 403
+    unknown = words_of(lead.get(f"/holds/new?recording={ID[:-6]}ffffff"))
+    assert ("You cannot hold this recording" in unknown, 'name="kind"' in unknown) == (True, False)
 
 
 def test_who_may_not_search_by_number_learns_nothing_from_its_end(site: PagesSite) -> None:
