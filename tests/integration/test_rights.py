@@ -95,6 +95,9 @@ def test_a_restriction_from_the_request_to_its_end(console: Console, clock: Cloc
         path = f"/rights/{claim.id}"
         assert f'href="{path}">J. Doe: restriction of use' in dpo.get("/rights").text
         assert f'href="{path}/uphold"' in dpo.get(path).text
+        title = dpo.get(path).text.partition("<title>")[2].partition("</title>")[0]
+        assert "J. Doe" not in title, "browsers keep titles"
+        assert f"request {claim.id}" in title
         assert f'href="{path}/uphold"' not in lead.get(path).text
         assert lead.get(f"{path}/uphold").status_code == 403
         unsaid = dpo.submit(f"{path}/decline", words="looked into it")
