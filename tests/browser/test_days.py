@@ -235,7 +235,7 @@ def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) ->
         page.get_by_role("link", name="Requests and cases").click()
         page.get_by_role("button", name="I have taken note").click()
         page.get_by_role("link", name="Overview").click()
-        expect(page.locator("main")).to_contain_text("Nothing waits for you.")
+        expect(page.locator("main")).to_contain_text("Nothing is waiting for you.")
 
 
 def an_administrator_hears_nothing(desk: Desk, recording: str) -> None:
@@ -330,7 +330,7 @@ def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
             expect(history).to_contain_text(words)
         page.goto(f"{desk.url}/audit")
         page.fill("#subject", recording)
-        page.get_by_role("button", name="Show").first.click()
+        page.get_by_role("button", name="Find entries").first.click()
         expect(page.locator("main")).to_contain_text("recording.export.done")
 
 
