@@ -116,7 +116,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
 ) -> Response:
     """Confirm or decline an order."""
     if decision not in ("confirm", "decline"):
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     try:
         decide_erasure(console.deps.repos, caller.actor, order_id, confirm=decision == "confirm", reason=reason)
     except ProblemError as error:

@@ -157,7 +157,7 @@ def change_here(  # noqa: PLR0917 - FastAPI passes them by name
 
 def _known(act: str) -> tuple[Callable[[HoldRepositories, Actor, str, _Change], Hold], str]:
     if act not in _ACTS:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     return _ACTS[act]
 
 

@@ -78,7 +78,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
         "withdraw": lambda: asking.withdraw(hearing, actor, request_id),
     }
     if decision not in acts:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
 
     def act() -> None:
         acts[decision]()

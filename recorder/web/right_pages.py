@@ -59,7 +59,7 @@ def change(  # noqa: PLR0917 - FastAPI passes them by name
 ) -> Response:  # fmt: skip
     """Uphold, decline, lift or withdraw a request, or permit use of its recording for some days."""
     if event not in {*ClaimEvent} - {ClaimEvent.CARRY_OUT}:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
 
     def act() -> None:
         is_use = event == ClaimEvent.ALLOW_USE
@@ -78,7 +78,7 @@ def letter(console: Console, claim_id: str, which: str, caller: PageReader) -> R
     """Show the text of a letter to the requester."""
     repos = console.deps.cases
     if which not in {*ClaimLetter}:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     read_claims(casework.claim_repositories(repos), caller.actor, is_open=True)
     claim = claim_of(casework.claim_repositories(repos), claim_id)
     try:
