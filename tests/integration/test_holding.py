@@ -184,7 +184,7 @@ def test_what_is_not_there_cannot_be_held(site: ErasureSite) -> None:
         with refused(404, "no such recording"):
             place(site, recording=wrong)
     site.index.save(replace(site.row, id=LIVE, path=None))
-    with refused(409, "Nothing was kept"):
+    with refused(409, "it cannot be held. Recorded: ended"):
         place(site, recording=LIVE)
     Deletions(site.index.database).settle([Tombstone(id=LIVE, deleted_at=site.now, rule="retention")])
     with refused(409, "deleted on 2026-11-24"):
