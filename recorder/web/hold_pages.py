@@ -56,9 +56,12 @@ def _review(repos: HoldRepositories, actor: Actor, hold_id: str, change: _Change
 
 _ACTS: MappingProxyType[str, tuple[Callable[[HoldRepositories, Actor, str, _Change], Hold], str]] = MappingProxyType(
     {
-        "release": (_release, "The hold is released. The recording is kept for 14 days more, until then take it back."),
-        "reinstate": (_reinstate, "The hold stands again."),
-        "review": (_review, "The hold stands, and the day of its review is set."),
+        "release": (
+            _release,
+            "The hold is released. The recording is kept for 14 more days. Until then you can reinstate the hold.",
+        ),
+        "reinstate": (_reinstate, "The hold is in force again."),
+        "review": (_review, "The hold stays in force and has a new review date."),
     }
 )
 """Functions that change a hold by a form, and the messages on success."""
@@ -78,7 +81,7 @@ class _Typed:
     def wish(self) -> HoldWish:
         """Return the wish; ProblemError if it is invalid."""
         if self.kind not in set(HoldKind):
-            raise incomplete("Choose why the recording is to be kept.", "kind")
+            raise incomplete("Select what the recording is kept for.", "kind")
         return HoldWish(
             kind=HoldKind(self.kind),
             reason=self.reason,
@@ -106,7 +109,7 @@ def _day(text: str) -> date | None:
     try:
         return date_typed(text)
     except TypedDateError as error:
-        raise incomplete(f"Day of the review: {error}.", "review_on") from error
+        raise incomplete(f"Review date: {error}.", "review_on") from error
 
 
 @router.post("/recordings/{recording_id}/hold")
@@ -118,7 +121,7 @@ def place(
         place_hold(console.deps.hold_repositories, caller.actor, recording_id, typed.wish())
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.PLACE_HOLD, form=sent.named("hold"))
-    return recording_page(console, caller, recording_id, said="The recording is kept: the hold stands.")
+    return recording_page(console, caller, recording_id, said="The hold is in force and the recording is kept.")
 
 
 @router.post("/recordings/{recording_id}/holds/{hold_id}/{act}")

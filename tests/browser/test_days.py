@@ -169,7 +169,7 @@ def an_officer_asks_and_the_team_leader_approves(desk: Desk, recording: str) -> 
         open_recording(page, desk, recording)
         expect(page.locator("#wave")).to_be_visible()
         assert page.locator("audio").count() == 0
-        page.get_by_role("button", name="Ask to hear it").click()
+        page.get_by_role("button", name="Ask to listen").click()
         page.select_option("#request-category", "accuracy")
         page.fill("#request-reason", "what was agreed about the arrears?")
         page.get_by_role("button", name="Send the request").click()
@@ -298,7 +298,7 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
         download.value.save_as(archive)
         download.value.delete()
         page.goto(f"{desk.url}/cases/{case}")
-        expect(page.locator("main table")).to_contain_text("Ready 1 span silenced")
+        expect(page.locator("main table")).to_contain_text("Ready 1 part silenced")
         page.get_by_role("link", name="Hand over").click()
         write_down(page, "by recorded post, the passphrase by telephone")
         expect(page.locator("main table")).to_contain_text("Handed over")
@@ -323,8 +323,8 @@ def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
         page.get_by_role("tab", name="History").click()
         history = page.locator("#history")
         for words in (
-            "Paused the recording", "Asked to hear it: checking what was said", "Granted the request of alice",
-            "Was sent the audio", "Listened without approval", "Took a copy as WAV, 1 span silenced",
+            "Paused the recording", "Asked to listen: checking what was said", "Granted the request of alice",
+            "Was sent the audio", "Listened without approval", "Took a copy as WAV, 1 part silenced",
             "Was refused: see a recording's details",
         ):  # fmt: skip
             expect(history).to_contain_text(words)

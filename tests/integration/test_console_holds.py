@@ -181,8 +181,8 @@ def test_the_recordings_page_places_reviews_releases_and_takes_back(console: Con
         assert "Held for a complaint" in said.text
         (hold,) = standing(console)
         released = manager.submit(f"{PATH}/holds/{hold.id}/release", reason="procedure is over")
-        assert "it keeps the recording until 9 December 2026, 9am" in released.text
-        assert "Take the release back" in manager.get(f"{PATH}/holds").text
+        assert "the recording is kept until 9 December 2026, 9am" in released.text
+        assert "Reinstate the hold" in manager.get(f"{PATH}/holds").text
         assert manager.submit(f"{PATH}/holds/{hold.id}/release", reason="again").status_code == 409
         assert "stands again" in manager.submit(f"{PATH}/holds/{hold.id}/reinstate", reason="an appeal").text
         assert "is set" in manager.submit(f"{PATH}/holds/{hold.id}/review", reason="open", review_on="2027-03-01").text
