@@ -267,7 +267,7 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
         page.get_by_role("link", name="Dismiss all that are left").click()
         page.fill("#text", "another caller")
         page.get_by_role("button", name="Dismiss").click()
-        expect(page.locator("main")).to_contain_text("There is no recording to decide on.")
+        expect(page.locator("main")).to_contain_text("There are no recordings to decide on.")
     with desk.at("lena") as page:
         page.goto(f"{desk.url}/cases/{case}")
         page.get_by_role("link", name="Decide", exact=True).click()

@@ -231,7 +231,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("recording_hold", "dpo", at(f"/recordings/{ID}/hold"), "What is it kept for?"),
     ("requests", "dpo", at("/requests"), "Ask to hear recordings"),
     ("cases", "dpo", at("/cases"), "There are no open cases"),
-    ("case_refused", "dpo", refuse_case, "Enter who is asking"),
+    ("case_refused", "dpo", refuse_case, "Enter the name of the person"),
     ("case_wide", "dpo", count_case, "1 recording fits this search"),
     ("case", "dpo", open_case, "The case is open."),
     ("cases_some", "dpo", at("/cases"), "Mrs Example"),
