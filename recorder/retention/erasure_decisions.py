@@ -42,7 +42,7 @@ def decide_erasure(
     if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
         raise ProblemError(409, f"The order is not waiting for a decision: it is {order.state}.")
     if confirm and not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
-        raise incomplete("Say why it is to be erased permanently, in words that can be checked later.", "reason")
+        raise incomplete("Enter why it should be erased permanently, in words that can be checked later.", "reason")
     if confirm and about.is_held and takes_three(repos.erasures, row) and not _approved(repos, person, order, approval):
         return order
     act = "erasure.confirmed" if confirm else "erasure.declined"

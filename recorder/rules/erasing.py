@@ -155,7 +155,7 @@ def position_from(text: str) -> float:
     Raises:
         ValueError: The text is not a position; the message is a sentence.
     """
-    sentence = f"{text!r} is not a position in a recording; write seconds (75.5) or mm:ss (1:15.5)"
+    sentence = f"{text!r} is not a time in a recording. Enter minutes and seconds, like 1:15.5, or seconds, like 75.5"
     total = 0.0
     parts = text.strip().split(":")
     for place, part in enumerate(parts):

@@ -89,12 +89,12 @@ def test_the_api_takes_the_same_order(browser: Browser) -> None:
     ("fields", "status", "words"),
     [
         ({"format": "doc"}, 422, "The format must be one of"),
-        ({"start": "soon"}, 422, "is not a position"),
+        ({"start": "soon"}, 422, "is not a time"),
         ({"end": "9"}, 422, "which is 3 seconds long"),
-        ({"redact": "1-2"}, 422, "Give a reason"),
+        ({"redact": "1-2"}, 422, "Enter why the parts are silenced"),
         ({"redact": "somewhere", "redact_reason": "x"}, 422, "is not a span to silence"),
         ({"ground": "spite"}, 422, "The ground must be one of"),
-        ({"reason": ""}, 422, "takes a reason"),
+        ({"reason": ""}, 422, "Enter a reason"),
     ],
 )
 def test_refusals_are_on_the_page(

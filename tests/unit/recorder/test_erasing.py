@@ -181,5 +181,5 @@ def test_positions(text: str, seconds: float) -> None:
     "text", ["", "-1", "1:60", "1:-2", "1:2:3:4", "nan", "inf", "1e5", "x", "1:", ":1", "1;2", "١", "9" * 40, "0x1"]
 )
 def test_no_positions(text: str) -> None:
-    with pytest.raises(ValueError, match="not a position"):
+    with pytest.raises(ValueError, match="not a time in a recording"):
         position_from(text)
