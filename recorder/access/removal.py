@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, Table, delete, select
 from recorder.access.account_rows import PeopleError, confirmed_lately, is_deputy, is_usable, one
 from recorder.access.database import AuditNote
 from recorder.access.granting import ProposalState
+from recorder.access.seals import REMOVED
 from recorder.access.tables import accounts, break_glass, metadata, proposals, requests
 
 _OF_THEIR_OWN = (requests, break_glass, proposals)
@@ -31,7 +32,7 @@ def check_removable(engine: Engine, name: str, now: datetime) -> AuditNote:
             raise PeopleError(f"{name} is the data protection officer's deputy: remove the deputy first.")
         if name in confirmed_lately(connection, (), now):  # who else could confirm counts for a while
             raise PeopleError(f"{name} could confirm changes until lately: remove the account in a few days.")
-    return AuditNote(act="people.remove", subject=name, details={"display_name": row["display_name"]})
+    return AuditNote(act=REMOVED, subject=name, details={"display_name": row["display_name"]})
 
 
 def remove_account(engine: Engine, name: str) -> None:

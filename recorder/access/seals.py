@@ -21,9 +21,10 @@ from storage.rows import time_from_json
 _log = logging.getLogger(__name__)
 
 ADDED, GRANTED, REVOKED, ENABLED = "people.add", "people.granted", "people.revoked", "people.enable"
+REMOVED = "people.remove"
 RESEALED = "people.resealed"
 """A user of the machine accepted the roles in the file, because the log was begun anew."""
-_ROLES = (ADDED, GRANTED, REVOKED, ENABLED, RESEALED)
+_ROLES = (ADDED, GRANTED, REVOKED, ENABLED, REMOVED, RESEALED)
 NOTHING_EXPLAINED = frozenset({Role.OFFICER})
 """Roles that count while the log mentions no account: pausing must work after the log was begun anew."""
 
@@ -91,6 +92,8 @@ class Explained:
             self.deputy = str(entry.details.get("deputy") or "")
             for name, roles in accounts.items() if isinstance(accounts, dict) else ():
                 self.roles[name] = self.roles.get(name, frozenset()) | roles_in(roles)
+        elif entry.act == REMOVED:
+            self.roles[entry.subject] = frozenset()
         elif entry.act == ADDED:
             self.roles[entry.subject] = roles_in(entry.details.get("roles"))
         elif entry.act == GRANTED:

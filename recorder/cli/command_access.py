@@ -20,7 +20,7 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
     {
         "calls show": takes(Act.SEE_LIVE),
         "calls resume": live(Act.RESUME),
-        "calls forgot": live(Act.RETROACTIVE_PAUSE, "of a finished call too"),
+        "calls retroactive-pause": live(Act.RETROACTIVE_PAUSE, "of a finished call too"),
         "calls second-message": live(Act.SECOND_MESSAGE),
         "calls opt-out": live(Act.OPT_OUT),
         "opt-outs list": takes(Act.SEE_LIVE),
@@ -49,11 +49,11 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "requests decline": matter(Act.DECIDE, others=True, deputy=True, stand_in=Role.DPO),
         "requests withdraw": matter(Act.ASK, own=True),
         "requests list": takes(Act.ASK),
-        "requests absent": takes(Act.MARK_ABSENT),
-        "requests back": takes(Act.MARK_ABSENT),
-        "requests deputy": takes(Act.NAME_DEPUTY),
-        "emergencies list": takes(Act.ACKNOWLEDGE, deputy=True),
-        "emergencies acknowledge": takes(Act.ACKNOWLEDGE, deputy=True, note="not one's own"),
+        "approvers absent": takes(Act.MARK_ABSENT),
+        "approvers back": takes(Act.MARK_ABSENT),
+        "approvers deputy": takes(Act.NAME_DEPUTY),
+        "break-glass list": takes(Act.ACKNOWLEDGE, deputy=True),
+        "break-glass acknowledge": takes(Act.ACKNOWLEDGE, deputy=True, note="not one's own"),
         **{f"cases {word}": takes(Act.WORK_ON_CASES) for word in _CASE_WORDS},
         "cases decide": matter(Act.WORK_ON_CASES, others=True, note="not whoever opened it"),
         "cases narrow": takes(Act.SCOPE_CASE),
@@ -69,7 +69,8 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         **{
             f"users {word}": takes(Act.MANAGE_PEOPLE)
             for word in (
-                "add", "grant", "revoke", "team", "disable", "enable", "remove", "reset-authenticator", "connect",
+                "add", "add-role", "remove-role", "team", "disable", "enable", "remove", "reset-authenticator",
+                "connect",
                 "disconnect",
             )
         },

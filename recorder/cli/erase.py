@@ -52,7 +52,7 @@ def erase(
     to: Annotated[str | None, typer.Option("--to", metavar="S", help="Seconds, mm:ss, or end.")] = None,
     kind: Annotated[KindOption, typer.Option("--kind", help="Why.")] = KindOption.CARD_DATA,
     third: Annotated[
-        str, typer.Option("--third", metavar="NAME", help="Third approver, for over 60 s of a held recording.")
+        str, typer.Option("--third-approver", metavar="NAME", help="Third approver, for over 60 s of a held recording.")
     ] = "",
     dry_run: DryRunOption = False,
     reason: ReasonOption = "",

@@ -85,7 +85,9 @@ def export(
     seal_with: Annotated[
         Path | None,
         typer.Option(
-            "--seal-with", metavar="FILE", help="A file with a passphrase that encrypts the archive (AES-256)."
+            "--archive-passphrase-file",
+            metavar="FILE",
+            help="A file with a passphrase that encrypts the archive (AES-256).",
         ),
     ] = None,
     case: Annotated[
@@ -106,7 +108,7 @@ def export(
 ) -> None:
     """Write copies of recordings, with the caller in the left channel.
 
-    Needs an access grant (`recorder requests add --leave listen_and_export`) and a reason. Select recordings by ids,
+    Needs an access grant (`recorder requests add --access listen_and_export`) and a reason. Select recordings by ids,
     --from-file, or --started-from, --started-to, --operator, --extension, --outcome.
     """
     if output is None:
@@ -151,7 +153,7 @@ def _seal_of(file: Path | None, output: Path) -> str | None:
     if file is None:
         return None
     if output.suffix != _ZIP:
-        fail("--seal-with needs an archive: end the name after -o in .zip", 2)
+        fail("--archive-passphrase-file needs an archive: end the name after -o in .zip", 2)
     try:
         return read_passphrase(file).decode("ascii", "replace")
     except StorageError as error:

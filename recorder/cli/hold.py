@@ -78,7 +78,9 @@ def add(
     against: Annotated[
         list[str] | None,
         typer.Option(
-            "--against", metavar="NAME", help="Person complained about, who cannot release it. May be repeated."
+            "--complained-about",
+            metavar="NAME",
+            help="Person complained about, who cannot release it. May be repeated.",
         ),
     ] = None,
 ) -> None:

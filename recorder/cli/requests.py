@@ -55,7 +55,7 @@ def ask(
     ],
     category: Annotated[Category, typer.Option("--category", help="Purpose.")],
     reason: ReasonOption = "",
-    leave: Annotated[AccessKind, typer.Option("--leave", help="To listen, or also to export.")] = AccessKind.LISTEN,
+    leave: Annotated[AccessKind, typer.Option("--access", help="To listen, or also to export.")] = AccessKind.LISTEN,
     reference: Annotated[
         str,
         typer.Option(
@@ -173,7 +173,7 @@ def _emergency(one: Emergency) -> dict[str, Any]:
 
 def acknowledge_one(
     context: PersonContext,
-    emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder emergencies list`.")],
+    emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder break-glass list`.")],
 ) -> None:
     """Acknowledge a break-glass access. Needs the data protection officer or deputy."""
     done = _act(context, lambda repos, person: acknowledge(repos, person, emergency))

@@ -26,9 +26,7 @@ def reseal(context: HomeContext) -> None:
     """
     people = people_of(context.home)
     if any(Role.ADMIN in person.roles for person in usable_people(people)):
-        fail(
-            "an administrator can sign in: add or remove roles with `recorder users grant` and `recorder users revoke`"
-        )
+        fail("an administrator can sign in: use `recorder users add-role` and `recorder users remove-role`")
     found = people.unexplained()
     if not found:
         fail("nothing to do: the audit log explains every role")

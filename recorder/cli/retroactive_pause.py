@@ -1,4 +1,4 @@
-"""`recorder calls forgot`: retroactive pause of a live call or a finished recording."""
+"""`recorder calls retroactive-pause`: retroactive pause of a live call or a finished recording."""
 
 from typing import Annotated, Any
 

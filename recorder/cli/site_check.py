@@ -163,14 +163,14 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
         yield warning(
             f"account {person.name}", f"it combines admin with {others}, so it may hear nothing",
             why="a person who changes accounts must not hear recordings",
-            do=f"run `recorder users revoke {person.name} --role ...` for one of them, and give it to another person",
+            do=f"run `recorder users remove-role {person.name} --role ...` for one, and give it to another person",
         )  # fmt: skip
     by_one = named_by_one(accounts_of(home))
     if by_one is not None:
         yield warning(
             "deputy", f"one person named {by_one}",
             why="the deputy decides on the data protection officer's requests, so two other people must name them",
-            do=f"run `recorder requests deputy {by_one}`; another person: `recorder proposals confirm`",
+            do=f"run `recorder approvers deputy {by_one}`; another person: `recorder proposals confirm`",
         )  # fmt: skip
     differs = Appointments(accounts_of(home), now=utc_now).unexplained(people_of(home))
     if differs is not None:
@@ -178,14 +178,14 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
             "deputy", f"people.sqlite and the audit log disagree on the deputy ({differs})",
             why="somebody changed people.sqlite outside the recorder, or restored an older one; a person who is not in "
             "both is not the deputy",
-            do="find out who did, then run `recorder requests deputy NAME`; another: `recorder proposals confirm`",
+            do="find out who did, then run `recorder approvers deputy NAME`; another: `recorder proposals confirm`",
         )  # fmt: skip
     for name, roles in sorted(people_of(home).unexplained().items()):
         yield error(
             f"account {name}", f"no entry of the audit log explains its roles {', '.join(sorted(roles))}",
             why="somebody changed people.sqlite outside the recorder; such roles give no rights",
-            do=f"find out who did, then run `recorder users revoke {name} --role ...`; if the audit log was started "
-            "anew, run `recorder users reseal`",
+            do=f"find out who did, then run `recorder users remove-role {name} --role ...`; if the audit log was "
+            "started anew, run `recorder users reseal`",
         )  # fmt: skip
     if (problem := SealedSecrets(accounts_of(home)).problem()) is not None:
         why = "the people with an authenticator cannot sign in"

@@ -17,7 +17,8 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "erasures": "Orders to erase a span of a recording, and decisions on them.",
         "holds": "Legal holds, which keep recordings beyond their retention period.",
         "requests": "Requests to hear or export recordings, and decisions on them.",
-        "emergencies": "Break-glass access to recordings.",
+        "approvers": "Who decides on requests: absences, and the data protection officer's deputy.",
+        "break-glass": "Break-glass access to recordings.",
         "cases": "Cases: subject access requests, and disclosures to police, courts or insurers.",
         "claims": "Data subjects' requests for restriction, objection or erasure, and decisions on them.",
         "opt-outs": "Opt-out requests: an officer raises one for the caller, a manager of the call's team decides.",
@@ -60,7 +61,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "calls show": "live:show_call",
         "calls pause": "live:pause",
         "calls resume": "live:resume",
-        "calls forgot": "retroactive_pause:forgot",
+        "calls retroactive-pause": "retroactive_pause:forgot",
         "calls second-message": "second_message:second_message",
         "calls opt-out": "opt_outs:opt_out",
         "recordings list": "records:find",
@@ -84,11 +85,11 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "requests grant": "requests:grant",
         "requests decline": "requests:decline",
         "requests withdraw": "requests:withdraw",
-        "requests absent": "requests:absent",
-        "requests back": "requests:back",
-        "requests deputy": "requests:deputy",
-        "emergencies list": "requests:emergencies",
-        "emergencies acknowledge": "requests:acknowledge_one",
+        "approvers absent": "requests:absent",
+        "approvers back": "requests:back",
+        "approvers deputy": "requests:deputy",
+        "break-glass list": "requests:emergencies",
+        "break-glass acknowledge": "requests:acknowledge_one",
         "cases list": "cases:list_cases",
         "cases show": "cases:show",
         "cases add": "cases:open_case",
@@ -120,8 +121,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "users remove": "users:remove_user",
         "users disable": "users:disable_user",
         "users enable": "users:enable_user",
-        "users grant": "users:grant",
-        "users revoke": "users:revoke",
+        "users add-role": "users:grant",
+        "users remove-role": "users:revoke",
         "users team": "users:set_team",
         "users password": "credentials:set_password",
         "users pin": "credentials:set_pin",
@@ -232,7 +233,7 @@ OLD: Mapping[str, str] = MappingProxyType(
         "recover": "recordings recover",
         "pause": "calls pause",
         "resume": "calls resume",
-        "forgot": "calls forgot",
+        "forgot": "calls retroactive-pause",
         "second-message": "calls second-message",
         "opt-out": "calls opt-out",
         "reindex": "index rebuild",
@@ -246,8 +247,11 @@ OLD: Mapping[str, str] = MappingProxyType(
         "users confirm": "proposals confirm",
         "users decline": "proposals decline",
         "requests ask": "requests add",
-        "requests emergencies": "emergencies list",
-        "requests acknowledge": "emergencies acknowledge",
+        **{f"requests {word}": f"approvers {word}" for word in ("absent", "back", "deputy")},
+        "users grant": "users add-role",
+        "users revoke": "users remove-role",
+        "requests emergencies": "break-glass list",
+        "requests acknowledge": "break-glass acknowledge",
         **{f"sar {old}": f"cases {new}" for old, new in _SAR.items()},
         "sar": "cases",
         **{f"hold {word}": f"holds {word}" for word in ("add", "release", "reinstate", "review", "list")},
@@ -293,6 +297,17 @@ OPTIONS: Mapping[tuple[str, str], _Option] = MappingProxyType(
 """Options that have become commands or have another name now."""
 
 
+OPTION_NAMES: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("requests add", "--leave"): "--access",
+        ("recordings erase", "--third"): "--third-approver",
+        ("holds add", "--against"): "--complained-about",
+        ("recordings export", "--seal-with"): "--archive-passphrase-file",
+    }
+)
+"""Options of a command, by its words of today, that have another name now."""
+
+
 class Renamed(NamedTuple):
     """A command line in the words of today.
 
@@ -309,6 +324,19 @@ class Renamed(NamedTuple):
 
 def renamed(arguments: Sequence[str]) -> Renamed | None:
     """Return a command line in the words of today, or None if it is that already."""
+    found = _command_renamed(arguments)
+    words = list(arguments) if found is None else found.arguments
+    command = " ".join(words[:2])
+    for place, argument in enumerate(words[2:], 2):
+        option, equals, value = argument.partition("=")
+        now = OPTION_NAMES.get((command, option))
+        if now is not None:
+            words[place] = f"{now}{equals}{value}"
+            found = found or Renamed(words, f"{command} {option}", f"{command} {now}")
+    return found
+
+
+def _command_renamed(arguments: Sequence[str]) -> Renamed | None:
     for count in (2, 1):
         old, rest = " ".join(arguments[:count]), list(arguments[count:])
         for place, argument in enumerate(rest):

@@ -167,7 +167,7 @@ def disable_user(context: PersonContext, account: AccountArgument, from_: FromOp
 def enable_user(context: PersonContext, account: AccountArgument) -> None:
     """Enable a disabled account, with its old password.
 
-    The roles dpo, team_leader, admin and ict are not restored; propose them with `recorder users grant`.
+    The roles dpo, team_leader, admin and ict are not restored; propose them with `recorder users add-role`.
     """
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     note = people_of(context.home).enable(account)

@@ -233,7 +233,7 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
         NotificationKind.DEPUTY_BY_ONE: Wording(
             subject="One person named the data protection officer's deputy",
             sentence="The deputy decides the data protection officer's own requests, so two other people must "
-            "name them. The present deputy stays. Propose them again with `recorder requests deputy "
+            "name them. The present deputy stays. Propose them again with `recorder approvers deputy "
             "NAME`, or propose someone else.",
             path="/people",
         ),

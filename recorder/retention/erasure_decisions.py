@@ -34,13 +34,8 @@ def decide_erasure(
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
     """
-    person, order, row = _known_order(repos, person, order_id)
-    about, approval = _order_facts(repos, order, row), repos.approvals.get(order.id) if repos.approvals else None
-    decision = may_decide(person, order, about, confirm=confirm, third=approval.third if approval else None)
-    if isinstance(decision, Refusal):
-        raise repos.audit_service.refusal(person.actor, Act.CONFIRM_ERASURE, order.recording, decision.reason)
-    if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
-        raise ProblemError(409, f"The order is not waiting for a decision: it is {order.state}.")
+    person, order, row, approval = _decidable(repos, person, order_id, confirm=confirm)
+    about = _order_facts(repos, order, row)
     if confirm and not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
         raise incomplete("Enter why it should be erased permanently, in words that can be checked later.", "reason")
     if confirm and about.is_held and takes_three(repos.erasures, row) and not _approved(repos, person, order, approval):
@@ -57,6 +52,31 @@ def decide_erasure(
             raise ProblemError(409, f"{error}.") from error
 
 
+def decidable(repos: ErasureRepositories, person: Actor, order_id: str, *, confirm: bool) -> ErasureOrder:
+    """Return an order that a person may confirm or decline now.
+
+    Raises:
+        ProblemError: They may not, with a sentence, and the refusal is in the audit log; or it is too late.
+    """
+    return _decidable(repos, person, order_id, confirm=confirm)[1]
+
+
+def decisions_offered(repos: ErasureRepositories, person: Person, order: ErasureOrder) -> list[str]:
+    """Return what a person may decide about an order now: ``confirm``, ``decline``; empty if it is for others."""
+    try:
+        row = repos.index.get(order.recording)
+    except NotFoundError:
+        return []
+    about, approval = _order_facts(repos, order, row), repos.approvals.get(order.id) if repos.approvals else None
+    third = approval.third if approval else None
+    return [
+        word
+        for word, confirm in (("confirm", True), ("decline", False))
+        if _is_open_to(order, confirm=confirm)
+        and not isinstance(may_decide(person, order, about, confirm=confirm, third=third), Refusal)
+    ]
+
+
 def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> tuple[ErasureOrder, RecordingRow]:
     """Return a waiting order whose span a person may hear as one of its two approvers.
 
@@ -71,6 +91,24 @@ def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> t
     if isinstance(decision, Refusal):
         raise repos.audit_service.refusal(person.actor, Act.PLAY, row.id, decision.reason)
     return order, row
+
+
+def _decidable(
+    repos: ErasureRepositories, actor: Actor, order_id: str, *, confirm: bool
+) -> tuple[Person, ErasureOrder, RecordingRow, Approval | None]:
+    person, order, row = _known_order(repos, actor, order_id)
+    approval = repos.approvals.get(order.id) if repos.approvals else None
+    third = approval.third if approval else None
+    decision = may_decide(person, order, _order_facts(repos, order, row), confirm=confirm, third=third)
+    if isinstance(decision, Refusal):
+        raise repos.audit_service.refusal(person.actor, Act.CONFIRM_ERASURE, order.recording, decision.reason)
+    if not _is_open_to(order, confirm=confirm):
+        raise ProblemError(409, f"The order is not waiting for a decision: it is {order.state}.")
+    return person, order, row, approval
+
+
+def _is_open_to(order: ErasureOrder, *, confirm: bool) -> bool:
+    return order.state is ErasureState.WAITING or (not confirm and order.state is ErasureState.FAILED)
 
 
 def _order_facts(repos: ErasureRepositories, order: ErasureOrder, row: RecordingRow) -> ErasureFacts:

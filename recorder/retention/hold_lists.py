@@ -6,7 +6,7 @@ from typing import Any
 from recorder.permissions import Act, Actor, Person
 from recorder.recordings.visibility import none_such
 from recorder.retention.hold_repositories import HoldRepositories, known_call, known_hold, storage_problems
-from recorder.rules.holds import hold_facts, may_see
+from recorder.rules.holds import HoldFacts, hold_facts, may_see
 from storage.retention_types import Hold
 from storage.rows import time_to_json
 from storage.types import RecordingId, RecordingRow
@@ -81,6 +81,22 @@ def holds_of(repos: HoldRepositories, actor: Actor, recording: str) -> list[Hold
     with storage_problems():
         found = repos.holds.of_recording(RecordingId(recording))
         return [hold for hold in found if may_see(person, hold, known_call(repos, hold))]
+
+
+def hold_seen(repos: HoldRepositories, actor: Actor, hold_id: str) -> tuple[Hold, HoldFacts]:
+    """Return a hold that an actor may see, and the facts of its recording; the look is written to the audit log.
+
+    Raises:
+        ProblemError: 403: not theirs to see. 404: there is none for them. 503: the audit log or the database does not
+            answer.
+    """
+    person = repos.audit_service.require(actor, Act.PLACE_HOLD, hold_id)
+    hold = known_hold(repos, hold_id)
+    call = known_call(repos, hold)
+    repos.audit_service.note("hold.view", person.actor, hold.recording, {})
+    if not may_see(person, hold, call):
+        raise none_such("hold")
+    return hold, call
 
 
 def check_of(repos: HoldRepositories, hold_id: str, recording: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
+from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, Allowed, Person, Refusal
 from recorder.retention.hold_repositories import (
@@ -130,7 +131,8 @@ def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
 def _wished(repos: HoldRepositories, person: Person, recording: RecordingId, wish: HoldWish, call: HoldFacts) -> Hold:
     problem = problem_with(wish)
     if problem is not None:
-        raise ProblemError(422, problem)
+        field, sentence = problem
+        raise incomplete(sentence, field)
     now = repos.now()
     hold = Hold(
         id=new_hold_id(),
@@ -156,16 +158,18 @@ def _against(repos: HoldRepositories, name: str, call: HoldFacts) -> str:
     for operator in call.operators:
         if name.strip().casefold() == operator.casefold():
             return operator
-    raise ProblemError(422, "The subject of the complaint must have an account here, or be the operator of the call.")
+    raise incomplete(
+        "The subject of the complaint must have an account here, or be the operator of the call.", "against"
+    )
 
 
 def _owner(repos: HoldRepositories, name: str, hold: Hold, call: HoldFacts) -> str:
     account = _account(repos, name)
     if account is None:
-        raise ProblemError(422, "The owner of a hold must have an account here.")
+        raise incomplete("The owner of a hold must have an account here.", "owner")
     problem = problem_with_owner(account, hold, call)
     if problem is not None:
-        raise ProblemError(422, problem)
+        raise incomplete(problem, "owner")
     return account.name
 
 
@@ -178,7 +182,7 @@ def _account(repos: HoldRepositories, name: str) -> Person | None:
 def _day(hold: Hold, wished: date | None, now: datetime) -> date:
     day = review_day(hold.kind, wished, today=now.date())
     if isinstance(day, str):
-        raise ProblemError(422, day)
+        raise incomplete(day, "review_on")
     return day
 
 

@@ -233,7 +233,7 @@ def _check_decider(person: Person, claim: Claim, event: ClaimEvent, approvers: A
     if person.name == claim.asked_by and event is not ClaimEvent.LIFT:
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "You entered this request, so the deputy has to decide it (`recorder requests deputy NAME`).",
+            "You entered this request, so the deputy has to decide it (`recorder approvers deputy NAME`).",
         )
 
 

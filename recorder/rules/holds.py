@@ -124,14 +124,17 @@ class HoldWish:
     against: tuple[str, ...] = ()
 
 
-def problem_with(wish: HoldWish) -> str | None:
-    """Return what is wrong with a wish, as a sentence, or None. Reason and review day are checked elsewhere."""
+def problem_with(wish: HoldWish) -> tuple[str, str] | None:
+    """Return what is wrong with a wish: the field and a sentence; or None. Reason and day are checked elsewhere."""
     if wish.kind is not HoldKind.TRAINING and not wish.case_reference:
-        return "Enter the reference of the case. Only a hold for training needs none."
+        return "case_reference", "Enter the reference of the case. Only a hold for training needs none."
     if wish.case_reference and not _REFERENCE.fullmatch(wish.case_reference):
-        return "A case reference has at most 40 letters, digits, spaces and ./#:_-, and begins with a letter or digit."
+        return (
+            "case_reference",
+            "A case reference has at most 40 letters, digits, spaces and ./#:_-, and begins with a letter or digit.",
+        )
     if wish.against and wish.kind is not HoldKind.COMPLAINT:
-        return "Only a hold for a complaint can name a person whom it is about."
+        return "against", "Only a hold for a complaint can name a person whom it is about."
     return None
 
 

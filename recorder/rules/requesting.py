@@ -217,7 +217,7 @@ def check_wish(
     if not deciders(requester, approvers):
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "Nobody may decide your request now. Propose a deputy with `recorder requests deputy NAME`.",
+            "Nobody may decide your request now. Propose a deputy with `recorder approvers deputy NAME`.",
         )
     return {recording: spans for recording, spans in parts.items() if spans is not None}
 
@@ -244,10 +244,18 @@ def _check_words(wish: RequestWish) -> None:
         )
 
 
+_OF_THE_COUNCIL = frozenset({Role.OFFICER, Role.MANAGER, Role.TEAM_LEADER, Role.DPO})
+"""Roles whose purposes for hearing a recording are not those of elected members."""
+
+
+def categories_for(requester: Person) -> list[Category]:
+    """Return the purposes that a person may ask for, in the order of their table."""
+    is_member, is_staff = Role.MEMBER in requester.roles, bool(requester.roles & _OF_THE_COUNCIL)
+    return [one for one in Category if (is_member if one in MEMBER_GROUNDS else is_staff or not is_member)]
+
+
 def _check_grounds(requester: Person, wish: RequestWish) -> None:
-    is_member_only = Role.MEMBER in requester.roles and not requester.roles & {
-        Role.OFFICER, Role.MANAGER, Role.TEAM_LEADER, Role.DPO,
-    }  # fmt: skip
+    is_member_only = Role.MEMBER in requester.roles and not requester.roles & _OF_THE_COUNCIL
     if is_member_only and wish.category not in MEMBER_GROUNDS:
         raise DeniedError(
             Fault.NOT_ALLOWED,

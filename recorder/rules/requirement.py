@@ -48,6 +48,7 @@ class Requirement:
         subject: What it is done to; the person's relation to it counts.
         is_for_others: Nobody may do it to their own: it takes a second person.
         is_own: Only to their own.
+        own_acts: Acts of which the role must have one for their own, where ``acts`` is for that of others.
         is_deputys: The data protection officer's deputy may too.
         stand_ins: Roles that have the act, but do it only while nobody else who has it can.
         is_personal: Not for tokens, even with the scope.
@@ -59,6 +60,7 @@ class Requirement:
     subject: Subject = Subject.NOTHING
     is_for_others: bool = False
     is_own: bool = False
+    own_acts: tuple[Act, ...] = ()
     is_deputys: bool = False
     stand_ins: frozenset[Role] = frozenset()
     is_personal: bool = False
@@ -91,12 +93,12 @@ def kept(act: Act, *, others: bool = False, deputy: bool = False, note: str = ""
 
 def matter(
     act: Act, *, others: bool = False, own: bool = False, deputy: bool = False, stand_in: Role | None = None,
-    note: str = "",
+    note: str = "", for_own: tuple[Act, ...] = (),
 ) -> Requirement:  # fmt: skip
-    """Return the requirement of an act on something that a person asked for."""
+    """Return the requirement of an act on something that a person asked for; ``for_own`` is enough for their own."""
     return Requirement(
         acts=(act,), subject=Subject.MATTER, is_for_others=others, is_own=own, is_deputys=deputy, note=note,
-        stand_ins=frozenset() if stand_in is None else frozenset({stand_in}),
+        stand_ins=frozenset() if stand_in is None else frozenset({stand_in}), own_acts=for_own,
     )  # fmt: skip
 
 
@@ -130,6 +132,8 @@ def relations_of(role: Role, needed: Requirement, *, has_grant: bool = False) ->
     found: frozenset[Relation] = frozenset()
     for act in needed.acts:
         found |= _of_act(role, act, needed.subject, has_grant=has_grant)
+    for act in needed.own_acts:
+        found |= _of_act(role, act, needed.subject, has_grant=has_grant) & _OWN
     if role in needed.stand_ins:
         return frozenset()
     if needed.is_for_others:
@@ -159,7 +163,7 @@ def missing_act(actor: Actor, needed: Requirement) -> Act | None:
     """
     if needed.level is not AccessLevel.ROLE or isinstance(actor, LocalUser):
         return None
-    if any(_has(actor, act) for act in needed.acts):
+    if any(_has(actor, act) for act in (*needed.acts, *needed.own_acts)):
         return None
     return needed.acts[0]
 

@@ -123,7 +123,7 @@ def warn_of_combined(people: People) -> None:
     for person in combining_admin(people):
         _log.warning(
             "account %s has admin and %s, which exclude each other, so it may hear nothing; "
-            "`recorder users revoke` one of them",
+            "`recorder users remove-role` one of them",
             person.name, ", ".join(sorted(person.roles - {Role.ADMIN})),
         )  # fmt: skip
 

@@ -1,21 +1,17 @@
-"""Pages for orders to erase: the list, and the forms on a recording's page."""
+"""Forms that order an erasure, on a recording's page; `recorder.web.erasure_list_pages` has the pages of orders."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act
 from recorder.retention.erasing import forgot_recording, order_erasure
-from recorder.retention.erasure_decisions import decide_erasure
 from recorder.rules.erasing import position_from
-from recorder.web.auth import ConsoleCaller
-from recorder.web.erasures import orders_for, three_of, titles_of
-from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
-from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.forms import FieldErrors, Sent
+from recorder.web.parts import Console, PageChanger, Text
 from recorder.web.recording_view import again, to_page
 from storage.retention_types import ErasureKind, ErasureState
 
@@ -80,65 +76,3 @@ def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanFo
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.ERASE, form=sent.named("erase"))
     return to_page(order.recording, _DONE[order.state])
-
-
-@router.get("/erasures")
-def erasures(console: Console, caller: PageReader, done: str = "") -> HTMLResponse:
-    """Show the newest orders; ``done`` says what was decided before."""
-    orders = orders_for(console, caller.actor)
-    return console.renderer.page(
-        "erasures.html", caller, orders=orders, titles=titles_of(console, caller.actor, orders),
-        said=_DECIDED.get(done, ""),
-    )  # fmt: skip
-
-
-@router.get("/erasures/{order_id}")
-def erasure(console: Console, order_id: str, caller: PageReader) -> HTMLResponse:
-    """Show one order, with the form that decides on it."""
-    return _page(console, caller, order_id)
-
-
-@router.post("/erasures/{order_id}/listen")
-def listen(console: Console, order_id: str, caller: PageChanger, sent: Sent) -> HTMLResponse:
-    """Let an approver of an order that needs three people hear its span."""
-    assert caller.person is not None, "pages know sessions only, and those are people's"
-    typed = sent.named(f"decide-{order_id}")
-    try:
-        recording, secret = console.recording_service.listening.grant_span(caller.person, order_id)
-    except ProblemError as error:
-        return _page(console, caller, order_id, error=error, form=typed.refused(error))
-    return _page(console, caller, order_id, audio=f"/recordings/{recording}/audio/{secret}", form=typed)
-
-
-@router.post("/erasures/{order_id}/{decision}")
-def decide(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, order_id: str, decision: str, caller: PageChanger, sent: Sent, reason: Text = ""
-) -> Response:
-    """Confirm or decline an order."""
-    if decision not in ("confirm", "decline"):
-        raise ProblemError(404, "If you typed the web address, check that it is correct.")
-    try:
-        decide_erasure(console.deps.repos, caller.actor, order_id, confirm=decision == "confirm", reason=reason)
-    except ProblemError as error:
-        return _page(
-            console, caller, order_id, error=error, form=sent.named(f"decide-{order_id}").refused(error)
-        )  # fmt: skip
-    return RedirectResponse(f"/erasures?done={decision}", 303)
-
-
-_DECIDED = {"confirm": "Your confirmation is recorded.", "decline": "The erasure is declined."}
-
-
-def _page(
-    console: ConsoleParts, caller: ConsoleCaller, order_id: str, *, error: ProblemError | None = None,
-    audio: str = "", form: TypedForm = EMPTY,
-) -> HTMLResponse:  # fmt: skip
-    """Return the page of an order; raises the error again if the person may not see the order."""
-    order = next((one for one in orders_for(console, caller.actor) if one.id == order_id), None)
-    if order is None:
-        raise error or ProblemError(404, "There is no such order.")
-    return console.renderer.page(
-        "erasure.html", caller, status=error.status if error else 200, order=order, audio=audio, form=form,
-        problem=error.detail if error else "", titles=titles_of(console, caller.actor, [order]),
-        three=three_of(console, [order]),
-    )  # fmt: skip

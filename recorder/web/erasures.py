@@ -3,16 +3,14 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from recorder.permissions import Act, Actor, Person
-from recorder.recordings.searching import shown
+from recorder.recordings.visibility import none_such
 from recorder.reports.reports import teams_seen_by
 from recorder.retention.erasure_approvals import Approval
 from recorder.rules.call_parts import owners_of
 from recorder.rules.erasing import SpanFacts, facts_of, span_of
 from recorder.web.parts import ConsoleParts
-from recorder.web.recording_title import title_of
 from storage.errors import NotFoundError
 from storage.retention_types import ErasureOrder, ErasureState
 
@@ -34,15 +32,22 @@ def orders_for(console: ConsoleParts, actor: Actor) -> list[ErasureOrder]:
     return orders if seen is None else [order for order in orders if _team_of(console, order) in seen]
 
 
-def titles_of(console: ConsoleParts, actor: Actor, orders: Iterable[ErasureOrder]) -> dict[str, str]:
-    """Return the titles of the orders' recordings as a person may see them, by id; a deleted one has its id alone."""
-    zone = ZoneInfo(console.deps.timezone)
-    found = {}
-    for recording in {order.recording for order in orders}:
-        found[str(recording)] = f"Recording {recording}"
-        with suppress(NotFoundError):
-            found[str(recording)] = title_of(shown(actor, console.deps.index.get(recording)), zone)
-    return found
+def order_for(console: ConsoleParts, person: Person, order_id: str) -> ErasureOrder:
+    """Return one order that a person may see.
+
+    Raises:
+        ProblemError: 403, they may not see orders; 404, there is none for them; 503, the audit log cannot be written.
+    """
+    console.audit_service.authorise(person, Act.CONFIRM_ERASURE)
+    try:
+        order = console.deps.repos.erasures.get(order_id)
+    except NotFoundError as error:
+        raise none_such("order") from error
+    console.audit_service.note("erasure.view", person.actor, order.recording)
+    seen = teams_seen_by(person)
+    if seen is not None and _team_of(console, order) not in seen:
+        raise none_such("order")
+    return order
 
 
 def three_of(console: ConsoleParts, orders: Iterable[ErasureOrder]) -> dict[str, tuple[Approval, SpanFacts]]:

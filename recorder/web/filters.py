@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from recorder.rules.typed_dates import TypedDateError, date_typed, time_typed
+from recorder.rules.typed_dates import TypedDateError, date_of, date_typed, time_typed
 from storage.types import Outcome, Search
 
 PAGE_SIZE = 50
@@ -17,7 +17,9 @@ FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension
           "service", "team", "preset")  # fmt: skip
 
 
-_DATES = ("from_date", "from_time", "to_date", "to_time")
+DATE_PARTS = tuple(f"{side}_date-{part}" for side in ("from", "to") for part in ("day", "month", "year"))
+"""Fields of the two date inputs; a date may be typed into one field instead."""
+_DATES = ("from_date", "from_time", "to_date", "to_time", *DATE_PARTS)
 
 
 class Preset(StrEnum):
@@ -62,7 +64,7 @@ def read_form(sent: Mapping[str, str], timezone: str, *, now: datetime | None = 
         timezone: IANA name of the zone.
         now: The current time, for presets; None where a form has none.
     """
-    values = {name: sent.get(name, "").strip()[:_LONGEST_TEXT] for name in FIELDS}
+    values = {name: sent.get(name, "").strip()[:_LONGEST_TEXT] for name in (*FIELDS, *DATE_PARTS)}
     errors: dict[str, str] = {}
     zone = ZoneInfo(timezone)
     start = _moment(values, "from", zone, errors)
@@ -92,12 +94,13 @@ def read_form(sent: Mapping[str, str], timezone: str, *, now: datetime | None = 
 
 def _moment(values: Mapping[str, str], which: str, zone: ZoneInfo, errors: dict[str, str]) -> datetime | None:
     day_text, time_text = values[f"{which}_date"], values[f"{which}_time"]
-    if not day_text:
+    parts = [values[f"{which}_date-{part}"] for part in ("day", "month", "year")]
+    if not (day_text or any(parts)):
         if time_text:
             errors[f"{which}_date"] = "Give the date as well as the time."
         return None
     try:
-        day = date_typed(day_text)
+        day = date_of(*parts) if any(parts) else date_typed(day_text)
     except TypedDateError as error:
         errors[f"{which}_date"] = f"{error}."
         return None

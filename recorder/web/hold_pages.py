@@ -1,4 +1,4 @@
-"""Pages for legal holds: the list, and the forms on a recording's page."""
+"""Forms for legal holds on a recording's page; `recorder.web.hold_list_pages` has the pages of holds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,22 +7,20 @@ from types import MappingProxyType
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import HTMLResponse, RedirectResponse
-from starlette.responses import Response
+from fastapi.responses import HTMLResponse
 
 from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor
-from recorder.retention.hold_lists import check_of, holds_listed
+from recorder.retention.hold_lists import check_of
 from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
 from recorder.rules.typed_dates import TypedDateError, date_typed
-from recorder.web.auth import ConsoleCaller
-from recorder.web.forms import EMPTY, Sent, TypedForm
-from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.forms import Sent
+from recorder.web.parts import Console, PageChanger, Text
 from recorder.web.recording_view import again, recording_page
-from storage.retention_types import Hold, HoldKind, HoldState
+from storage.retention_types import Hold, HoldKind
 
 router = APIRouter(include_in_schema=False)
 
@@ -138,38 +136,7 @@ def change_there(  # noqa: PLR0917 - FastAPI passes them by name
     return recording_page(console, caller, recording_id, said=said)
 
 
-@router.get("/holds")
-def holds(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the holds, those due for review first."""
-    return _page(console, caller)
-
-
-@router.post("/holds/{hold_id}/{act}")
-def change_here(  # noqa: PLR0917 - FastAPI passes them by name
-    console: Console, hold_id: str, act: str, caller: PageChanger, change: Change, sent: Sent
-) -> Response:
-    """Change a hold from the list."""
-    do, _ = _known(act)
-    try:
-        do(console.deps.hold_repositories, caller.actor, hold_id, change)
-    except ProblemError as error:
-        form = sent.named(f"hold-{hold_id}").refused(error)
-        return _page(console, caller, problem=error.detail, status=error.status, form=form)
-    return RedirectResponse("/holds", 303)
-
-
 def _known(act: str) -> tuple[Callable[[HoldRepositories, Actor, str, _Change], Hold], str]:
     if act not in _ACTS:
         raise ProblemError(404, "If you typed the web address, check that it is correct.")
     return _ACTS[act]
-
-
-def _page(
-    console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200, form: TypedForm = EMPTY
-) -> HTMLResponse:
-    now = console.deps.now()
-    listed = [
-        (hold, hold.state_at(now)) for hold in holds_listed(console.deps.hold_repositories, caller.actor, is_due=False)
-    ]
-    due = [hold for hold, state in listed if state is HoldState.ACTIVE and hold.review_on <= now.date()]
-    return console.renderer.page("holds.html", caller, status=status, holds=listed, due=due, problem=problem, form=form)

@@ -8,6 +8,8 @@ from recorder.permissions import Act, Person, Refusal
 from recorder.recordings.searching import knows, shown
 from recorder.rules.authorisation import may
 from recorder.web.deps import ConsoleDeps
+from recorder.web.recent_checks import CHECK_S
+from storage.answer_time import answer_within
 from storage.erasures import is_open
 from storage.errors import StorageError
 from storage.retention_types import ErasureOrder
@@ -21,7 +23,10 @@ _NEWEST = 5
 
 
 class LastCalls:
-    """Reads a person's last calls; that somebody was shown one is written into the audit log once."""
+    """Reads a person's last calls; that somebody was shown one is written into the audit log once.
+
+    A server that does not answer at once is not waited for: the page with the pause button asks.
+    """
 
     def __init__(self, deps: ConsoleDeps, audit_service: AuditService) -> None:
         self._deps = deps
@@ -37,7 +42,8 @@ class LastCalls:
             within=Visibility(operator=person.display_name),
         )  # fmt: skip
         try:
-            rows, _ = self._deps.index.page(search)
+            with answer_within(CHECK_S):
+                rows, _ = self._deps.index.page(search)
         except StorageError:
             return None  # the page goes on pausing
         row = next((one for one in rows if one.ended_at and one.recorded_s > 0 and knows(person, one)), None)
@@ -49,7 +55,8 @@ class LastCalls:
     def to_erase(self, recordings: Iterable[str]) -> list[ErasureOrder]:
         """Return the orders to erase of live calls, as they are stored. The caller shows only calls of the person."""
         try:
-            found = [self._deps.repos.erasures.of_recording(RecordingId(one)) for one in recordings]
+            with answer_within(CHECK_S):
+                found = [self._deps.repos.erasures.of_recording(RecordingId(one)) for one in recordings]
         except StorageError:
             return []
         return [order for orders in found for order in orders if is_open(order)]

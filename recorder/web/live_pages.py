@@ -45,7 +45,7 @@ def live(console: Console, caller: PageReader, team: Team = "") -> HTMLResponse:
 @router.get("/live/rows")
 def live_rows(console: Console, caller: PageWatcher, team: Team = "") -> HTMLResponse:
     """Return the table's rows, for the page's script."""
-    rows = _rows(console.live, caller, team, is_shared=True)
+    rows = _rows(_calls(console.live, caller, is_shared=True), team)
     return console.renderer.page("live_rows.html", caller, rows=rows, team=team)
 
 
@@ -179,9 +179,10 @@ def live_page(
     silent: list[SilentNode] = []
     teams: list[str] = []
     try:
-        rows, requests = _rows(console.live, caller, team), requests_of(console, caller)
+        calls = _calls(console.live, caller)
+        rows, requests = _rows(calls, team), requests_of(console, caller)
         drain, silent = console.live.drain(), console.live.silent_nodes()
-        teams = console.live.teams(caller.actor)
+        teams = [*console.live.teams(caller.actor), *(one for call in calls for one in call.get("teams_now") or ())]
     except ProblemError as error:
         if error.status == 403:
             raise
@@ -198,11 +199,15 @@ def _choices(teams: list[str], team: str) -> list[str]:
     return found if len(found) > 1 or team else []
 
 
-def _rows(live: LiveCallService, caller: ConsoleCaller, team: str, *, is_shared: bool = False) -> list[LiveRow]:
+def _calls(live: LiveCallService, caller: ConsoleCaller, *, is_shared: bool = False) -> list[dict[str, Any]]:
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
-    calls = by_conversation(call for call in live.calls(person, is_shared=is_shared) if is_of_team(call, team))
-    return [row_of(call) for call in calls.values()]
+    return live.calls(person, is_shared=is_shared)
+
+
+def _rows(calls: list[dict[str, Any]], team: str) -> list[LiveRow]:
+    shown = by_conversation(call for call in calls if is_of_team(call, team))
+    return [row_of(call) for call in shown.values()]
 
 
 def requests_of(console: ConsoleParts, caller: ConsoleCaller) -> list[dict[str, Any]]:

@@ -110,9 +110,7 @@ def _at_its_fields(error: ProblemError, grant: OptOutGrant, *, is_grant: bool = 
     wrong = FieldErrors()
     if is_grant and not (grant.caller_asked and grant.distress_judged):
         wrong["distress_judged" if grant.caller_asked else "caller_asked"] = _BOTH
-    if not grant.reason.strip():
-        wrong["reason"] = "Enter a reason."
-    return ProblemError(422, error.detail, fields={**error.fields, **wrong})
+    return ProblemError(422, error.detail, fields={**wrong, **error.fields})
 
 
 def _ended(answer: dict[str, Any]) -> str:

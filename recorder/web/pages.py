@@ -1,39 +1,25 @@
 """The page that finds recordings."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
-from recorder.permissions import Person
+from recorder.permissions import Person, Refusal
+from recorder.recordings.number_masking import may_search_numbers
 from recorder.web.auth import ConsoleCaller
-from recorder.web.filters import FIELDS, PAGE_SIZE, Preset, read_form
-from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.filters import PAGE_SIZE, read_form
+from recorder.web.forms import Sent
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader
+from recorder.web.recording_title import who_of
+from recorder.web.search_form import fields_of, page_links, shown_again
 from storage.types import Outcome
 
 router = APIRouter(include_in_schema=False)
-
-
-def search_form(  # noqa: PLR0917 - FastAPI passes them by name
-    from_date: Text = "",
-    from_time: Text = "",
-    to_date: Text = "",
-    to_time: Text = "",
-    operator: Text = "",
-    extension: Text = "",
-    number: Text = "",
-    outcome: Text = "",
-    page: Text = "",
-    service: Text = "",
-    team: Text = "",
-    preset: Text = "",
-) -> dict[str, str]:
-    """Return the values of a search form, for `recorder.web.filters.read_form`."""
-    sent = (from_date, from_time, to_date, to_time, operator, extension, number, outcome, page, service, team, preset)
-    return dict(zip(FIELDS, sent, strict=True))
 
 
 @router.get("/recordings")
@@ -43,27 +29,24 @@ def recordings(console: Console, caller: PageReader) -> HTMLResponse:
 
 
 @router.post("/recordings")
-def search(
-    console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
-) -> HTMLResponse:
+def search(console: Console, caller: PageChanger, sent: Sent) -> HTMLResponse:
     """Find recordings. A POST, so that no number is in a URL or a log."""
-    return _listing(console, caller, sent)
+    return _listing(console, caller, fields_of(sent, console.deps.now(), ZoneInfo(console.deps.timezone)))
 
 
 @router.post("/recordings/csv")
-def search_csv(
-    console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
-) -> Response:
+def search_csv(console: Console, caller: PageChanger, sent: Sent) -> Response:
     """Find recordings and return them as CSV, newest first."""
-    form = read_form(sent, console.deps.timezone, now=console.deps.now())
+    fields = fields_of(sent, console.deps.now(), ZoneInfo(console.deps.timezone))
+    form = read_form(fields, console.deps.timezone)
     if form.errors:
-        return _listing(console, caller, sent)
+        return _listing(console, caller, fields)
     try:
         lines = console.recording_service.list_as_csv(caller.actor, form.search)
     except ProblemError as error:
         if not error.fields:
             raise
-        return _listing(console, caller, sent)
+        return _listing(console, caller, fields)
     name = f"calls-{console.deps.now():%Y%m%d-%H%M%S}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
@@ -74,26 +57,31 @@ def _person(caller: ConsoleCaller) -> Person:
     return caller.person
 
 
-def _listing(console: ConsoleParts, caller: ConsoleCaller, sent: dict[str, str]) -> HTMLResponse:
-    form, found = read_form(sent, console.deps.timezone, now=console.deps.now()), None
+def _listing(console: ConsoleParts, caller: ConsoleCaller, fields: Mapping[str, str]) -> HTMLResponse:
+    person, form, found = _person(caller), read_form(fields, console.deps.timezone), None
     try:
-        found = None if form.errors else console.recording_service.search(caller.actor, form.search)
+        found = None if form.errors else console.recording_service.search(person, form.search)
     except ProblemError as error:
         if not error.fields:
             raise
         form = replace(form, errors=error.fields)
     pages = max(1, -(-found.total // PAGE_SIZE)) if found and not found.is_more else None
     has_next = found is not None and (len(found.rows) == PAGE_SIZE if pages is None else form.page < pages)
-    status = 422 if form.errors else 200
+    pickers = console.recording_service.partial.pickers(person)
     return console.renderer.page(
         "recordings.html",
         caller,
-        status=status,
-        form=form,
+        status=422 if form.errors else 200,
+        form=shown_again(form),
+        typed=form.typed,
+        page=form.page,
         found=found,
         pages=pages,
-        has_next=has_next,
+        links=page_links(form.page, pages, has_next=has_next),
         outcomes=list(Outcome),
-        pickers=console.recording_service.partial.pickers(_person(caller)),
-        presets=list(Preset),
+        pickers=pickers,
+        is_own_only=pickers.officers == [person.display_name],
+        sees_numbers=not isinstance(may_search_numbers(person), Refusal),
+        who_of=who_of,
+        granted=console.recording_service.granted(person) if found else frozenset(),
     )

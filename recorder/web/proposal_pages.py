@@ -13,6 +13,7 @@ from recorder.permissions import Act, DeniedError, Person
 from recorder.rules.fault_status import FAULT_STATUS
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader
+from recorder.web.proposal_words import change_in_words
 from recorder.web.settling import settle
 from recorder.web.user_pages import OVER, accounts_page, check_sees, enter_as, names_of, person_of
 
@@ -76,7 +77,8 @@ def _page(
     console: ConsoleParts, caller: ConsoleCaller, proposal: Proposal, *, problem: str = "", status: int = 200
 ) -> HTMLResponse:
     return console.renderer.page(
-        "proposal.html", caller, status=status, problem=problem, proposal=proposal, names=names_of(console),
+        "proposal.html", caller, status=status, problem=problem, proposal=proposal, change=change_in_words,
+        names=names_of(console),
         lately=console.deps.proposals.lately_set().get(proposal.id), confirms=who_confirms(proposal.change),
         may_decide=_may_decide(console, person_of(caller), proposal),
     )  # fmt: skip

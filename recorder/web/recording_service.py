@@ -31,6 +31,8 @@ WITH_RECORDING = (Outcome.RECORDED, Outcome.PARTIAL)
 """Outcomes of calls of which something was recorded."""
 MOST_LISTED = 10_000
 """Most calls of one list as CSV; for more, ask for a shorter period."""
+_LINES_AT_ONCE = 500
+"""Lines of a CSV in one chunk: each chunk takes a turn of a thread that pauses need too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +83,16 @@ class RecordingService:
         )  # fmt: skip
 
     def list_as_csv(self, actor: Actor, search: Search) -> Iterator[bytes]:
-        """Find recordings, and return the newest `MOST_LISTED` as CSV; it is logged as a search that was taken away."""
+        """Find recordings, and return the newest `MOST_LISTED` as CSV, in chunks.
+
+        It is logged as a search that was taken away.
+        """
         whole = self._asked(actor, search, {"taken_as": "csv"})
         each = iter(()) if whole is None else self._deps.index.each(whole)
         rows = (shown(actor, row) for row in each if knows(actor, row))
-        return csv_of(itertools.islice(rows, MOST_LISTED), ZoneInfo(self._deps.timezone))
+        lines = csv_of(itertools.islice(rows, MOST_LISTED), ZoneInfo(self._deps.timezone))
+        chunks = iter(lambda: b"".join(itertools.islice(lines, _LINES_AT_ONCE)), b"")
+        return itertools.chain((next(chunks),), chunks)  # the first calls are read before an answer begins
 
     def _asked(self, actor: Actor, search: Search, details: Mapping[str, str] | None = None) -> Search | None:
         """Log a search and return what it asks of the index; None if nothing can match."""
@@ -130,6 +137,13 @@ class RecordingService:
     def leave(self, actor: Actor, recording_id: str, wanted: AccessKind = AccessKind.LISTEN) -> AccessRequest | None:
         """Return the access request that lets an actor hear or export a recording now, or None."""
         return self._found.leave(actor, recording_id, wanted)
+
+    def granted(self, person: Person) -> frozenset[RecordingId]:
+        """Return the recordings that a person may hear now, by a request that was granted."""
+        now = self._deps.now()
+        requests = self._deps.hearing.requests.of_account(person.name)
+        good = (one for one in requests if one.gives(AccessKind.LISTEN, now))
+        return frozenset(recording for one in good for recording in one.wish.recordings if one.heard(recording) != ())
 
     def export(
         self, actor: Actor, recording_id: str, wanted: CopyOrder | CopyForm, *, is_package: bool = False

@@ -19,10 +19,14 @@ def title_of(row: RecordingRow, zone: ZoneInfo, *, has_number: bool = True) -> s
         has_number: Whether it names the other party. The title of a document does not: browsers keep it in their
             history, and may copy that to a service.
     """
+    return f"{who_of(row, has_number=has_number)}, {times.moment(row.started_at, zone)}"
+
+
+def who_of(row: RecordingRow, *, has_number: bool = True) -> str:
+    """Return who spoke with whom: ``Olive Officer with 020 7946 0000``."""
     officer = row.operator or (f"extension {row.extension}" if row.extension else "An officer")
     other = row.called if row.direction == "outbound" else row.caller
-    whom = f" with {spaced(other)}" if other and has_number else ""
-    return f"{officer}{whom}, {times.moment(row.started_at, zone)}"
+    return f"{officer} with {spaced(other)}" if other and has_number else officer
 
 
 def spaced(number: str) -> str:

@@ -1,21 +1,31 @@
 """Pages for access requests: the list, the decisions, and the form on a recording's page."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from recorder.access.listening import asking
-from recorder.access.listening.appointing import acknowledge, mark_absent
+from recorder.access.listening.appointing import acknowledge, read_emergency
 from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
 from recorder.notifications.kinds import NotificationKind
 from recorder.permissions import Act, Person
-from recorder.rules.requesting import GRANT_DAYS, MOST_GRANT_DAYS, AccessKind, Category, RequestState, RequestWish
+from recorder.rules.requesting import (
+    GRANT_DAYS,
+    MOST_GRANT_DAYS,
+    MOST_RECORDINGS,
+    AccessKind,
+    Category,
+    RequestState,
+    RequestWish,
+    categories_for,
+)
 from recorder.web.auth import ConsoleCaller
+from recorder.web.call_names import CallNames
 from recorder.web.forms import EMPTY, FieldErrors, Sent, TypedForm
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.recording_view import again, recording_page
@@ -25,12 +35,46 @@ from storage.types import RecordingId
 router = APIRouter(include_in_schema=False)
 _Word = Annotated[str, Form(max_length=40)]
 _Ids = Annotated[str, Form(max_length=20_000)]
+Chosen = Annotated[tuple[Annotated[str, Query(max_length=60)], ...], Query(max_length=MOST_RECORDINGS)]
+"""Recordings that were ticked in a list."""
+
+DONE: Mapping[str, str] = {
+    "asked": "Your request was sent.",
+    "grant": "The request is granted.",
+    "decline": "The request is declined.",
+    "withdraw": "Your request is withdrawn.",
+    "acknowledge": "Acknowledged.",
+}
+"""What was done, by the code in an address after the act."""
 
 
 @router.get("/requests")
-def requests(console: Console, caller: PageReader) -> HTMLResponse:
+def requests(console: Console, caller: PageReader, done: str = "") -> HTMLResponse:
     """Show the requests that wait for this person's decision, and their own."""
-    return _page(console, caller)
+    hearing, person = console.deps.hearing, _person(caller)
+    everybodys = asking.seen(hearing, person)
+    approvers = hearing.approvers
+    is_protector = person.is_proven and person.name in approvers.protectors
+    return console.renderer.page(
+        "requests.html", caller, problem="", done=DONE.get(done, ""), names=CallNames(console.deps, person),
+        now=console.deps.now(), mine=hearing.requests.of_account(person.name),
+        to_decide=asking.to_decide(hearing, person),
+        is_decider=console.renderer.can(person, Act.DECIDE) or approvers.is_deputy(person),
+        others=[one for one in everybodys if one.account != person.name and one.state is not RequestState.WAITING],
+        emergencies=hearing.emergencies.open() if is_protector else [],
+    )  # fmt: skip
+
+
+@router.get("/requests/new")
+def new_request(console: Console, caller: PageReader, recording: Chosen = ()) -> HTMLResponse:
+    """Show the form that asks for access to recordings."""
+    return _new(console, caller, " ".join(recording), EMPTY)
+
+
+@router.get("/requests/{request_id}")
+def request(console: Console, request_id: str, caller: PageReader) -> HTMLResponse:
+    """Show one request, with the form to decide on it."""
+    return _one(console, caller, request_id)
 
 
 @router.post("/requests")
@@ -40,8 +84,13 @@ def ask(  # noqa: PLR0917 - FastAPI passes them by name
 ) -> Response:  # fmt: skip
     """Ask for access to recordings by their ids."""
     wanted = [RecordingId(word) for word in re.split(r"[\s,]+", recordings) if word]
-    form = sent.named("request")
-    return _done(console, caller, lambda: _ask(console, caller, wanted, category, leave, reason, reference), form)
+    try:
+        _ask(console, caller, wanted, category, leave, reason, reference)
+    except ProblemError as error:
+        if error.status not in (403, 409, 422):
+            raise
+        return _new(console, caller, recordings, sent.named("request").refused(error), status=error.status)
+    return RedirectResponse("/requests?done=asked", 303)
 
 
 @router.post("/recordings/{recording_id}/request")
@@ -80,34 +129,29 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
     if decision not in acts:
         raise ProblemError(404, "If you typed the web address, check that it is correct.")
 
-    def act() -> None:
+    try:
         acts[decision]()
-        settle(console, request_id, NotificationKind.REQUEST_WAITS)
+    except ProblemError as error:
+        if error.status != 422:
+            raise
+        form = sent.named(f"decide-{request_id}").refused(error)
+        return _one(console, caller, request_id, status=error.status, form=form)
+    settle(console, request_id, NotificationKind.REQUEST_WAITS)
+    return RedirectResponse(f"/requests?done={decision}", 303)
 
-    return _done(console, caller, act, sent.named(f"decide-{request_id}"))
+
+@router.get("/emergencies/{emergency_id}")
+def emergency(console: Console, emergency_id: str, caller: PageReader) -> HTMLResponse:
+    """Show a break-glass access."""
+    return _emergency(console, caller, emergency_id)
 
 
 @router.post("/emergencies/{emergency_id}/acknowledge")
 def take_note(console: Console, emergency_id: str, caller: PageChanger) -> Response:
     """Acknowledge a break-glass access."""
-
-    def act() -> None:
-        acknowledge(console.deps.hearing, caller.actor, emergency_id)
-        settle(console, emergency_id, NotificationKind.EMERGENCY)
-
-    return _done(console, caller, act)
-
-
-@router.post("/team-leaders/{account}/absent")
-def leave_to_others(console: Console, account: str, caller: PageChanger) -> Response:
-    """Mark a team leader absent."""
-    return _done(console, caller, lambda: mark_absent(console.deps.hearing, caller.actor, account, is_absent=True))
-
-
-@router.post("/team-leaders/{account}/back")
-def come_back(console: Console, account: str, caller: PageChanger) -> Response:
-    """Mark a team leader present again."""
-    return _done(console, caller, lambda: mark_absent(console.deps.hearing, caller.actor, account, is_absent=False))
+    acknowledge(console.deps.hearing, caller.actor, emergency_id)
+    settle(console, emergency_id, NotificationKind.EMERGENCY)
+    return RedirectResponse("/requests?done=acknowledge", 303)
 
 
 def _ask(  # noqa: PLR0917 - as they are sent
@@ -135,34 +179,36 @@ def _days(typed: str) -> int | None:
     return int(typed)
 
 
-def _done(console: ConsoleParts, caller: ConsoleCaller, act: Callable[[], object], form: TypedForm = EMPTY) -> Response:
-    try:
-        act()
-    except ProblemError as error:
-        if error.status == 503:
-            raise
-        return _page(console, caller, problem=error.detail, status=error.status, form=form.refused(error))
-    return RedirectResponse("/requests", 303)
+def _new(
+    console: ConsoleParts, caller: ConsoleCaller, recordings: str, form: TypedForm, *, status: int = 200
+) -> HTMLResponse:
+    """Return the page that asks, which names the recordings if the person may know them."""
+    person = _person(caller)
+    calls = CallNames(console.deps, person).calls(dict.fromkeys(re.split(r"[\s,]+", recordings.strip())))
+    are_known = all(one.is_known for one in calls[:MOST_RECORDINGS]) and len(calls) <= MOST_RECORDINGS
+    return console.renderer.page(
+        "request_new.html", caller, status=status, form=form, calls=calls if are_known else [], typed=recordings,
+        categories=categories_for(person),
+    )  # fmt: skip
 
 
-def _page(
-    console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200, form: TypedForm = EMPTY
+def _one(
+    console: ConsoleParts, caller: ConsoleCaller, request_id: str, *, status: int = 200, form: TypedForm = EMPTY
 ) -> HTMLResponse:
     hearing, person = console.deps.hearing, _person(caller)
-    everybodys = asking.seen(hearing, person)
-    mine = hearing.requests.of_account(person.name)
-    now = console.deps.now()
-    approvers = hearing.approvers
-    is_protector = person.is_proven and person.name in approvers.protectors
+    request = asking.read_request(hearing, person, request_id)
     return console.renderer.page(
-        "requests.html", caller, status=status, problem=problem, form=form, mine=mine, categories=list(Category),
-        to_decide=asking.to_decide(hearing, person), days=GRANT_DAYS, most_days=MOST_GRANT_DAYS,
-        others=[one for one in everybodys if one.account != person.name and one.state is not RequestState.WAITING],
-        good=frozenset(one.id for one in mine if one.gives(AccessKind.LISTEN, now)),
-        emergencies=hearing.emergencies.open() if is_protector else [],
-        leaders=sorted(approvers.leaders) if console.renderer.can(person, Act.MARK_ABSENT) else [],
-        absent=approvers.absent,
+        "request.html", caller, status=status, form=form, request=request, names=CallNames(console.deps, person),
+        done="", is_mine=request.account == person.name, days=GRANT_DAYS, most_days=MOST_GRANT_DAYS,
+        may_decide=any(one.id == request.id for one in asking.to_decide(hearing, person)),
+        is_over=request.state is RequestState.GRANTED and not request.gives(AccessKind.LISTEN, console.deps.now()),
     )  # fmt: skip
+
+
+def _emergency(console: ConsoleParts, caller: ConsoleCaller, emergency_id: str) -> HTMLResponse:
+    one = read_emergency(console.deps.hearing, caller.actor, emergency_id)
+    names = CallNames(console.deps, _person(caller))
+    return console.renderer.page("emergency.html", caller, one=one, names=names, problem="")
 
 
 def _person(caller: ConsoleCaller) -> Person:

@@ -21,6 +21,7 @@ from recorder.rules.fault_status import FAULT_STATUS
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, Sent, TypedForm
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
+from recorder.web.proposal_words import change_in_words
 
 router = APIRouter(include_in_schema=False)
 
@@ -133,7 +134,8 @@ def accounts_page(
     known = console.deps.people
     return console.renderer.page(
         "users.html", caller, status=status, done=done, problem=problem, is_over=is_over, accounts=known.list(),
-        waiting=console.deps.proposals.waiting(), names=names_of(console), unexplained=known.unexplained(),
+        waiting=console.deps.proposals.waiting(), change=change_in_words, names=names_of(console),
+        unexplained=known.unexplained(),
         deputies=console.deps.hearing.approvers.deputies,
         deputy_needs_attention=bool(
             console.deps.hearing.appointments.unexplained(known)
@@ -151,7 +153,8 @@ def _act_page(
     waiting = [one for one in console.deps.proposals.waiting() if one.account == name]
     return console.renderer.page(
         template, caller, status=status, form=form, done=done, account=account, path=f"/people/{quote(name, safe='')}",
-        waiting=waiting, unexplained=known.unexplained().get(name, frozenset()), roles=list(Role), powerful=POWERFUL,
+        waiting=waiting, change=change_in_words,
+        unexplained=known.unexplained().get(name, frozenset()), roles=list(Role), powerful=POWERFUL,
         is_combined=name in {one.name for one in combining_admin(known)},
         is_deputy=name in console.deps.hearing.approvers.deputies,
     )  # fmt: skip

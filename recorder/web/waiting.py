@@ -19,6 +19,7 @@ from recorder.recordings.searching import knows, shown
 from recorder.rules import times, wording
 from recorder.rules.authorisation import may
 from recorder.web.deps import ConsoleDeps
+from recorder.web.proposal_words import change_in_words
 from storage.errors import NotFoundError
 
 
@@ -62,13 +63,17 @@ def _who(deps: ConsoleDeps, account: str) -> str:
     return found.display_name if found else account
 
 
+def _page(of: str, subject: str) -> str:
+    return f"/{of}/{quote(subject, safe='')}"
+
+
 def _request(deps: ConsoleDeps, _person: Person, subject: str) -> Named:
     request = deps.hearing.requests.get(subject)
     if request is None:
         return None
     count = len(request.wish.recordings)
     what = "a recording" if count == 1 else f"{count} recordings"
-    return f"{_who(deps, request.account)} asks to listen to {what}", "/requests"
+    return f"{_who(deps, request.account)} asks to listen to {what}", _page("requests", request.id)
 
 
 def _emergency(deps: ConsoleDeps, _person: Person, subject: str) -> Named:
@@ -76,7 +81,10 @@ def _emergency(deps: ConsoleDeps, _person: Person, subject: str) -> Named:
     if found is None:
         return None
     at = times.moment(found.at, ZoneInfo(deps.timezone))
-    return f"{_who(deps, found.account)} listened to a recording without approval on {at}", "/requests"
+    return (
+        f"{_who(deps, found.account)} listened to a recording without approval on {at}",
+        _page("emergencies", found.id),
+    )
 
 
 def _case(deps: ConsoleDeps, person: Person, subject: str) -> Named:
@@ -95,7 +103,10 @@ def _claim(deps: ConsoleDeps, person: Person, subject: str) -> Named:
         claim = claim_repositories(deps.cases).claims.get(subject)
     except NotFoundError:
         return None
-    return f"{claim.requester or 'Someone'} asks for {wording.words(claim.right)}", "/rights"
+    return (
+        f"{claim.requester or 'Someone'} asks for {wording.words(claim.right)}",
+        _page("rights", claim.id),
+    )
 
 
 def _hold(deps: ConsoleDeps, person: Person, subject: str) -> Named:
@@ -108,12 +119,23 @@ def _hold(deps: ConsoleDeps, person: Person, subject: str) -> Named:
         return None
     row = shown(person, row)
     at = times.moment(row.started_at, ZoneInfo(deps.timezone))
-    return f"Review the hold on {row.operator}’s call of {at}", f"/recordings/{quote(row.id, safe='')}"
+    return f"Review the hold on {row.operator}’s call of {at}", _page("holds", hold.id)
+
+
+def _proposal(deps: ConsoleDeps, person: Person, subject: str) -> Named:
+    if not _can(person, Act.CONFIRM_GRANT):
+        return None
+    proposal = next((one for one in deps.proposals.waiting() if one.id == subject), None)
+    if proposal is None:
+        return None
+    names = {proposal.account: _who(deps, proposal.account)}
+    return change_in_words(proposal, names), f"/people/proposals/{quote(subject, safe='')}"
 
 
 _NAMES: Mapping[NotificationKind, Callable[[ConsoleDeps, Person, str], Named]] = {
     NotificationKind.REQUEST_WAITS: _request,
     NotificationKind.EMERGENCY: _emergency,
+    NotificationKind.GRANT_WAITS: _proposal,
     NotificationKind.CASE_PRESSING: _case,
     NotificationKind.CASE_DUE: _case,
     NotificationKind.CASE_OVERDUE: _case,

@@ -161,12 +161,32 @@ def custody(page: Page) -> None:
 
 
 def write_claim(page: Page) -> None:
-    page.goto("/rights")
-    page.fill("#recording", ID)
-    page.select_option("#ground", "erasure/no_longer_needed")
-    page.fill("#requester", "Mrs Example")
-    page.fill("#reason", "it was years ago")
-    page.get_by_role("button", name="Write it down").click()
+    page.goto(f"/rights/new?recording={ID}")
+    page.get_by_label("No longer needed for what it was made for").check()
+    page.get_by_label("Who asks?").fill("Mrs Example")
+    page.get_by_label("What do they say?").fill("it was years ago")
+    page.get_by_role("button", name="Record the request").click()
+
+
+def ask_for_several(page: Page) -> None:
+    page.goto("/recordings")
+    page.get_by_label("Select Olive Officer").check()
+    page.get_by_role("button", name="Ask to listen").click()
+
+
+def hold(page: Page) -> None:
+    page.goto(f"/holds/new?recording={ID}")
+    page.get_by_label("Evidence of unacceptable behaviour").check()
+    page.get_by_label("Why is it needed?").fill("threats against an officer")
+    page.get_by_role("button", name="Place the hold").click()
+
+
+def release(page: Page) -> None:
+    hold(page)
+    page.get_by_label("Reference of the case").fill("U 12")
+    page.get_by_role("button", name="Place the hold").click()
+    page.get_by_role("link", name="evidence of unacceptable behaviour U 12").click()
+    page.get_by_role("button", name="Release the hold").click()
 
 
 def keys(page: Page) -> None:
@@ -219,9 +239,9 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("live", "manager", at("/live"), "Resume the recording"),
     ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "Confirm both statements"),
     ("forgot", "ann", forgot, "recording of your call: paused"),
-    ("recordings", "dpo", at("/recordings"), "1 call found, 1 recorded"),
-    ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recorded"),
-    ("recordings_wrong", "dpo", search("from_time", "10:00"), "Give the date as well"),
+    ("recordings", "dpo", at("/recordings"), "1 call found, 1 recording"),
+    ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recordings"),
+    ("recordings_wrong", "dpo", search("from_date-day", "31"), "The date must include a month and a year"),
     ("recording", "dpo", at(f"/recordings/{ID}"), "Parts of the call"),
     ("recording_listening", "dpo", listen, "You can listen for up to 30 minutes"),
     ("recording_copy", "dpo", marked, "Part 1 to silence"),
@@ -229,7 +249,9 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("recording_ask", "dpo", at(f"/recordings/{ID}/request"), "Why do you need it?"),
     ("recording_forgot", "dpo", at(f"/recordings/{ID}/forgot"), "You cannot get an erased part back"),
     ("recording_hold", "dpo", at(f"/recordings/{ID}/hold"), "What is it kept for?"),
-    ("requests", "dpo", at("/requests"), "Ask to hear recordings"),
+    ("requests", "dpo", at("/requests"), "Your requests"),
+    ("request_new", "dpo", ask_for_several, "What do you need the recordings for?"),
+    ("absence", "dpo", at("/absence"), "While every team leader is absent"),
     ("cases", "dpo", at("/cases"), "There are no open cases"),
     ("case_refused", "dpo", refuse_case, "Enter the name of the person"),
     ("case_wide", "dpo", count_case, "1 recording fits this search"),
@@ -241,11 +263,13 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("case_history", "dpo", at("/cases/SAR-2026-0001/history"), "Case opened"),
     ("case_letter", "dpo", at("/cases/SAR-2026-0001/letter/acknowledgement"), "Dear Mrs Example"),
     ("custody", "dpo", custody, "Proven."),
-    ("rights", "dpo", write_claim, "They took it back"),
+    ("rights", "dpo", write_claim, "Record that it was withdrawn"),
     ("notifications", "dpo", at("/notifications"), "Nothing is waiting for you"),
-    ("erasures", "dpo", at("/erasures"), "Every order"),
-    ("holds", "dpo", at("/holds"), "Every hold"),
-    ("overview", "dpo", at("/overview"), "What waits"),
+    ("erasures", "dpo", at("/erasures"), "No erasure waits"),
+    ("hold_wrong", "dpo", hold, "Enter the reference of the case"),
+    ("hold_release", "dpo", release, "Why is it no longer needed?"),
+    ("holds", "dpo", at("/holds"), "Evidence of unacceptable behaviour"),
+    ("overview", "dpo", at("/overview"), "Waiting for you"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
     ("notices", "dpo", at("/notices"), "In use"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),

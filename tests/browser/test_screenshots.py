@@ -56,9 +56,9 @@ def take(page: Page, name: str, role: Role, folder: Path) -> Path:
     assert answer is not None
     assert answer.status == 200, f"{role} has no {path}"
     page.wait_for_load_state()
-    shot = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
+    whole = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
     picture = folder / file_name(name, role)
-    shot = shot.crop((0, 0, shot.width, min(shot.height, MOST_HEIGHT)))  # a long list goes on as it began
+    shot = whole.crop((0, 0, whole.width, min(whole.height, MOST_HEIGHT)))  # a long list goes on as it began
     shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
     return picture
 

@@ -208,6 +208,11 @@ def start(words: Sequence[str], log: Path, network: str | None = None) -> Daemon
     return start_anew(words, log, before=() if network is None else ("nsenter", f"--net={network}"))
 
 
+def start_script(path: Path, words: Sequence[str], log: Path) -> Daemon:
+    """Start a Python program by a fork, which may not need an environment of its own."""
+    return _shared().start_script(path, words, log, log, Path(os.devnull))
+
+
 def run(
     words: Sequence[str], *, stdin: str = "", timeout_s: float, began: Callable[[int], object] = int
 ) -> subprocess.CompletedProcess[str]:

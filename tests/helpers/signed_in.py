@@ -19,7 +19,7 @@ from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 _READS = frozenset(
     {
         ("recordings", "list"), ("recordings", "show"), ("holds", "list"), ("users", "list"), ("proposals", "list"),
-        ("tokens", "list"), ("emergencies", "list"), ("mail", "show"), ("erasures", "list"),
+        ("tokens", "list"), ("break-glass", "list"), ("mail", "show"), ("erasures", "list"),
     }
 )  # fmt: skip
 _AT_PHONES = ("agents", "list")

@@ -31,7 +31,8 @@ WHY = ["--reason", "complaint 17"]
 GIVEN = {
     "index check": ["--repair"], "index reconcile": ["--yes", *WHY],
     "recordings erase": ["x", "--from", "0", "--to", "1"], "calls resume": ["--call", "x"],
-    "calls forgot": ["--call", "x"], "calls second-message": ["--call", "x"], "calls opt-out": ["--call", "x", *WHY],
+    "calls retroactive-pause": ["--call", "x"],
+    "calls second-message": ["--call", "x"], "calls opt-out": ["--call", "x", *WHY],
     "opt-outs add": ["--call", "x"], "opt-outs grant": ["x", *WHY], "opt-outs decline": ["x", *WHY],
     "holds release": ["x", *WHY], "holds reinstate": ["x", *WHY], "holds review": ["x", *WHY],
     "recordings export": ["x", "-o", "out"], "keys destroy": ["2020-01"], "keys passphrase": ["--remove"],

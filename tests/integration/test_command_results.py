@@ -62,10 +62,10 @@ def test_accounts(shell: Shell, tmp_path: Path) -> None:
     assert [one["id"] for one in waiting] == [added["proposal"]]
     assert shell("proposals", "decline", added["proposal"], by="dora")["state"] == "declined"
     assert shell("users", "show", "paul")["roles"] == ["officer"]
-    assert shell("users", "grant", "paul", "--role", "manager", *WHY)["is_done"]
+    assert shell("users", "add-role", "paul", "--role", "manager", *WHY)["is_done"]
     shell("users", "team", "paul", "Revenues")
     shell("users", "pin", "paul", "--pin-file", str(tmp_path / "pin"))
-    shell("users", "revoke", "paul", "--role", "manager")
+    shell("users", "remove-role", "paul", "--role", "manager")
     shell("users", "password", "paul", *new, *WHY)
     shell("users", "disable", "paul")
     shell("users", "enable", "paul")
@@ -77,7 +77,7 @@ def test_accounts(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_a_proposal_that_is_confirmed(shell: Shell) -> None:
-    proposed = shell("users", "grant", "olive", "--role", "team_leader", *WHY)
+    proposed = shell("users", "add-role", "olive", "--role", "team_leader", *WHY)
     assert shell("proposals", "confirm", proposed["proposal"], by="dora")["state"] == "confirmed"
 
 
@@ -89,10 +89,10 @@ def test_tokens(shell: Shell) -> None:
 
 
 def test_requests(shell: Shell) -> None:
-    assert shell("requests", "absent", "lena", by="dora") == {"account": "lena", "is_absent": True}
-    assert shell("requests", "back", "lena", by="dora") == {"account": "lena", "is_absent": False}
-    assert shell("requests", "deputy", "lena", *WHY, by="ines")["is_done"] is False
-    assert shell("emergencies", "list", by="dora") == []
+    assert shell("approvers", "absent", "lena", by="dora") == {"account": "lena", "is_absent": True}
+    assert shell("approvers", "back", "lena", by="dora") == {"account": "lena", "is_absent": False}
+    assert shell("approvers", "deputy", "lena", *WHY, by="ines")["is_done"] is False
+    assert shell("break-glass", "list", by="dora") == []
 
 
 def test_keys_and_the_home(shell: Shell, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.recorder_home import ROOT
+from tests.helpers.recorder_home import ROOT, run_apart
 
 HEAVY = {
     "fastapi",
@@ -47,8 +47,8 @@ def test_a_process_says_and_returns_what_a_command_does(tmp_path: Path) -> None:
     done = run("find", "--as", "x", "--json", "-C", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "run `recorder init`" in " ".join(done.stderr.split())
-    assert run("pause", "--help").returncode == 0
-    assert run("no-such-command").returncode == 2
+    assert run_apart("pause", "--help").returncode == 0
+    assert run_apart("no-such-command").returncode == 2
 
 
 @pytest.mark.parametrize(

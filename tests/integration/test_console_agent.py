@@ -200,6 +200,7 @@ def test_the_last_call_is_there_with_what_was_forgotten(console: Console) -> Non
     with console.browser() as olive, console.browser() as other:
         olive.sign_in("officer")
         other.sign_in("other")
+        index.save(replace(row, ended_at=row.started_at + timedelta(seconds=3)))
         assert "Your last call" not in olive.get("/agent").text, "it was days ago"
         index.save(replace(row, started_at=now - timedelta(minutes=9), ended_at=now - timedelta(minutes=4)))
         forgot = f"/agent/recordings/{ID}/forgot"

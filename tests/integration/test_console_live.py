@@ -71,7 +71,7 @@ def test_each_sees_what_they_may_do(
 
 
 def test_the_board_is_limited_to_a_team_without_a_script(
-    console: Console, monkeypatch: pytest.MonkeyPatch, ann: Browser
+    console: Console, monkeypatch: pytest.MonkeyPatch, manager: Browser
 ) -> None:
     first = console.daemon._call()
     other = {**first, "call": f"{CALL}b", "operator": "Bea", "team": "Benefits", "teams_now": ["Benefits"]}
@@ -80,7 +80,8 @@ def test_the_board_is_limited_to_a_team_without_a_script(
     with console.browser() as dpo:
         dpo.sign_in("dpo")
         page = dpo.get("/live").text
-        assert "<option>Benefits &amp; Co</option>" in page
+        assert "<option>Benefits &amp; Co</option>" in page, "a team without a call"
+        assert "<option>Benefits</option>" in page, "a team without a phone of its own"
         assert (">Bea<" in page, "&lt;b&gt;Ann" in page) == (True, True)
         page = dpo.get("/live", params={"team": "Benefits"}).text
         assert (">Bea<" in page, "&lt;b&gt;Ann" in page) == (True, False)
@@ -91,7 +92,7 @@ def test_the_board_is_limited_to_a_team_without_a_script(
         assert (">Bea<" in rows, "&lt;b&gt;Ann" in rows) == (False, True)
         acted = dpo.submit(f"/live/{CALL}/pause", team="Benefits").text
         assert (">Bea<" in acted, "&lt;b&gt;Ann" in acted) == (True, False)
-    assert 'name="team"' not in ann.get("/live").text, "she sees one team"
+    assert 'name="team"' not in manager.get("/live").text, "she sees one team"
 
 
 def test_the_board_says_that_the_recorder_drains(console: Console, ann: Browser) -> None:

@@ -154,9 +154,9 @@ def test_forms_without_their_token_do_nothing(browser: Browser, console: Console
 def test_search(browser: Browser, console: Console) -> None:
     browser.sign_in()
     found = browser.submit("/recordings", from_date="2026-11-24", to_date="2026-11-24", number="0161 496 0000")
-    assert "0 calls found, 0 recorded" in found.text
+    assert "0 calls found, 0 recordings" in found.text
     found = browser.submit("/recordings", from_date="2026-11-24", to_date="2026-11-24", outcome="recorded")
-    assert "1 call found, 1 recorded" in found.text
+    assert "1 call found, 1 recording<" in found.text
     assert f'href="/recordings/{ID}"' in found.text
     assert "<i>0207" not in found.text
     log = b"".join(path.read_bytes() for path in console.home.audit.glob("*.log"))
@@ -187,7 +187,7 @@ def test_search_error_is_told_at_its_field(browser: Browser, console: Console) -
     page = browser.submit("/recordings", from_date="tomorrow")
     assert page.status_code == 422
     assert 'href="#from_date"' in page.text
-    assert 'aria-describedby="from_date-error"' in page.text
+    assert 'id="from_date-date-error"' in page.text
     assert 'value="tomorrow"' in page.text
     assert len(console.entries("recording.search")) == before
 
@@ -291,6 +291,8 @@ def test_break_glass_is_for_ict_and_told(console: Console, clock: Clock) -> None
         dpo.sign_in()
         assert "no sound after the update" in dpo.get("/requests").text
         (open_one,) = console.deps.hearing.emergencies.open()
+        assert f'href="/emergencies/{open_one.id}"' in dpo.get("/requests").text
+        assert f'action="/emergencies/{open_one.id}/acknowledge"' in dpo.get(f"/emergencies/{open_one.id}").text
         assert ict.submit(f"/emergencies/{open_one.id}/acknowledge").status_code == 403
         assert dpo.submit(f"/emergencies/{open_one.id}/acknowledge").status_code == 303
         assert "no sound after the update" not in dpo.get("/requests").text

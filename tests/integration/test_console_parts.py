@@ -190,8 +190,8 @@ def test_an_approver_grants_the_whole_call_for_a_complaint_with_a_reason(console
         ):  # fmt: skip
             asked = browser.post("/api/requests", json={**WISH, "category": category}).json()
             refused(lead.post(f"/api/requests/{asked['id']}/grant", json=said), status)
-            page = lead.get("/requests").text
-            assert (f'id="whole-{asked["id"]}"' in page) == (category == "complaint")
+            page = lead.get(f"/requests/{asked['id']}").text
+            assert ('name="whole_call"' in page) == (category == "complaint")
             assert "only 0:01.5 to 0:03" in page
         answer = lead.submit(f"/requests/{asked['id']}/grant", words="they complain of both", whole_call="yes")
         assert answer.status_code == 303, answer.text

@@ -7,10 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Person, Role
 from recorder.web.recording_service import RecordingService, SearchPage
+from storage.errors import DatabaseError
 from storage.index import Index
 from storage.types import Outcome, RecordingId, Search, Segment, SegmentKind
 from tests.helpers.accounts import Clock
@@ -95,7 +97,7 @@ def test_calls_and_recordings_are_counted_apart(site: PagesSite) -> None:
     assert '"total":2' in answer.text
     assert '"recordings_found":1' in answer.text
     assert '"was_paused":true' in answer.text
-    assert "4 calls found, 2 recorded" in words_of(Visitor(site, "dpo").get("/recordings"))
+    assert "4 calls found, 2 recordings" in words_of(Visitor(site, "dpo").get("/recordings"))
 
 
 def test_too_little_of_a_name_or_number_is_said_at_its_field(site: PagesSite) -> None:
@@ -112,7 +114,31 @@ def test_a_period_is_chosen_instead_of_typed(site: PagesSite) -> None:
     week = dpo.post("/recordings", preset="last_7_days").text
     assert all(name in week for name, *_ in CALLS)
     today = dpo.post("/recordings", preset="today").text
-    assert ">Zoe Last<" not in today.partition("<table>")[2]
+    assert "Zoe Last" not in today.partition("<table")[2]
+
+
+def test_what_was_selected_is_asked_for_held_and_added_to_a_case_together(site: PagesSite) -> None:
+    lead, dpo = Visitor(site, "lead"), Visitor(site, "dpo")
+    page = words_of(dpo.get("/recordings"))
+    assert [act for act in ("/requests/new", "/holds/new", "/cases/add") if f'formaction="{act}"' in page] == [
+        "/requests/new", "/holds/new", "/cases/add",
+    ]  # fmt: skip
+    second = next(row.id for row in found(site, operator="Ann Smith").rows)
+    chosen = f"recording={ID}&recording={second}"
+    for path in ("/requests/new", "/holds/new"):
+        form = words_of(lead.get(f"{path}?{chosen}"))
+        assert "2 recordings" in form
+        assert "Ann Smith with 020 7946 0123" in form
+        assert f'name="recordings" value="{ID} {second}"' in form
+    wish = {"kind": "complaint", "reason": "they complain", "case_reference": "C 1"}
+    refused = lead.post("/holds", recordings=f"{ID} {second}", **{**wish, "case_reference": ""})
+    assert (refused.status, 'href="#hold-case_reference"' in refused.text) == (422, True)
+    assert lead.post("/holds", recordings=f"{ID} {second}", **wish).status == 303
+    assert {row.holds for row in found(site, operator="Ann Smith").rows} == {("complaint",)}
+    partly = lead.post("/holds", recordings=f"{ID} {ID[:-6]}ffffff", **wish)
+    assert (partly.status, "1 recording is held" in partly.text) == (404, True)
+    assert "Held" in words_of(lead.post("/recordings", operator="Ann Smith"))
+    assert Visitor(site, "officer").get(f"/holds/new?{chosen}").status == 403
 
 
 def test_who_may_not_search_by_number_learns_nothing_from_its_end(site: PagesSite) -> None:
@@ -146,6 +172,20 @@ def test_the_list_as_csv_is_logged_and_numbers_are_as_on_the_page(site: PagesSit
     entry = site.entries("recording.search")[-1]
     assert (entry.actor, entry.details["taken_as"], entry.details["service"]) == ("ict", "csv", "Benefits")
     assert Visitor(site, "admin").post("/recordings/csv").status == 403
+
+
+def test_a_list_is_sent_in_few_chunks_and_not_begun_while_the_index_cannot_be_read(site: PagesSite) -> None:
+    service = site.app.state.parts.recording_service
+    assert len(list(service.list_as_csv(person(site, "dpo"), Search()))) == 1
+    database = site.deps.repos.index.database
+    with database.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE recordings RENAME TO aside"))
+    try:
+        with pytest.raises(DatabaseError):
+            service.list_as_csv(person(site, "dpo"), Search())
+    finally:
+        with database.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE aside RENAME TO recordings"))
 
 
 def test_a_spreadsheet_takes_no_cell_for_a_formula(site: PagesSite) -> None:

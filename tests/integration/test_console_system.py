@@ -180,9 +180,10 @@ def test_the_overview_says_what_waits_for_the_dpo(console: Console, dpo: Browser
     notify_of_changes(console.deps.watch)
     page = dpo.get("/overview").text
     waits = re.findall(r'<li><a href="([^"]+)">([^<]+)</a> <span class="reference">since', page)
+    (heard,), (asked,) = console.deps.hearing.emergencies.open(), console.deps.hearing.requests.waiting()
     assert waits == [
-        ("/requests", "ict listened to a recording without approval on 25 November 2026, 9am"),
-        ("/requests", "Olive Officer asks to listen to a recording"),
+        (f"/emergencies/{heard.id}", "ict listened to a recording without approval on 25 November 2026, 9am"),
+        (f"/requests/{asked.id}", "Olive Officer asks to listen to a recording"),
     ]
     assert "2 erasures need</a> a second person" in page or "2 erasures need a second person" in page
     assert "recordings: 30 days, 90 in force" in page

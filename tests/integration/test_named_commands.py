@@ -96,7 +96,7 @@ def test_what_names_a_person_shows_nothing_for_a_wrong_token_or_password(tmp_pat
 _SHOWN = {
     "recordings list": (ADMIN, "recording.search"),
     "holds list": (ADMIN, "hold.view"),
-    "emergencies list": (ADMIN, "break_glass.view"),
+    "break-glass list": (ADMIN, "break_glass.view"),
     "erasures list": (ADMIN, "recording.erase"),
     "users list": (ADMIN, "people.manage"),
     "proposals list": (ADMIN, "people.manage"),
@@ -124,7 +124,7 @@ def test_whose_role_does_not_allow_it_is_refused_and_that_is_written_down(home: 
         result = run(home, words, token=token)
         assert (result.exit_code, result.stdout) == (1, ""), words
         assert entries(home)[-1][:2] == (f"{act}.refused", HEARER)
-    result = run(home, "emergencies list", token=token)
+    result = run(home, "break-glass list", token=token)
     assert result.exit_code == 1
     assert entries(home)[-1][:2] == ("break_glass.acknowledge.refused", HEARER)
 

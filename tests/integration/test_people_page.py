@@ -10,6 +10,7 @@ import pytest
 from recorder.access.second_factor import Enrolled, SecondFactors
 from recorder.access.totp import code_of, new_secret, step_of
 from recorder.common.clock import utc_now
+from recorder.notifications.watch import notify_of_changes
 from recorder.permissions import Role
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
@@ -57,7 +58,9 @@ def test_one_proposes_and_another_one_confirms(console: Console, admin: Browser)
         with signed_in(console, name) as browser:
             assert browser.submit(f"{path}/confirm").status_code == status, name
     assert roles(console, "officer") == {Role.OFFICER}
+    notify_of_changes(console.deps.watch)
     with signed_in(console, "ada") as browser:
+        assert f'<a href="{path}">Give Olive Officer the role data' in browser.get("/overview").text
         assert browser.post(f"{path}/confirm", data={"csrf": "x"}).status_code == 403
         assert browser.submit(f"{path}/other").status_code == 404
         assert f'action="{path}/confirm"' in browser.get(path).text

@@ -62,12 +62,21 @@ def test_an_officers_day(console: Console) -> None:
         assert "It is waiting for a decision" in page
         assert f'href="/recordings/{ID}/request" role="button"' not in page, "once is enough"
         (asked,) = lead.get("/api/requests").json()["requests"]
-        page = lead.get("/requests").text
+        path = f"/requests/{asked['id']}"
+        assert f'href="{path}">Olive Officer asks to listen' in lead.get("/requests").text
+        page = lead.get(path).text
         assert "what was said about the arrears" in page
-        assert f'action="/requests/{asked["id"]}/grant"' in page
-        assert f'action="/requests/{asked["id"]}/grant"' not in officer.get("/requests").text
+        assert f'href="/recordings/{ID}"' in page
+        assert f'action="{path}/grant"' in page
+        assert f'action="{path}/grant"' not in officer.get(path).text
+        with signed_in(console, "other") as other:
+            assert other.get(path).status_code == other.get("/requests/ffffffff").status_code == 404
+        empty = lead.submit(f"{path}/decline", words=" ", days="9")
+        assert empty.status_code == 422
+        assert 'href="#decide-' in empty.text
+        assert 'value="9"' in empty.text
         assert lead.submit(f"/requests/{asked['id']}/grant", words="go on", days="2").status_code == 303
-        assert "go on" in officer.get("/requests").text
+        assert "go on" in officer.get(path).text
         heard = officer.submit(f"/recordings/{ID}/play")
         found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', heard.text)
         assert found is not None
@@ -161,7 +170,7 @@ def test_leave_ends(console: Console, clock: Clock) -> None:
     clock.time = granted.until
     with signed_in(console, "officer") as officer:
         assert officer.submit(f"/recordings/{ID}/play").status_code == 403
-        assert "Granted, over" in officer.get("/requests").text
+        assert "Granted, ended" in officer.get("/requests").text
 
 
 def test_of_two_that_decide_at_once_one_does(console: Console) -> None:
@@ -226,7 +235,7 @@ def home(tmp_path: Path) -> Iterator[RecorderHome]:
 def test_at_the_shell(home: RecorderHome) -> None:
     def requests(*words: str, by: str) -> tuple[int, str]:
         who = ("--as", by, "--password-file", str(home.password_file), "-C", str(home.root))
-        done = CliRunner().invoke(app, ["requests", *words, *who])
+        done = CliRunner().invoke(app, ["approvers" if words[0] in ("absent", "back") else "requests", *words, *who])
         return done.exit_code, " ".join((done.stdout + done.stderr).split())
 
     wish = (ID, "--category", "complaint", "--reason", "complaint 17")
@@ -252,8 +261,8 @@ def test_two_people_name_the_deputy_at_the_shell(home: RecorderHome) -> None:
         done = CliRunner().invoke(app, [*words, *who])
         return done.exit_code, " ".join((done.stdout + done.stderr).split())
 
-    name = ("requests", "deputy", "lena", "--reason", "stands in")
-    code, said = recorder("requests", "deputy", "nobody", "--reason", "x y z", by="ada")
+    name = ("approvers", "deputy", "lena", "--reason", "stands in")
+    code, said = recorder("approvers", "deputy", "nobody", "--reason", "x y z", by="ada")
     assert (code, "There is no account 'nobody'" in said) == (1, True)
     for by in ("dora", "ian", "lena"):
         assert recorder(*name, by=by)[0] == 1
@@ -269,9 +278,9 @@ def test_two_people_name_the_deputy_at_the_shell(home: RecorderHome) -> None:
         (one.actor, one.subject) for one in of_act(AuditLog(home.root / "audit").path, "people.deputy") if one.subject
     ]
     assert named[-1] == ("bob", "lena")
-    assert recorder("requests", "deputy", by="dora")[0] == 1
-    assert recorder("requests", "deputy", by="ada") == (0, "the data protection officer has no deputy")
-    assert recorder("requests", "deputy", by="ada")[0] == 1
+    assert recorder("approvers", "deputy", by="dora")[0] == 1
+    assert recorder("approvers", "deputy", by="ada") == (0, "the data protection officer has no deputy")
+    assert recorder("approvers", "deputy", by="ada")[0] == 1
 
 
 def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: RecorderHome) -> None:
@@ -285,7 +294,7 @@ def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: Record
         return " ".join((done.stdout + done.stderr).split())
 
     def propose(account: str) -> str:
-        return recorder("requests", "deputy", account, "--reason", "stands in", by="ada").rpartition(" ")[2].strip("`")
+        return recorder("approvers", "deputy", account, "--reason", "stands in", by="ada").rpartition(" ")[2].strip("`")
 
     def deputies() -> frozenset[str]:
         engine = open_people(home.root / "people.sqlite")
@@ -310,7 +319,7 @@ def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: Record
     assert deputies() == {"olive"}, "nobody confirmed it in time"
     recorder("users", "confirm", propose("lena"), by="bob")
     assert deputies() == {"lena"}
-    recorder("requests", "deputy", by="ada")
+    recorder("approvers", "deputy", by="ada")
     assert deputies() == frozenset()
     asked = of_act(AuditLog(home.root / "audit").path, "people.deputy.asked")
     assert [one.subject for one in asked] == ["olive", "lena", "nobody", "ian", "lena", "lena"]

@@ -92,8 +92,15 @@ def test_a_restriction_from_the_request_to_its_end(console: Console, clock: Cloc
             assert answer.status_code == 409, answer.text
             assert "restricted" in answer.text
         assert console.deps.index.get(ID).holds == ("restriction",)
-        assert f"/rights/{claim.id}/uphold" in dpo.get("/rights").text
-        assert f"/rights/{claim.id}/uphold" not in lead.get("/rights").text
+        path = f"/rights/{claim.id}"
+        assert f'href="{path}">J. Doe: restriction of use' in dpo.get("/rights").text
+        assert f'href="{path}/uphold"' in dpo.get(path).text
+        assert f'href="{path}/uphold"' not in lead.get(path).text
+        assert lead.get(f"{path}/uphold").status_code == 403
+        unsaid = dpo.submit(f"{path}/decline", words="looked into it")
+        assert unsaid.status_code == 422
+        assert f'href="#claim-{claim.id}-ground"' in unsaid.text
+        assert "looked into it</textarea>" in unsaid.text
         assert lead.submit(f"/rights/{claim.id}/uphold", words="yes").status_code == 403
         assert dpo.submit(f"/rights/{claim.id}/uphold", words="it is contested").status_code == 303
         assert dpo.submit(f"/rights/{claim.id}/uphold", words="again").status_code == 409
@@ -220,7 +227,7 @@ def test_bad_forms_are_refused_and_leave_nothing(shared: Console, name: str, val
     with signed_in(shared, "lead") as lead:
         answer = lead.submit("/rights", **{**FORM, name: value})
         assert answer.status_code in (403, 404, 409, 422), answer.text
-        assert "<script>" not in answer.text
+        assert answer.text.count("<script>") <= 1, "the one that the layout has"
     assert repos(shared).claims.newest() == []
 
 

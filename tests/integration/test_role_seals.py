@@ -79,6 +79,17 @@ def test_an_account_that_nobody_added_has_no_role(book: Book) -> None:
     assert book.people.unexplained() == {"mallory": {Role.DPO}}
 
 
+def test_an_account_that_was_removed_has_no_role_if_somebody_brings_it_back(book: Book) -> None:
+    book.audit.append(act="people.add", actor="ada", subject="amy", details={"roles": ["dpo"]})
+    book.audit.append(act="people.remove", actor="ada", subject="amy", details={"display_name": "Amy"})
+    book.write(
+        "INSERT INTO accounts (name, display_name, roles, teams, password_hash, created_s, failures) "
+        "VALUES ('amy', 'Amy', 'dpo', '', ?, 0, 0)", CHEAP.hash(PASSWORD),
+    )  # fmt: skip
+    assert book.roles("amy") == frozenset()
+    assert book.people.unexplained() == {"amy": {Role.DPO}}
+
+
 def test_what_is_granted_and_taken_away_is_followed(book: Book) -> None:
     book.write("UPDATE accounts SET roles = 'manager,officer' WHERE name = 'anna'")
     book.audit.append("people.granted", "founder", "anna", {"roles": ["manager"]})

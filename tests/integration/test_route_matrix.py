@@ -170,7 +170,7 @@ def relations_to_ask(role: Role, route: str, *, is_deputy: bool) -> tuple[Relati
     needed = ROUTES[route]
     if is_deputy and not needed.is_deputys:
         return ()  # as any officer
-    is_known = any(act in TABLE[role] for act in needed.acts) or (is_deputy and needed.is_deputys)
+    is_known = any(act in TABLE[role] for act in (*needed.acts, *needed.own_acts)) or (is_deputy and needed.is_deputys)
     return tuple(Relation) if is_known and needed.subject not in (Subject.NOTHING, Subject.PHONE) else (Relation.TEAM,)
 
 

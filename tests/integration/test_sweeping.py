@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,18 +16,19 @@ from recorder.recordings.agreement import MARK
 from recorder.retention.sweep_process import BUSY, DONE, FAILED, STOPPED
 from recorder.retention.sweep_state import NAME
 from recorder.retention.sweeping import BUSY_RETRY, RETRY, Sweeping, start_sweep
+from tests.helpers import preloaded
 from tests.helpers.due_home import DAY, add_recording, is_there
-from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, recorder_home
+from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
 
 MORNING = datetime(2026, 7, 1, 9, tzinfo=UTC)
 HASTY = """
 import sys
 from datetime import timedelta
+from recorder.cli.cli import app
 from recorder.retention import sweeping
 from recorder.retention import sweep_times
 sweep_times.AFTER_START = timedelta(0)
 sweeping.LOOK_S, sweeping.MOST_JITTER = 0.1, timedelta(0)
-from recorder.cli.cli import app
 sys.argv = ["recorder", "run", "-C", sys.argv[1]]
 app()
 """
@@ -42,8 +42,9 @@ def home(tmp_path: Path) -> Iterator[RecorderHome]:
 
 
 def start_hasty(home: RecorderHome) -> None:
-    with home.log.open("ab") as log:
-        home.daemon = subprocess.Popen([sys.executable, "-c", HASTY, str(home.root)], stdout=log, stderr=log, cwd=ROOT)
+    program = home.root.parent / "hasty.py"
+    program.write_text(HASTY)
+    home.daemon = preloaded.start_script(program, [str(home.root)], home.log)
     eventually((home.root / "recorder.sock").exists, "the daemon is up", timeout_s=30)
 
 

@@ -3,8 +3,6 @@
 import re
 import socket
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +17,11 @@ from recorder.web.app import create_app
 from recorder.web.middleware import security_headers
 from recorder.web.server import TlsFiles, server_config
 from recorder.web.throttle import AT_ONCE, MOST_BUCKETS, Throttle
+from tests.helpers import preloaded
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.certificates import Authority
 from tests.helpers.console_site import CALL, NO_TLS, Console, console_site, csrf_of, serving, signed_in
-from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, run_apart
+from tests.helpers.recorder_home import RecorderHome, eventually, run_apart
 from tests.helpers.storage_home import ID
 
 NUMBER = "02079460000"
@@ -177,20 +176,19 @@ def test_the_console_as_a_process_speaks_https(tmp_path: Path) -> None:
     assert wrong.returncode == 1
     assert "tls_key in [console]" in wrong.stderr
     home.config.write_text(before + "[console]" + after.replace(f'"{authority.ca}"', f'"{key}"'))
-    command = [sys.executable, "-m", "recorder", "console", "-C", str(home.root)]
     trusted = ssl.create_default_context(cafile=str(authority.ca))
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        try:
+    child = preloaded.start(["console", "-C", str(home.root)], home.log)
+    try:
 
-            def signs_in() -> httpx2.Response | None:
-                assert child.poll() is None
-                try:
-                    return httpx2.get(f"https://127.0.0.1:{port}/sign-in", verify=trusted, timeout=5)
-                except httpx2.HTTPError:
-                    return None
+        def signs_in() -> httpx2.Response | None:
+            assert child.poll() is None
+            try:
+                return httpx2.get(f"https://127.0.0.1:{port}/sign-in", verify=trusted, timeout=5)
+            except httpx2.HTTPError:
+                return None
 
-            page = eventually(signs_in, "the console answers by HTTPS", timeout_s=30)
-            assert "__Host-recorder-sign-in=" in page.headers["set-cookie"]
-        finally:
-            child.terminate()
-            child.wait(20)
+        page = eventually(signs_in, "the console answers by HTTPS", timeout_s=30)
+        assert "__Host-recorder-sign-in=" in page.headers["set-cookie"]
+    finally:
+        child.terminate()
+        child.wait(20)

@@ -270,7 +270,7 @@ def copy_sources(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in _SOURCES:
         if (source / name).is_dir():
-            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source / name, target / name)  # with what is compiled: what is broken is newer
         elif (source / name).exists():
             shutil.copy2(source / name, target / name)
 

@@ -10,6 +10,7 @@ import soundfile
 
 from recorder.demo.phones.kinds import PhoneKind
 from tests.helpers.phones import PHONES
+from tests.helpers.recorder_home import run_apart
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
@@ -41,12 +42,6 @@ def test_every_claim_is_true_with_each_phone(tmp_path: Path, kind: PhoneKind) ->
 
 
 def test_a_phone_that_nobody_knows(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "recorder", "demo", "--once", "--phone", "cisco", "--output", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_apart("demo", "--once", "--phone", "cisco", "--output", str(tmp_path))
     assert done.returncode == 2
     assert "baresip" in done.stderr

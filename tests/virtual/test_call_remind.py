@@ -86,6 +86,8 @@ def test_a_call_that_was_paused_on_hold_reminds_the_officer_who_takes_it_back(li
     assert times_heard(held.right, STILL) > heard, "the officer is told"
     held.right.press("*2")
     eventually(lambda: (c := held.live) and c["state"] == "recording", "their key resumes")
+    assert held.live is not None
+    assert held.live["paused_since"] is None
     assert held.hang_up()["id"] == call
 
 

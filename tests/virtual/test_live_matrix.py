@@ -173,7 +173,7 @@ def test_every_command(
     for name, act in COMMANDS.items():
         where = [request_id] if name.split()[-1] in ("grant", "decline") else ["--call", call]
         options = {
-            "calls forgot": ["--seconds", "0.1"],
+            "calls retroactive-pause": ["--seconds", "0.1"],
             "opt-outs grant": ["--reason", "it is not stated that they asked"],
         }
         done = run(*name.split(), *where, *options.get(name, ()))

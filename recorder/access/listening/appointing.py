@@ -98,6 +98,20 @@ def acknowledge(repos: AccessRepositories, actor: Actor, emergency_id: str) -> E
     return found
 
 
+def read_emergency(repos: AccessRepositories, actor: Actor, emergency_id: str) -> Emergency:
+    """Return a break-glass act, acknowledged or not; the look is written to the audit log.
+
+    Raises:
+        ProblemError: Not allowed, or no such act.
+    """
+    person = _acknowledger(repos, actor, emergency_id)
+    found = repos.emergencies.get(emergency_id)
+    if found is None:
+        raise ProblemError(404, "There is no such access without approval.")
+    repos.audit_service.note(LOOKED, person.actor, emergency_id, {})
+    return found
+
+
 def to_acknowledge(repos: AccessRepositories, actor: Actor) -> list[Emergency]:
     """Return the break-glass acts that nobody has acknowledged; the look is written to the audit log.
 

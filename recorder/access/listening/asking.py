@@ -140,6 +140,20 @@ def seen(repos: AccessRepositories, actor: Actor) -> list[AccessRequest]:
     return repos.requests.newest()
 
 
+def read_request(repos: AccessRepositories, actor: Actor, request_id: str) -> AccessRequest:
+    """Return one request that an actor may see: their own, or any for those who decide.
+
+    Raises:
+        ProblemError: 403, they may not ask for access; 404, there is no such request, or it is not theirs to see.
+    """
+    person = repos.audit_service.require(actor, Act.ASK, request_id)
+    request = _request(repos, request_id)
+    is_decider = not isinstance(may(person, Act.DECIDE), Refusal) or repos.approvers.is_deputy(person)
+    if request.account != person.name and not is_decider:
+        raise _none_such(request_id)
+    return request
+
+
 def request_to_json(request: AccessRequest) -> dict[str, Any]:
     """Return a request as JSON values, for commands and HTTP."""
     wish = request.wish

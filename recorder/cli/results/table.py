@@ -115,7 +115,8 @@ WITHOUT_RESULT = frozenset({"up", "run", "console", "demo"})
 _CHANGE = {
     f"users {word}": AccountChange
     for word in (
-        "add", "remove", "disable", "enable", "grant", "revoke", "team", "password", "pin", "reset-authenticator",
+        "add", "remove", "disable", "enable", "add-role", "remove-role", "team", "password", "pin",
+        "reset-authenticator",
         "connect", "disconnect",
     )
 }  # fmt: skip
@@ -141,7 +142,7 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         "calls show": LiveCall,
         "calls pause": CallState | list[CallState],
         "calls resume": CallState | list[CallState],
-        "calls forgot": CallState | list[CallState] | Erasure,
+        "calls retroactive-pause": CallState | list[CallState] | Erasure,
         "calls second-message": CallState | list[CallState],
         "calls opt-out": CallState | list[CallState],
         "recordings list": list[Recording],
@@ -159,11 +160,11 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         **_HOLD,
         "requests list": list[Request],
         **_REQUEST,
-        "requests absent": Absence,
-        "requests back": Absence,
-        "requests deputy": AccountChange,
-        "emergencies list": list[Emergency],
-        "emergencies acknowledge": Emergency,
+        "approvers absent": Absence,
+        "approvers back": Absence,
+        "approvers deputy": AccountChange,
+        "break-glass list": list[Emergency],
+        "break-glass acknowledge": Emergency,
         "cases list": list[Case],
         **_CASE,
         "cases search": list[Recording],

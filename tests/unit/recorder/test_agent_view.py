@@ -1,10 +1,12 @@
 """One state for all calls at somebody's phone: never "paused" while any of them is recorded."""
 
 import itertools
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from recorder.permissions import Act
 from recorder.web.agent_view import PhoneState, phone_of
 
 
@@ -71,3 +73,17 @@ def test_the_longest_pause_counts_and_why_is_told() -> None:
 def test_nothing_can_be_forgotten_before_there_is_a_recording() -> None:
     assert not phone_of(["2001"], [call("recording", phase="notice", is_recorded=False)]).may_forget
     assert not phone_of(["2001"], [call("recording", may=[])]).may_forget
+
+
+def test_what_a_pause_erases_is_told_as_the_daemon_lists_it_for_this_person() -> None:
+    older = "2026-11-25T08:55:00Z"
+    calls = [call("recording", pause_erases_s=3.0, started_at=older), call("recording", name="b", pause_erases_s=2.0)]
+    phone = phone_of(["2001"], calls)
+    assert (phone.erases_s, phone.discards) == (2.0, False)
+    assert phone.running_since == datetime.fromisoformat(older)
+    assert phone_of(["2001"], [call("recording")]).erases_s is None
+    assert phone_of(["2001"], [call("paused", reasons=["hold"], pause_erases_s=3.0)]).erases_s is None
+    discards: dict[str, Any] = {"pause_discards": True, "may": [Act.DISCARD, Act.PAUSE]}
+    assert phone_of(["2001"], [call("recording", **discards)]).discards is True
+    signed_on_from_elsewhere = {**discards, "may": [Act.PAUSE]}
+    assert phone_of(["2001"], [call("recording", **signed_on_from_elsewhere)]).discards is False

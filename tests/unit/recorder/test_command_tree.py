@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from docs.make_commands import PAGE, updated
 from recorder.cli.cli import Commands, app, first_line
 from recorder.cli.results.table import RESULTS, WITHOUT_RESULT
-from recorder.cli.tree import BARE, COMMANDS, NOUNS, OLD, former, renamed
+from recorder.cli.tree import BARE, COMMANDS, NOUNS, OLD, OPTION_NAMES, former, renamed
 
 COMMON = ("--as", "--password-file", "--passphrase-file", "--home", "--json")
 """Options of the context, in their order."""
@@ -46,6 +46,8 @@ def test_words_of_before_lead_to_words_of_today() -> None:
     for old, new in {**OLD, **BARE}.items():
         assert " ".join(new.split()[:2]) in COMMANDS or new in NOUNS, old
         assert old not in COMMANDS, old
+    for (words, _), now in OPTION_NAMES.items():
+        assert now in {option for parameter in LEAVES[words].params for option in parameter.opts}
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,9 @@ def test_words_of_before_lead_to_words_of_today() -> None:
         ("reconcile --confirm --reason y", "index reconcile --yes --reason y"),
         ("users list", None),
         ("users confirm X", "proposals confirm X"),
+        ("requests ask X --leave listen", "requests add X --access listen"),
+        ("requests add X --leave=listen", "requests add X --access=listen"),
+        ("holds add X --complained-about y", None),
         ("no-such", None),
         ("", None),
     ],

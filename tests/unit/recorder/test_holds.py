@@ -177,7 +177,12 @@ def test_the_day_of_the_review(kind: HoldKind) -> None:
 )
 def test_what_a_hold_must_say(kind: HoldKind, reference: str, against: tuple[str, ...], match: str | None) -> None:
     problem = problem_with(HoldWish(kind=kind, reason=WHY, case_reference=reference, against=against))
-    assert problem is None if match is None else match in str(problem)
+    if match is None:
+        assert problem is None
+    else:
+        assert problem is not None
+        assert match in problem[1]
+        assert problem[0] == ("against" if match == "complaint" else "case_reference")
 
 
 def test_where_a_hold_stands() -> None:

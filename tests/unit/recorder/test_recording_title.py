@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from recorder.web.call_names import name_of_id
 from recorder.web.recording_title import spaced, title_of
 from storage.rows import row_from_json
 from tests.helpers.storage_home import row
@@ -30,3 +31,8 @@ def test_a_recording_is_called_by_officer_other_party_and_time() -> None:
 )  # fmt: skip
 def test_a_number_is_written_as_people_write_it_and_a_masked_one_stays(number: str, shown: str) -> None:
     assert spaced(number) == shown
+
+
+def test_a_recording_that_somebody_may_not_know_is_named_by_what_its_id_says() -> None:
+    assert name_of_id("20260701T083000Z-2001-0a1b2c", LONDON) == "Call at extension 2001, 1 July 2026, 9:30am"
+    assert name_of_id("<b>", LONDON) == "<b>"

@@ -17,6 +17,7 @@ from recorder.rules.requesting import (
     Category,
     RequestState,
     RequestWish,
+    categories_for,
     check_decision,
     check_wish,
     deciders,
@@ -235,3 +236,13 @@ def test_leave_lasts_until_its_day_and_covers_what_was_granted() -> None:
 def test_leave_for_too_short_or_too_long(days: int) -> None:
     with pytest.raises(DeniedError):
         grant_until(NOW, days)
+
+
+@pytest.mark.parametrize(
+    ("roles", "is_members", "is_others"),
+    [({Role.OFFICER}, False, True), ({Role.MEMBER}, True, False), ({Role.MEMBER, Role.MANAGER}, True, True)],
+)
+def test_purposes_are_offered_to_those_who_may_ask_on_them(roles: set[Role], is_members: bool, is_others: bool) -> None:
+    offered = categories_for(Person(name="p", display_name="P", roles=frozenset(roles)))
+    assert ([Category.ABOUT_ME in offered, Category.AUTHORISED in offered]) == [is_members] * 2
+    assert ([Category.TRAINING in offered, Category.COMPLAINT in offered]) == [is_others] * 2
