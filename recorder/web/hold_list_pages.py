@@ -171,7 +171,7 @@ def _page(
     hold, call = hold_seen(console.deps.hold_repositories, person, hold_id)
     offered = acts_offered(person, hold, call, now)
     if act and act not in offered:
-        raise ProblemError(409, "This is not possible with the hold now, or it is for somebody else to do.")
+        raise ProblemError(409, "You cannot do this with the hold now, or somebody else has to do it.")
     names = CallNames(console.deps, person)
     return console.renderer.page(
         template, caller, status=status, form=form, hold=hold, state=hold.state_at(now), offered=offered, act=act,

@@ -56,7 +56,7 @@ _ACTS: MappingProxyType[str, tuple[Callable[[HoldRepositories, Actor, str, _Chan
     {
         "release": (
             _release,
-            "The hold is released. The recording is kept for 14 more days. Until then you can reinstate the hold.",
+            "The hold is released. The recording is kept for 14 more days. Until then you can undo the release.",
         ),
         "reinstate": (_reinstate, "The hold is in force again."),
         "review": (_review, "The hold stays in force and has a new review date."),

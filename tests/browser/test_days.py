@@ -175,7 +175,7 @@ def an_officer_asks_and_the_team_leader_approves(desk: Desk, recording: str) -> 
         page.select_option("#request-category", "accuracy")
         page.fill("#request-reason", "what was agreed about the arrears?")
         page.get_by_role("button", name="Send the request").click()
-        expect(page.locator("main [role=alert]")).to_contain_text("Your request is on its way")
+        expect(page.locator("main [role=alert]")).to_contain_text("Your request has been sent")
     with desk.at("lena") as page:
         page.goto(f"{desk.url}/requests")
         page.get_by_role("link", name="alice asks to listen").click()

@@ -163,8 +163,8 @@ def custody(page: Page) -> None:
 def write_claim(page: Page) -> None:
     page.goto(f"/rights/new?recording={ID}")
     page.get_by_label("No longer needed for what it was made for").check()
-    page.get_by_label("Who asks?").fill("Mrs Example")
-    page.get_by_label("What do they say?").fill("it was years ago")
+    page.get_by_label("Who is asking?").fill("Mrs Example")
+    page.get_by_label("What do they say, in their words or yours?").fill("it was years ago")
     page.get_by_role("button", name="Record the request").click()
 
 
@@ -265,7 +265,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("custody", "dpo", custody, "Proven."),
     ("rights", "dpo", write_claim, "Record that it was withdrawn"),
     ("notifications", "dpo", at("/notifications"), "Nothing is waiting for you"),
-    ("erasures", "dpo", at("/erasures"), "No erasure waits"),
+    ("erasures", "dpo", at("/erasures"), "No erasures are waiting"),
     ("hold_wrong", "dpo", hold, "Enter the reference of the case"),
     ("hold_release", "dpo", release, "Why is it no longer needed?"),
     ("holds", "dpo", at("/holds"), "Evidence of unacceptable behaviour"),
@@ -273,7 +273,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("health", "dpo", at("/health"), "needs somebody to act"),
     ("notices", "dpo", at("/notices"), "In use"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),
-    ("account_changed", "admin", propose, "waits for another administrator"),
+    ("account_changed", "admin", propose, "is waiting for another administrator"),
     ("account_roles_wrong", "admin", roles_wrong, "Select a role"),
     ("accounts", "dpo", at("/people"), "Waiting for a second person"),
     ("proposal", "dpo", proposal, "she takes over on Monday"),

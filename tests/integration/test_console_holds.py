@@ -182,7 +182,7 @@ def test_the_recordings_page_places_reviews_releases_and_takes_back(console: Con
         (hold,) = standing(console)
         released = manager.submit(f"{PATH}/holds/{hold.id}/release", reason="procedure is over")
         assert "the recording is kept until 9 December 2026, 9am" in released.text
-        assert "Reinstate the hold" in manager.get(f"{PATH}/holds").text
+        assert "Undo the release" in manager.get(f"{PATH}/holds").text
         assert manager.submit(f"{PATH}/holds/{hold.id}/release", reason="again").status_code == 409
         assert "stands again" in manager.submit(f"{PATH}/holds/{hold.id}/reinstate", reason="an appeal").text
         assert "is set" in manager.submit(f"{PATH}/holds/{hold.id}/review", reason="open", review_on="2027-03-01").text
@@ -213,7 +213,7 @@ def test_the_page_of_holds_due_for_review(console: Console, clock: Clock) -> Non
         lead.submit(f"{PATH}/hold", **WISH, review_on="2026-12-01")
         lead.submit(f"{PATH}/hold", **{**WISH, "kind": "evidence"}, review_on="2027-06-01")
         page = lead.get("/holds").text
-        assert "No hold is due for review." in page
+        assert "No holds are due for review." in page
         assert page.count('<th scope="row">') == 2, "two holds"
         assert 'aria-current="page">Holds' in page
     clock.time += timedelta(days=10)
@@ -238,7 +238,7 @@ def test_the_page_of_holds_due_for_review(console: Console, clock: Clock) -> Non
         done = dpo.submit(f"{path}/review", reason="still open", **parts)
         assert (done.status_code, done.headers["location"]) == (303, f"{path}?done=review")
         assert "1 February 2027" in dpo.get(path).text
-        assert "No hold is due for review." in dpo.get("/holds").text
+        assert "No holds are due for review." in dpo.get("/holds").text
         assert dpo.submit(f"{path}/release", reason="procedure is over").status_code == 303
         assert "Kept until" in dpo.get("/holds").text
         assert dpo.submit(f"/holds/{due.id}/burn").status_code == 404

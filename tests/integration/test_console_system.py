@@ -88,7 +88,7 @@ def test_health_says_how_the_daemon_does(console: Console, dpo: Browser) -> None
     said["call_thread"]["longest_stall_lately_ms"] = 1400.0
     said["carriage"]["certificate_expires_at"] = "2026-12-05T09:00:00+00:00"
     page = dpo.get("/health").text
-    assert "750.0 GB of 1,000.0 GB. It does not shrink at present" in page
+    assert "750.0 GB of 1,000.0 GB. It is not shrinking" in page
     assert "2.2 s late: audio is lost from 4 s on." in page
     assert "Blocked for up to 1.4 s" in page
     assert "Ends in 10 days, on 5 December 2026" in page
