@@ -227,7 +227,7 @@ def test_whoever_signs_on_has_the_calls_that_begin_after(site: Site, browser: Br
         row = talk.hang_up()
         assert (row["operator"], row["operators"]) == ("Bob Benefits", ["Bob Benefits"])
         bob.goto("/agent")
-        expect(bob.locator("body")).to_contain_text("Carol took extension 2001 over from you")
+        expect(bob.locator("body")).to_contain_text("Carol took over extension 2001 from you")
         carol.get_by_role("button", name="Sign off from 2001").click()
         expect(carol.locator("#agent-said")).to_contain_text("You are signed off")
     log = [entry for entry in site.deps.repos.audit.entries() if entry.act.startswith("agent.")]

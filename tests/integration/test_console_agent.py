@@ -100,8 +100,8 @@ def test_the_page_says_where_one_is_signed_on_and_who_took_a_phone_over(console:
         {"extension": "2010", "operator": "Eve", "instead_of": "Dan", "at": "2026-07-01T08:40:00Z"},
     ]
     page = ann.get("/agent").text
-    assert "Bob took extension 2001 over from you" in page
-    assert "you took extension 2009 over from Dan" in page
+    assert "Bob took over extension 2001 from you" in page
+    assert "you took over extension 2009 from Dan" in page
     assert "2010" not in page
 
 
@@ -284,7 +284,7 @@ def test_the_second_message_is_played_on_request(console: Console, ann: Browser)
     assert button in ann.get("/agent").text
     done = ann.submit(f"/agent/calls/{CALL}/second-message")
     assert "does not hear the officer until it ends" in done.text
-    assert "The caller hears the second message, and not you" in done.text
+    assert "The caller hears the second message, and cannot hear you" in done.text
     assert button not in done.text, "it plays"
     again = ann.submit(f"/agent/calls/{CALL}/second-message")
     assert (again.status_code, "already" in again.text) == (409, True)

@@ -84,7 +84,7 @@ def test_it_is_changed_and_every_other_session_ends(console: Console, officer: B
         ({"new": "Welcome2026!!", "again": "Welcome2026!!"}, 422, "too easy to guess"),
         ({"new": "officer walrus teapot", "again": "officer walrus teapot"}, 422, "account name"),
         ({"new": PASSWORD, "again": PASSWORD}, 422, "different from your current one"),
-        ({"new": "x" * 257, "again": "x" * 257}, 422, "more than 256"),
+        ({"new": "x" * 257, "again": "x" * 257}, 422, "256 characters or fewer"),
     ],
 )
 def test_what_is_not_right_changes_nothing(
@@ -134,7 +134,7 @@ def test_tries_here_are_tries_to_sign_in_of_that_address(console: Console, offic
 
 def test_the_rules_that_are_shown_are_those_that_are_held() -> None:
     shown = " ".join(RULES)
-    found = re.search(r"at least (\d+) characters, at most (\d+)", shown)
+    found = re.search(r"have (\d+) to (\d+) characters", shown)
     assert found is not None
     assert weakness("violet otter lantern"[: int(found[1])], account="x") is None
     assert weakness("violet otter"[: int(found[1]) - 1], account="x") is not None
