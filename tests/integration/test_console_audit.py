@@ -58,7 +58,7 @@ def test_details_are_words_and_no_values_of_a_program(console: Console) -> None:
     with console.browser() as dpo:
         dpo.sign_in()
         page = dpo.get("/audit").text
-    assert "<td>at: 1.5; days: new none, old 90; numbers: yes; texts: no</td>" in page
+    assert '<td class="details">at: 1.5; days: new none, old 90; numbers: yes; texts: no</td>' in page
 
 
 def test_it_says_when_the_log_was_verified_and_noted_elsewhere(console: Console) -> None:

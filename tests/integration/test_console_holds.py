@@ -119,7 +119,7 @@ def test_bad_input_is_a_sentence_and_changes_nothing(console: Console) -> None:
 def test_who_may_not_is_refused(console: Console) -> None:
     with signed_in(console, "lead") as lead:
         hold = lead.post(f"{API}/holds", json={**WISH, "kind": "sar"}).json()
-        assert "dpo" in refused(lead.post(f"/api/holds/{hold['id']}/release", json=WHY), 403)
+        assert "data protection officer" in refused(lead.post(f"/api/holds/{hold['id']}/release", json=WHY), 403)
     with signed_in(console, "housing") as housing:
         assert "no such recording" in refused(housing.post(f"{API}/holds", json=WISH), 404)
         theirs = refused(housing.post(f"/api/holds/{hold['id']}/release", json=WHY), 404)
@@ -177,7 +177,7 @@ def test_the_recordings_page_places_reviews_releases_and_takes_back(console: Con
         assert "govuk-notification-banner--success" in said.text
         assert "Mrs &lt;b&gt;Ä&lt;/b&gt; complained" in said.text
         assert "Review on 31 January 2027" in said.text
-        assert "Against: housing" in said.text
+        assert "About: housing" in said.text
         assert "Held for a complaint" in said.text
         (hold,) = standing(console)
         released = manager.submit(f"{PATH}/holds/{hold.id}/release", reason="procedure is over")
