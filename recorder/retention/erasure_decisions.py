@@ -86,7 +86,7 @@ def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> t
     person, order, row = _known_order(repos, person, order_id)
     approval = repos.approvals.get(order.id) if repos.approvals else None
     if approval is None or order.state is not ErasureState.WAITING:
-        raise ProblemError(409, "Only the span of a waiting order that takes three people can be heard here.")
+        raise ProblemError(409, "You can listen here only if the order is waiting and needs 3 people.")
     decision = may_decide(person, order, _order_facts(repos, order, row), confirm=True, third=approval.third)
     if isinstance(decision, Refusal):
         raise repos.audit_service.refusal(person.actor, Act.PLAY, row.id, decision.reason)

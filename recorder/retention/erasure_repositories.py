@@ -30,8 +30,8 @@ from storage.types import RecordingId, RecordingRow
 from storage.vault import Vault
 
 LOCKED = (
-    "The recording is locked: part of it is to be erased (order {order}, {state}). "
-    "It can be heard again once the order is done or declined."
+    "The recording is locked: part of it is waiting to be erased (order {order}, {state}). "
+    "You can listen to it again once the order is done or declined."
 )
 
 

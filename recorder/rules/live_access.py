@@ -147,9 +147,9 @@ _WHO_MAY: Mapping[Act, str] = MappingProxyType(
     {
         Act.SEE_LIVE: "its officer, their team and its manager",
         Act.SEE_NUMBERS: "its officer and a manager of its team",
-        Act.PAUSE: "its officer, an officer or manager of their team, a team leader and the DPO",
+        Act.PAUSE: "its officer, an officer or manager of their team, a team leader and the data protection officer",
         Act.DISCARD: "its officer",
-        Act.RESUME: "its officer, a manager of its team and the DPO",
+        Act.RESUME: "its officer, a manager of its team and the data protection officer",
         Act.RETROACTIVE_PAUSE: "its officer",
         Act.RAISE_OPT_OUT: "its officer",
         Act.OPT_OUT: "a manager of its team",

@@ -150,7 +150,7 @@ def test_a_held_recording_loses_only_card_data_and_only_by_the_dpo(site: Erasure
     order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert order.state is ErasureState.WAITING
     for who in (MONA, LEA):
-        with refused(403, "DPO"):
+        with refused(403, "data protection officer"):
             decide_erasure(site.repos, who, order.id, confirm=True, reason="agreed")
     decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE

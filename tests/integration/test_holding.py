@@ -284,7 +284,7 @@ def test_of_a_held_recording_only_card_data_goes_and_only_by_the_dpo(site: Erasu
     order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert order.state is ErasureState.WAITING
     for who in (MONA, LEA):
-        with refused(403, "DPO"):
+        with refused(403, "data protection officer"):
             decide_erasure(site.repos, who, order.id, confirm=True, reason="agreed")
     decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
@@ -317,7 +317,7 @@ def test_a_hold_between_order_and_carrying_out_asks_the_dpo_about_card_data(site
     assert site.snapshot() == before
     assert site.entries("erasure.sent_back")[0].details["order"] == order.id
     assert site.eraser.carry_out_due() == []
-    with refused(403, "DPO"):
+    with refused(403, "data protection officer"):
         decide_erasure(site.repos, LEA, order.id, confirm=True, reason="agreed")
     decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE

@@ -161,7 +161,7 @@ def test_nobody_decides_on_their_own_call() -> None:
     assert "yourself" in _reason(may_decide(DPO, order(CARD, "dora"), about(), confirm=True))
     assert "not yours" in _reason(may_decide(STRANGER, order(CARD), about(), confirm=True))
     assert "not yours" in _reason(may_decide(MANAGER, order(CARD), about(team=""), confirm=True))
-    assert "DPO" in _reason(may_decide(LEAD, order(CARD), about(is_held=True), confirm=True))
+    assert "data protection officer" in _reason(may_decide(LEAD, order(CARD), about(is_held=True), confirm=True))
 
 
 def _reason(found: Allowed | Refusal) -> str:
