@@ -130,7 +130,7 @@ def test_who_may_not_is_refused(console: Console) -> None:
         assert housing.get(PATH).status_code == 404
         assert housing.get(f"{PATH}/hold").status_code == 404
     with signed_in(console, "revenues") as revenues:
-        assert "sar" in refused(revenues.post(f"{API}/holds", json={**WISH, "kind": "sar"}), 403)
+        assert "subject access request" in refused(revenues.post(f"{API}/holds", json={**WISH, "kind": "sar"}), 403)
     for name in ("officer", "admin", "ict"):
         with signed_in(console, name) as browser:
             for answer in (
@@ -184,7 +184,7 @@ def test_the_recordings_page_places_reviews_releases_and_takes_back(console: Con
         assert "the recording is kept until 9 December 2026, 9am" in released.text
         assert "Undo the release" in manager.get(f"{PATH}/holds").text
         assert manager.submit(f"{PATH}/holds/{hold.id}/release", reason="again").status_code == 409
-        assert "stands again" in manager.submit(f"{PATH}/holds/{hold.id}/reinstate", reason="an appeal").text
+        assert "in force again" in manager.submit(f"{PATH}/holds/{hold.id}/reinstate", reason="an appeal").text
         assert "is set" in manager.submit(f"{PATH}/holds/{hold.id}/review", reason="open", review_on="2027-03-01").text
         assert manager.submit(f"{PATH}/holds/{hold.id}/burn").status_code == 404
         assert standing(console)[0].review_on.isoformat() == "2027-03-01"

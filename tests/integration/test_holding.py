@@ -121,7 +121,7 @@ def test_several_stand_and_all_must_be_released(site: ErasureSite) -> None:
     release(site, LEA, first)
     site.now += timedelta(days=14)
     assert site.index.get(ID).holds == ("sar",)
-    with refused(403, "dpo"):
+    with refused(403, "data protection officer"):
         release(site, LEA, second)
     release(site, DORA, second)
     site.now += timedelta(days=14)
@@ -153,7 +153,7 @@ def test_refusals_change_nothing(site: ErasureSite) -> None:
     token, shell = Application(name="crm", scopes=frozenset(Scope)), LocalUser(name="root")
     for who, kind, match in (
         (OLIVE, HoldKind.COMPLAINT, "role"), (outsider, HoldKind.COMPLAINT, "no such recording"),
-        (MONA, HoldKind.SAR, "sar"), (MONA, HoldKind.DISCLOSURE, "disclosure"), (DORA, HoldKind.TRAINING, "training"),
+        (MONA, HoldKind.SAR, "subject access request"), (MONA, HoldKind.DISCLOSURE, "disclosure"), (DORA, HoldKind.TRAINING, "training"),
         (token, HoldKind.COMPLAINT, "person"), (shell, HoldKind.COMPLAINT, "person"),
     ):  # fmt: skip
         with refused(404 if who is outsider else 403, match):
@@ -187,7 +187,7 @@ def test_what_is_not_there_cannot_be_held(site: ErasureSite) -> None:
     with refused(409, "it cannot be held. Recorded: ended"):
         place(site, recording=LIVE)
     Deletions(site.index.database).settle([Tombstone(id=LIVE, deleted_at=site.now, rule="retention")])
-    with refused(409, "deleted on 2026-11-24"):
+    with refused(409, "deleted on 24 November 2026"):
         place(site, LEA, recording=LIVE)
     with refused(404, "no such recording"):  # nobody knows of which team it was
         place(site, MIKE, recording=LIVE)
