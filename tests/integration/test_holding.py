@@ -153,7 +153,8 @@ def test_refusals_change_nothing(site: ErasureSite) -> None:
     token, shell = Application(name="crm", scopes=frozenset(Scope)), LocalUser(name="root")
     for who, kind, match in (
         (OLIVE, HoldKind.COMPLAINT, "role"), (outsider, HoldKind.COMPLAINT, "no such recording"),
-        (MONA, HoldKind.SAR, "subject access request"), (MONA, HoldKind.DISCLOSURE, "disclosure"), (DORA, HoldKind.TRAINING, "training"),
+        (MONA, HoldKind.SAR, "subject access"), (MONA, HoldKind.DISCLOSURE, "disclosure"),
+        (DORA, HoldKind.TRAINING, "training"),
         (token, HoldKind.COMPLAINT, "person"), (shell, HoldKind.COMPLAINT, "person"),
     ):  # fmt: skip
         with refused(404 if who is outsider else 403, match):
