@@ -162,7 +162,7 @@ class RecorderHome:
         Raises:
             HomeError: It did not say so.
         """
-        words = [*recorder_command(), "verify", "--all", "-C", str(self.root), "--json"]
+        words = [*recorder_command(), "recordings", "verify", "--all", "-C", str(self.root), "--json"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         try:
             found = collections.Counter("good" if one["ok"] else "bad" for one in json.loads(done.stdout))
@@ -284,7 +284,7 @@ class RecorderHome:
         at = np.arange(round(seconds * _NOTICE_RATE)) / _NOTICE_RATE
         soundfile.write(path, 0.1 * np.sin(2 * np.pi * 500 * at), _NOTICE_RATE)
         self._run(
-            "notice", "set", "first", str(path), "-C", str(self.root),
+            "notices", "add", "first", str(path), "-C", str(self.root),
             "--as", _ADMIN, "--password-file", str(self._folder / "password"),
         )  # fmt: skip
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from recorder.cli.cli import Commands, first_line
+from recorder.cli.former_words import former
 from recorder.cli.results.table import WITHOUT_RESULT
-from recorder.cli.tree import COMMANDS, NOUNS, former
+from recorder.cli.tree import COMMANDS, NOUNS
 
 PAGE = Path(__file__).parent / "commands.md"
 BEGIN, END = "<!-- commands: begin -->\n", "<!-- commands: end -->\n"

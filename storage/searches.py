@@ -202,13 +202,14 @@ def _visibility(visible: Visibility) -> _Criterion:
     """Return the visibility of the searcher as a further criterion."""
     column, teams = _recordings.c, tuple(dict.fromkeys(visible.teams))
     own = () if visible.operator is None else (visible.operator,)
+    named = tuple(filter(None, teams))
     return _Criterion(
         columns=(column.operator,) * len(own) + (column.team,) * len(teams),
         copies=("first_operator",) * len(own) + ("team",) * len(teams),
         values=tuple((one,) for one in own + teams),
         handed=(
             *((_officers.c.operator, (one,)) for one in own),
-            *((_officers.c.own_team, (one,)) for one in teams if one),
+            *(((_officers.c.own_team, named),) if named else ()),
         ),
         is_apart=bool(teams),
     )

@@ -10,7 +10,8 @@ from typing import Any
 from typer.main import get_command
 
 from recorder.cli.cli import DISTRIBUTION, app
-from recorder.cli.tree import COMMANDS, former
+from recorder.cli.former_words import former
+from recorder.cli.tree import COMMANDS
 
 _FILES = (
     ("/var/lib/council-recorder", "The home of a recorder that was installed as a package."),

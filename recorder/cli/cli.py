@@ -17,7 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from recorder.cli.tree import COMMANDS, NOUNS, renamed
+from recorder.cli.former_words import renamed
+from recorder.cli.tree import COMMANDS, NOUNS
 
 DISTRIBUTION = "council-call-recorder"
 """The name of the installed package."""
@@ -84,8 +85,23 @@ class _Group(TyperGroup):
         return list(self.commands)
 
 
+_UsageError: Any = typer.BadParameter.__base__
+"""What typer raises for wrong usage; it does not export the class."""
+
+
 class CommandLine(_Group):
     """The program `recorder`. Takes the words of before, too, and says which are new."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's click is not typed
+        """Run a command. Wrong usage is one line, as every error is."""
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                raise
+            path, sentence = error.ctx.command_path if error.ctx else "recorder", error.format_message().rstrip(".")
+            sys.stderr.write(f"recorder: {sentence}; `{path} --help` says how it is used\n")
+            raise typer.Exit(2) from error
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer's click is not typed
         """Return the command of some arguments."""

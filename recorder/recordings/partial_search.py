@@ -21,6 +21,8 @@ LEAST_DIGITS = 3
 _WHOLE_FROM = 9
 """Digits from which a typed number is a whole one: shorter ones are extensions, or the end of a number."""
 _KNOWN_FOR_S = 60.0
+_MOST_QUERIES = 300
+"""Most queries of one value each that a search may need: SQLite joins 500, and each takes a millisecond to write."""
 _NO_DIGIT = re.compile(r"[\s().\-]")
 
 
@@ -55,27 +57,28 @@ class PartialSearches:
         Raises:
             ProblemError: 422, at its field: too many officers or numbers fit, or too few digits were given.
         """
-        return self._by_number(self._by_name(search, person))
+        most = _most_values(search, person)
+        return self._by_number(self._by_name(search, person, most), most)
 
-    def _by_name(self, search: Search, person: Person) -> Search:
+    def _by_name(self, search: Search, person: Person, most: int) -> Search:
         names, part = self.pickers(person).officers, search.operator
         if part is None or part in names:
             return search
         fitting = tuple(name for name in names if part.casefold() in name.casefold())
-        if len(fitting) >= MOST_VALUES:
+        if len(fitting) >= most:
             raise incomplete(f"{len(fitting)} officers have {part!r} in their name. Give more of it.", "operator")
         # What was typed may be the name of somebody whose first call has just been filed.
         return replace(search, operator=None, operators=(part, *fitting)) if fitting else search
 
-    def _by_number(self, search: Search) -> Search | None:
+    def _by_number(self, search: Search, most: int) -> Search | None:
         digits = "" if search.number is None else _NO_DIGIT.sub("", search.number)
         if not (digits.isascii() and digits.isdigit()) or len(digits) >= _WHOLE_FROM:
             return search
         if len(digits) < LEAST_DIGITS:
             raise incomplete(f"Give at least {LEAST_DIGITS} digits of the number.", "number")
-        fitting = self._known.numbers_ending(digits, MOST_VALUES)
+        fitting = self._known.numbers_ending(digits, most)
         if fitting is None:
-            raise incomplete(f"More than {MOST_VALUES} numbers end in {digits}. Give more digits.", "number")
+            raise incomplete(f"More than {most} numbers end in {digits}. Give more digits.", "number")
         numbers = tuple(dict.fromkeys(map(normalise_number, fitting)))
         return replace(search, number=None, numbers=numbers) if numbers else None
 
@@ -100,3 +103,16 @@ class PartialSearches:
         if kept is None or self._clock() >= kept[0]:
             self._kept[key] = kept = (self._clock() + _KNOWN_FOR_S, read())
         return kept[1]
+
+
+def _most_values(search: Search, person: Person) -> int:
+    """Return how many officers or numbers may fit a part: fewer, the more is asked for besides.
+
+    A call matches each of these by its own row or by one beside it, and is found within a limit in three ways, so each
+    multiplies the queries (`storage.searches`).
+    """
+    given = (search.operator, search.extension, search.number, search.team)
+    decision = may(person, Act.SEARCH)
+    is_part = isinstance(decision, Allowed) and decision.is_part
+    ways = (1 << sum(one is not None for one in given)) * (3 if is_part else 1)
+    return min(MOST_VALUES, _MOST_QUERIES // ways)

@@ -41,9 +41,9 @@ def acts_offered(person: Person, hold: Hold, call: HoldFacts, now: datetime) -> 
 
 
 def kinds_offered(person: Person, calls: Sequence[HoldFacts]) -> list[HoldKind]:
-    """Return the kinds of hold that a person may place on each of some calls."""
+    """Return the kinds of hold that a person may place on each of some calls; none if there are no calls."""
     return [
         kind
         for kind in HoldKind
-        if not any(isinstance(may_place(person, kind, call, reason="shown"), Refusal) for call in calls)
+        if calls and not any(isinstance(may_place(person, kind, call, reason="shown"), Refusal) for call in calls)
     ]

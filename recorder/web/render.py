@@ -103,5 +103,6 @@ class Renderer:
 
     def live_rows(self, caller: ConsoleCaller, rows: Sequence[LiveRow], *, team: str = "") -> str:
         """Return rows of live calls, or the row that says that there is no call."""
-        drawn = partial(self._live.rows, caller.csrf, team)
-        return self._templates.get_template("live_rows.html").render(live_rows=drawn, rows=rows)
+        if rows:
+            return str.__str__(self._live.rows(caller.csrf, team, rows))  # no template: it would copy them again
+        return self._templates.get_template("live_rows.html").render(rows=rows)

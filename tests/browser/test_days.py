@@ -240,6 +240,7 @@ def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) ->
         expect(page.locator(".waits li")).to_have_count(1)
         page.locator(".waits a").click()
         page.get_by_role("button", name="Acknowledge").click()
+        expect(page.locator("#emergencies")).to_have_count(0)
         page.get_by_role("link", name="Overview").click()
         expect(page.locator("main")).to_contain_text("Nothing is waiting for you.")
 

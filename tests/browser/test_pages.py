@@ -107,7 +107,7 @@ def sign_in_again(page: Page) -> None:
     page.goto("/sign-in")
     page.fill("#name", "nobody")
     page.fill("#password", "not the password")
-    page.click("main button")
+    page.get_by_role("button", name="Sign in").click()
 
 
 def search(field: str, value: str) -> Visit:

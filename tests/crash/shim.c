@@ -2,8 +2,9 @@
  * durable, and at a given step ends the process, or first the file system under it (a power cut).
  *
  * Steps are counted from `shim_arm`, or from the start where SHIM_DIE_AT is set. Pipes and sockets do not count. With
- * `shim_log` every step that was done is appended to that descriptor (layout: tests/crash/forgetful.py). While the byte
- * in the file SHIM_FAULT is not 0, it is the error of every step below the folder SHIM_BELOW.
+ * `shim_log` every step that was done is appended to that descriptor (layout: tests/crash/forgetful.py). While the first
+ * byte of the file SHIM_FAULT is not 0, it is the error of every step below the folder whose path follows it. The file
+ * is FAULT_BYTES long.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,12 +27,12 @@
 
 #define SHUTDOWN _IOR('X', 125, uint32_t) /* EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN: the same number */
 #define NO_LOG_FLUSH 2u
+#define FAULT_BYTES (1 + PATH_MAX)
 
 static atomic_long steps, die_at = LONG_MAX;
 static int is_torn, power_fd = -1, log_fd = -1;
 static __thread int is_inside;
 static volatile unsigned char *fault;
-static const char *below = "/nowhere";
 
 #define REAL(name) static __typeof__(&name) real; if (!real) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
@@ -46,10 +47,9 @@ __attribute__((constructor)) static void begin(void)
         shim_arm(atol(at), getenv("SHIM_TORN") != NULL, -1);
     const char *path = getenv("SHIM_FAULT");
     int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd < 0 || !getenv("SHIM_BELOW"))
+    if (fd < 0)
         return;
-    below = getenv("SHIM_BELOW");
-    void *memory = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+    void *memory = mmap(NULL, FAULT_BYTES, PROT_READ, MAP_SHARED, fd, 0);
     close(fd);
     if (memory != MAP_FAILED)
         fault = memory;
@@ -58,6 +58,7 @@ __attribute__((constructor)) static void begin(void)
 /* True if a step has to fail, with errno set. */
 static int fails(const char *path)
 {
+    const char *below = fault ? (const char *)fault + 1 : NULL;
     if (!fault || !*fault || strncmp(path, below, strlen(below)))
         return 0;
     errno = *fault;

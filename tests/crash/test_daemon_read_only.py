@@ -1,6 +1,8 @@
 """A file system becomes read-only, or fails, under a daemon and is mended: calls go on, and so does recording."""
 
 import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,36 @@ from tests.helpers.exactness import heard_frames
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import eventually
 
+_FAULT_BYTES = 1 + 4096
 QUICK = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.2"))
+
+
+class Fault:
+    """What the file system of the daemon answers below a folder (`shim.c`)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.write_bytes(bytes(_FAULT_BYTES))
+
+    def set(self, number: int, folder: Path) -> None:
+        """Have every step below a folder fail."""
+        with self.path.open("r+b", buffering=0) as switch:
+            os.pwrite(switch.fileno(), bytes(folder).ljust(_FAULT_BYTES - 1, b"\0"), 1)
+            os.pwrite(switch.fileno(), bytes([number]), 0)  # last: from now on
+
+    def end(self) -> None:
+        """Have all succeed again."""
+        with self.path.open("r+b") as switch:
+            switch.write(b"\0")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Exchange, Fault]]:
+    folder = tmp_path_factory.mktemp("faults")
+    shim, fault = build_shim(folder), Fault(folder / "fault")
+    with exchange(folder / "site", edits=QUICK, is_started=False) as lines:
+        lines.home.start(before=("env", f"LD_PRELOAD={shim}", f"SHIM_FAULT={fault.path}"))
+        yield lines, fault
 
 
 def new_call(lines: Exchange) -> tuple[Talk, str]:
@@ -31,39 +62,35 @@ def new_call(lines: Exchange) -> tuple[Talk, str]:
     ids=["recordings-failing", "keys-read-only", "everything-read-only"],
 )
 def test_a_folder_that_refuses_stops_no_call_and_is_forgiven(
-    tmp_path: Path, folder: str, number: int, reason: str
+    site: tuple[Exchange, Fault], folder: str, number: int, reason: str
 ) -> None:
-    fault = tmp_path / "fault"
-    fault.write_bytes(b"\0")
-    with exchange(tmp_path / "site", edits=QUICK, is_started=False) as lines:
-        home = lines.home
-        shim, below = build_shim(tmp_path), home.root / folder
-        home.start(before=("env", f"LD_PRELOAD={shim}", f"SHIM_FAULT={fault}", f"SHIM_BELOW={below}"))
-        talk, recording = new_call(lines)
-        eventually(lambda: list((home.root / "recordings").rglob("*.part")), "it is being recorded")
-        talk.talk_for(2.0)  # more than the look-back: something is on the disk
-        since_s = talk.left.sent[-1][1]
-        with fault.open("r+b") as switch:
-            switch.write(bytes([number]))
-        other, _ = new_call(lines)
-        eventually(lambda: home.health()["alarms"].get(reason), "there is an alarm", timeout_s=15)
-        talk.talk_for(1.2)
-        assert len(heard_frames(talk.left, talk.right, since_s=since_s)) > 50, "the conversation goes on"
-        for party in (talk, other):
-            party.first.hang_up()
-            party.first.wait_ended()
-        with fault.open("r+b") as switch:
-            switch.write(b"\0")
-        nothing = home.row_of(other.number, timeout_s=25)
-        assert (nothing["outcome"], nothing["reason"], nothing["path"]) == ("failed", reason, None)
-        row = home.row_of(talk.number, timeout_s=25)
-        wanted = ("recorded", "caller_hung_up") if folder == "keys/sealed" else ("partial", reason)
-        assert (row["outcome"], row["reason"]) == wanted
-        eventually(lambda: home.row_of(talk.number)["path"], "it is closed by itself", timeout_s=25)
-        again, _ = new_call(lines)
-        again.first.hang_up()
-        again.first.wait_ended()
-        assert home.row_of(again.number, timeout_s=25)["outcome"] == "recorded"
-        verified = {one["id"]: one for one in home.json("verify", "--all")}
-        assert verified[recording]["ok"]
-        assert len(verified) == 2
+    lines, fault = site
+    home = lines.home
+    known = {one["id"] for one in home.json("verify", "--all")}
+    alarms = home.health()["alarms"].get(reason, 0)
+    talk, recording = new_call(lines)
+    eventually(lambda: list((home.root / "recordings").rglob("*.part")), "it is being recorded")
+    talk.talk_for(2.0)  # more than the look-back: something is on the disk
+    since_s = talk.left.sent[-1][1]
+    fault.set(number, home.root / folder)
+    other, _ = new_call(lines)
+    eventually(lambda: home.health()["alarms"].get(reason, 0) > alarms, "there is an alarm", timeout_s=15)
+    talk.talk_for(1.2)
+    assert len(heard_frames(talk.left, talk.right, since_s=since_s)) > 50, "the conversation goes on"
+    for party in (talk, other):
+        party.first.hang_up()
+        party.first.wait_ended()
+    fault.end()
+    nothing = home.row_of(other.number, timeout_s=25)
+    assert (nothing["outcome"], nothing["reason"], nothing["path"]) == ("failed", reason, None)
+    row = home.row_of(talk.number, timeout_s=25)
+    wanted = ("recorded", "caller_hung_up") if folder == "keys/sealed" else ("partial", reason)
+    assert (row["outcome"], row["reason"]) == wanted
+    eventually(lambda: home.row_of(talk.number)["path"], "it is closed by itself", timeout_s=25)
+    again, _ = new_call(lines)
+    again.first.hang_up()
+    again.first.wait_ended()
+    assert home.row_of(again.number, timeout_s=25)["outcome"] == "recorded"
+    verified = {one["id"]: one for one in home.json("verify", "--all")}
+    assert verified[recording]["ok"]
+    assert len(verified.keys() - known) == 2

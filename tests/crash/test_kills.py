@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,23 +28,41 @@ ROOT = Path(__file__).parents[2]
 KILLS = 16
 
 
-def run(folder: Path, *words: str) -> dict[str, Any]:
-    """Run the program and return its result."""
-    out = folder / "result.json"
-    done = subprocess.run(
-        [sys.executable, "tests/crash/kills.py", "--json", str(out), *words],
-        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
-    )  # fmt: skip
-    assert out.exists(), done.stderr
-    result: dict[str, Any] = json.loads(out.read_text())
-    assert done.returncode == bool(result["problems"])
-    return result
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Return what runs the program, with some words, and returns its result."""
+    folder = tmp_path_factory.mktemp("kills")
+    numbers = itertools.count()
+    with (folder / "errors").open("w") as errors:
+        program = subprocess.Popen(
+            [sys.executable, "tests/crash/kills.py", "--each"],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+        )  # fmt: skip
+    assert program.stdin is not None
+    assert program.stdout is not None
+    given, said = program.stdin, program.stdout
+
+    def result_of(*words: str) -> dict[str, Any]:
+        out = folder / f"{next(numbers)}.json"
+        given.write(json.dumps(["--json", str(out), *words]) + "\n")
+        given.flush()
+        status = said.readline()
+        assert out.exists(), (folder / "errors").read_text()
+        result: dict[str, Any] = json.loads(out.read_text())
+        assert int(status) == bool(result["problems"])
+        return result
+
+    yield result_of
+    program.communicate()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("--power", "simulated")], ids=["kill", "power"])
-def test_nothing_finished_is_lost_and_nothing_deleted_comes_back(tmp_path: Path, words: tuple[str, ...]) -> None:
-    result = run(tmp_path, "--kills", str(KILLS), "--seed", "1", *words)
+def test_nothing_finished_is_lost_and_nothing_deleted_comes_back(run: Run, words: tuple[str, ...]) -> None:
+    result = run("--kills", str(KILLS), "--seed", "1", *words)
     assert result["problems"] == []
     assert sum(result["kills"].values()) >= KILLS
     assert result["said"]["closed"] > 0
@@ -59,9 +77,9 @@ def test_nothing_finished_is_lost_and_nothing_deleted_comes_back(tmp_path: Path,
         ("tombstone-last", ("--seed", "3", "--only", "sweep")),
     ],
 )
-def test_a_recorder_that_is_broken_is_found_out(tmp_path: Path, name: str, words: tuple[str, ...]) -> None:
+def test_a_recorder_that_is_broken_is_found_out(run: Run, name: str, words: tuple[str, ...]) -> None:
     assert name in MUTATIONS, "`kills.py --mutation` has the others"
-    assert run(tmp_path, "--kills", "200", "--mutation", name, *words)["problems"]
+    assert run("--kills", "200", "--mutation", name, *words)["problems"]
 
 
 NOW = datetime.fromisoformat("2027-03-01T12:00:00+00:00")

@@ -11,8 +11,8 @@ import httpx2
 from recorder.access.database import open_people
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.signing import Said, Signer
+from recorder.cli.former_words import renamed
 from recorder.cli.identity import TOKEN_VARIABLE
-from recorder.cli.tree import renamed
 from recorder.common.clock import utc_now
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 

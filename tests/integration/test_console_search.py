@@ -139,6 +139,8 @@ def test_what_was_selected_is_asked_for_held_and_added_to_a_case_together(site: 
     assert (partly.status, "1 recording is held" in partly.text) == (404, True)
     assert "Held" in words_of(lead.post("/recordings", operator="Ann Smith"))
     assert Visitor(site, "officer").get(f"/holds/new?{chosen}").status == 403
+    unknown = words_of(lead.get(f"/holds/new?recording={ID[:-6]}ffffff"))
+    assert ("You cannot hold this recording" in unknown, 'name="kind"' in unknown) == (True, False)
 
 
 def test_who_may_not_search_by_number_learns_nothing_from_its_end(site: PagesSite) -> None:
@@ -157,7 +159,15 @@ def test_how_many_fit_is_logged_and_counts_only_whom_somebody_may_find(site: Pag
     with pytest.raises(ProblemError, match="16 officers"):
         service.search(person(site, "dpo"), Search(operator="quentin"))
     assert [entry.act for entry in site.entries()[before:]] == ["recording.search"]
-    assert service.search(replace(person(site, "revenues"), teams=("North",)), Search(operator="quentin")).total == 0
+    managers = replace(person(site, "revenues"), teams=("West",))
+    with pytest.raises(ProblemError, match="16 officers"):
+        service.search(managers, Search(operator="quentin", number="999", extension="2001", team="West"))
+    index.remove_many(many[7:])
+    others = RecordingService(site.deps, site.app.state.parts.audit_service)
+    assert others.search(managers, Search(operator="quentin")).total == 7
+    with pytest.raises(ProblemError, match="7 officers"):
+        others.search(managers, Search(operator="quentin", number="999", extension="2001", team="West"))
+    assert service.search(replace(managers, teams=("North",)), Search(operator="quentin")).total == 0
     index.remove_many(many)
 
 

@@ -444,11 +444,11 @@ def test_the_shell_tests_writes_addresses_and_tells_the_state(site: RecorderHome
     assert "not an email address" in run(site, "mail", "address", "founder", "a@b, c@d", *signed, code=1)
     assert "no account" in run(site, "mail", "address", "nobody", "a@b.example", *signed, code=1)
     run(site, "mail", "address", "founder", "founder@council.example", *signed)
-    found = json.loads(run(site, "mail", "status", "--json"))
+    found = json.loads(run(site, "mail", "show", "--json"))
     assert found["addresses"]["founder"] == "founder@council.example"
     assert (found["waiting"], found["is_stuck"]) == (0, False)
     run(site, "mail", "address", "founder", *signed)
-    assert json.loads(run(site, "mail", "status", "--json"))["addresses"]["founder"] is None
+    assert json.loads(run(site, "mail", "show", "--json"))["addresses"]["founder"] is None
     entries = [entry for entry in AuditLog(site.root / "audit").entries() if entry.act == "people.mail_address"]
     assert [entry.details["has_address"] for entry in entries] == [True, False]
     assert not any("council.example" in json.dumps(entry.details) for entry in entries)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from storage.database import Database
 from storage.index import Index
 from storage.migrations import upgrade
-from storage.rows import row_from_json
+from storage.rows import normalise_number, row_from_json
 from storage.types import Officer, Outcome, RecordingId, RecordingRow, Search, Segment, SegmentKind, Visibility
 from tests.helpers.storage_home import row
 from tests.integration.test_storage_migrations import fill, plain_engine
@@ -108,6 +108,18 @@ def test_everything_that_may_be_known_and_nothing_else_each_once(index: Index) -
         assert [call.id for call in index.each(search)] == expected
         middle = replace(search, limit=5, offset=3)
         assert [call.id for call in index.find(middle)] == expected[3:8], (part, asked)
+
+
+def test_parts_of_name_and_number_are_found_in_many_teams(index: Index) -> None:
+    part = Visibility(teams=("North", *(f"Team {number}" for number in range(20))), operator="ann")
+    names, numbers = [f"name {number}" for number in range(7)], [f"+4420794600{number}" for number in range(7)]
+    search = Search(
+        within=part, limit=1000, operators=("ann", *names), numbers=(normalise_number("020 7946 0000"), *numbers)
+    )
+    alike = Search(within=part, operator="ann", number="020 7946 0000")
+    expected = [call.id for call in reversed(CALLS) if is_found(call, alike)]
+    assert expected
+    assert [call.id for call in index.find(search)] == expected
 
 
 def test_a_call_that_changes_its_team_is_found_by_the_new_one_only(index: Index) -> None:

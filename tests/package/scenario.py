@@ -55,7 +55,7 @@ def recorder(*words: str | Path, user: str | None = "council-console") -> str:
 
 def find() -> list[dict[str, object]]:
     """Return the calls that their officer finds."""
-    output = recorder("find", "--json", "--as", "alice", "--password-file", PASSWORD)
+    output = recorder("recordings", "list", "--json", "--as", "alice", "--password-file", PASSWORD)
     rows: list[dict[str, object]] = json.loads(output[output.index("[") :])
     return rows
 
@@ -234,7 +234,7 @@ def use_and_upgrade(new: Path) -> None:
     until(answers, "the new daemon answers")
     assert daemon.version() == installed()
     assert len(find()) == 2
-    recorder("verify", "--all")
+    recorder("recordings", "verify", "--all")
 
     step("no removal under a recorder that runs")
     assert "stop it first" in run("apt-get", "remove", "-y", "council-recorder", succeeds=False)

@@ -28,6 +28,7 @@ from recorder.rules.live_access import Relation
 from recorder.rules.requirement import Subject, UnlistedError
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.exchange import Exchange, Talk
+from tests.helpers.json_results import problem_with
 from tests.helpers.virtual.exchange import TurnedHome, exchange
 from tests.unit.recorder.test_live_access import EXPECTED, WHERE
 
@@ -190,6 +191,19 @@ def test_every_command(
     (shown,) = json.loads(listed.stdout)
     assert (talk.number in listed.stdout) is may(role, Act.SEE_NUMBERS, relation)
     assert ("call.pause" in shown["may"]) is may(role, Act.PAUSE, relation)
+
+
+def test_what_the_shell_shows_fits_its_schema(talk: Talk, tokens: dict[tuple[Role, Relation], str]) -> None:
+    call = call_of(talk)
+    for words, more in (("calls show", [call[:-2]]), ("agents list", []), ("calls resume", ["--call", call])):
+        if words == "calls resume":
+            assert CliRunner().invoke(app, ["calls", "pause", "--call", call, "-C", str(talk.home.root)]).exit_code == 0
+        environment = {"RECORDER_TOKEN": tokens[Role.MANAGER, Relation.TEAM]}
+        done = CliRunner().invoke(
+            app, [*words.split(), *more, "--json", "-C", str(talk.home.root)], env=environment
+        )  # fmt: skip
+        assert done.exit_code == 0, (words, done.stderr, done.exception)
+        assert problem_with(words, json.loads(done.stdout)) == ""
 
 
 def test_the_shell_offers_live_calls(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,8 +109,21 @@ def test_an_unknown_option_is_wrong_usage(names: list[str]) -> None:
     assert "--no-such-option" in said(result)
 
 
-def test_an_unknown_command_is_wrong_usage() -> None:
-    assert run("no-such-command").exit_code == 2
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("no-such-command", "recorder: No such command 'no-such-command'; `recorder --help` says how it is used"),
+        (
+            "holds ad",
+            "recorder: No such command 'ad'. Did you mean 'add'?; `recorder holds --help` says how it is used",
+        ),
+        ("holds add", "recorder: Missing argument 'ID'; `recorder holds add --help` says how it is used"),
+        ("holds list --x", "recorder: No such option: --x; `recorder holds list --help` says how it is used"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_says_what_to_do(words: str, sentence: str) -> None:
+    done = run(*words.split())
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"{sentence}\n")
 
 
 READERS = (

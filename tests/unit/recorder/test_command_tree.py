@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 
 from docs.make_commands import PAGE, updated
 from recorder.cli.cli import Commands, app, first_line
+from recorder.cli.former_words import BARE, OLD, OPTION_NAMES, former, renamed
 from recorder.cli.results.table import RESULTS, WITHOUT_RESULT
-from recorder.cli.tree import BARE, COMMANDS, NOUNS, OLD, OPTION_NAMES, former, renamed
+from recorder.cli.tree import COMMANDS, NOUNS
 
 COMMON = ("--as", "--password-file", "--passphrase-file", "--home", "--json")
 """Options of the context, in their order."""

@@ -8,7 +8,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from recorder.cli.cli import app
-from recorder.cli.tree import renamed
+from recorder.cli.former_words import renamed
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tests/**/*.md")])

@@ -7,7 +7,7 @@ from typer.main import get_command
 
 from deploy.release.manual import escape, write_page
 from recorder.cli.cli import app
-from recorder.cli.tree import OLD
+from recorder.cli.former_words import OLD
 
 
 def test_every_command_and_option_is_described() -> None:
