@@ -19,8 +19,8 @@ LOCKED_FOR = timedelta(minutes=15)
 """The first lock; each further one is twice as long, up to LOCKED_AT_MOST, until somebody signs in."""
 LOCKED_AT_MOST = timedelta(hours=1)
 REFUSED_SENTENCE = (
-    "The name or the password is not right, or the account is locked or disabled. "
-    "After five wrong tries an account is locked for 15 minutes, and longer the next time."
+    "Your account name or password is wrong, or your account is locked or disabled. "
+    "After 5 wrong attempts an account is locked for 15 minutes, and longer the next time."
 )
 """The answer for every SignInRefusal, so that it does not reveal which names exist."""
 

@@ -226,7 +226,7 @@ def check_reason(reason: str) -> None:
     if not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
         raise DeniedError(
             Fault.INCOMPLETE,
-            f"This takes a reason of {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters.",
+            f"Enter a reason of {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters.",
             "reason",
         )
 

@@ -7,10 +7,10 @@ MAX_CHARACTERS = 256
 """Longer ones would only burden the machine."""
 
 RULES = (
-    f"at least {MIN_CHARACTERS} characters, at most {MAX_CHARACTERS}; three random words are a good choice",
-    "none of the passwords that are guessed first, such as Welcome2026!, whatever digits are added",
-    "no sequence such as abcdef, 123456 or qwerty, and no piece that is repeated",
-    "not your account's name in it",
+    f"have {MIN_CHARACTERS} to {MAX_CHARACTERS} characters (3 random words are a good choice)",
+    "not be easy to guess, such as Welcome2026!",
+    "not contain a sequence such as abcdef, 123456 or qwerty, or repeat one piece of text",
+    "not contain your account name",
 )
 """The rules for a new password, in words; `weakness` enforces them."""
 
@@ -50,20 +50,20 @@ def weakness(password: str, *, account: str) -> str | None:
         A sentence for the person, without the password; None if it is strong enough.
     """
     if len(password) < MIN_CHARACTERS:
-        return f"The password needs at least {MIN_CHARACTERS} characters; three random words are a good choice."
+        return f"The password must have at least {MIN_CHARACTERS} characters. 3 random words are a good choice."
     if len(password) > MAX_CHARACTERS:
-        return f"The password has more than {MAX_CHARACTERS} characters."
+        return f"The password must have {MAX_CHARACTERS} characters or fewer."
     folded = password.casefold()
     if len(account) >= _NAME_LENGTH and account.casefold() in folded:
-        return "The password must not contain the account's name."
+        return "The password must not contain the account name."
     if len(set(folded)) < _MIN_DIFFERENT:
         return f"The password repeats a few characters: use at least {_MIN_DIFFERENT} different ones."
     if _is_repeated(folded):
-        return "The password repeats one short piece."
+        return "The password repeats one short piece of text."
     if _has_run(folded):
         return "The password contains a simple sequence such as abcdef, 123456 or qwerty."
     if _is_common(folded):
-        return "The password is one of those that are guessed first."
+        return "The password is too easy to guess."
     return None
 
 

@@ -28,8 +28,8 @@ _RECOVERY_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _RECOVERY_LENGTH = 16
 """79 bits: too many to guess from the SHA-256, which is fast to compute, even with the key that seals it."""
 WRONG_CODE_SENTENCE = (
-    f"The code is not right. Take the one that your app shows now: each is good for {STEP_S} seconds and once only. "
-    "After five wrong tries the account is locked for 15 minutes, and longer the next time."
+    f"The code is wrong. Enter the code that your app shows now. Each code works once, for {STEP_S} seconds. "
+    "After 5 wrong attempts your account is locked for 15 minutes, and longer the next time."
 )
 
 

@@ -82,7 +82,7 @@ Details = Mapping[str, Any]
 
 
 def _asked(details: Details) -> str:
-    what = "to hear it and take copies" if details.get("leave") == "listen_and_export" else "to hear it"
+    what = "to listen and take copies" if details.get("leave") == "listen_and_export" else "to listen"
     return f"Asked {what}: {_said(Category, details.get('category'))}"
 
 
@@ -93,12 +93,12 @@ def _granted(details: Details) -> str:
 
 def _played(details: Details) -> str:
     if details.get("order"):
-        return "Listened to a span that is to be erased"
+        return "Listened to a part that is to be erased"
     if details.get("break_glass"):
         return "Listened without approval (break-glass)"
     if details.get("preview"):
         return f"Listened to a copy before it was made{_spans_silenced(details)}"
-    return "Listened to their part, by access grant" if details.get("part") else "Listened, by access grant"
+    return "Listened to their part, with permission" if details.get("part") else "Listened, with permission"
 
 
 def _served(details: Details) -> str:
@@ -118,7 +118,7 @@ def _copied(details: Details) -> str:
 def _spans_silenced(details: Details) -> str:
     silenced = details.get("redactions")
     count = len(silenced) if isinstance(silenced, list) else 0
-    return f", {count} {'span' if count == 1 else 'spans'} silenced" if count else ""
+    return f", {count} {'part' if count == 1 else 'parts'} silenced" if count else ""
 
 
 def _refused(details: Details) -> str:

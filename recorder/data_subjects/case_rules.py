@@ -42,11 +42,11 @@ def check_opening(person: Person, details: Mapping[str, Any], text: str, on: dat
     _check_worker(person)
     kind = CaseKind(details["kind"])
     if not str(details["requester"]).strip():
-        raise DeniedError(Fault.INCOMPLETE, "Say who asks.", "requester")
+        raise DeniedError(Fault.INCOMPLETE, "Enter who is asking.", "requester")
     if kind is CaseKind.DISCLOSURE and not details.get("ground"):
-        raise DeniedError(Fault.INCOMPLETE, "Give the legal ground of the disclosure.", "ground")
+        raise DeniedError(Fault.INCOMPLETE, "Enter the legal ground of the disclosure.", "ground")
     if kind is CaseKind.DISCLOSURE and not text.strip():
-        raise DeniedError(Fault.INCOMPLETE, "Say what the disclosure is for: it has to be necessary.", "text")
+        raise DeniedError(Fault.INCOMPLETE, "Enter what the disclosure is for. It has to be necessary.", "text")
     _check_words(text, on, today)
 
 
@@ -79,19 +79,19 @@ def check_step(case: Case, person: Person, entry: CaseEntry, today: date) -> Non
 
 _NEEDS_WORDS: Mapping[CaseEvent, str] = MappingProxyType(
     {
-        CaseEvent.IDENTITY_CHECKED: "Say which document was checked. Do not write its number, and keep no copy of it.",
-        CaseEvent.IDENTITY_DOUBTED: "Say what is in doubt.",
-        CaseEvent.CLARIFICATION_ASKED: "Say what was asked.",
-        CaseEvent.EXTENDED: "Say why. The requester is told the reasons.",
-        CaseEvent.NOTED: "Say what is to be noted.",
-        CaseEvent.DISMISSED: "Say why the request does not cover them.",
-        CaseEvent.NARROWED: "Say why the narrower search is enough.",
-        CaseEvent.SCOPE_CONFIRMED: "Say why so much has to be held.",
-        CaseEvent.HANDED_OVER: "Say how it was handed over, and to whom.",
-        CaseEvent.PASSPHRASE_TOLD: "Say how they were told the passphrase. Never write the passphrase itself.",
-        CaseEvent.RECEIVED: "Say who acknowledged it, and how.",
-        CaseEvent.RETURNED: "Say what came back, and from whom.",
-        CaseEvent.DESTROYED: "Say what was destroyed, and who says so.",
+        CaseEvent.IDENTITY_CHECKED: "Enter which document you checked. Do not enter its number or keep a copy of it.",
+        CaseEvent.IDENTITY_DOUBTED: "Enter what is in doubt.",
+        CaseEvent.CLARIFICATION_ASKED: "Enter what you asked for.",
+        CaseEvent.EXTENDED: "Enter the reasons. The requester is told them.",
+        CaseEvent.NOTED: "Enter the note.",
+        CaseEvent.DISMISSED: "Enter why the request does not cover them.",
+        CaseEvent.NARROWED: "Enter why the narrower search is enough.",
+        CaseEvent.SCOPE_CONFIRMED: "Enter why so much has to be held.",
+        CaseEvent.HANDED_OVER: "Enter how you handed it over, and to whom.",
+        CaseEvent.PASSPHRASE_TOLD: "Enter how you told them the passphrase. Never enter the passphrase itself.",
+        CaseEvent.RECEIVED: "Enter who confirmed it, and how.",
+        CaseEvent.RETURNED: "Enter what came back, and from whom.",
+        CaseEvent.DESTROYED: "Enter what was destroyed, and who told you.",
     }
 )
 
@@ -102,21 +102,21 @@ def _anything(_case: Case, _entry: CaseEntry) -> str | None:
 
 def _fee(case: Case, _entry: CaseEntry) -> str | None:
     fee = case.course.fee
-    return None if fee is not None and fee.came_on is None else "No fee is awaited."
+    return None if fee is not None and fee.came_on is None else "The case is not waiting for a fee."
 
 
 def _clarified(case: Case, _entry: CaseEntry) -> str | None:
     awaited = [wait for wait in case.course.clarifications if wait.came_on is None]
-    return None if awaited else "No clarification is awaited."
+    return None if awaited else "The case is not waiting for clarification."
 
 
 def _one_question(case: Case, _entry: CaseEntry) -> str | None:
     awaited = [wait for wait in case.course.clarifications if wait.came_on is None]
-    return "A clarification is awaited already." if awaited else None
+    return "The case is already waiting for clarification." if awaited else None
 
 
 def _once_asked(case: Case, _entry: CaseEntry) -> str | None:
-    return "Identity information has already been asked for." if case.course.identity is not None else None
+    return "Proof of identity has already been asked for." if case.course.identity is not None else None
 
 
 def _once_extended(case: Case, _entry: CaseEntry) -> str | None:
@@ -144,9 +144,9 @@ def _closed(case: Case, entry: CaseEntry) -> str | None:
     if undecided:
         count = len(undecided)
         which = "1 recording found for this case was" if count == 1 else f"{count} recordings found for this case were"
-        return f"{which} neither taken in nor dismissed: take them in or dismiss them, or say why not."
+        return f"{which} neither taken in nor dismissed: take them in, dismiss them, or enter why not."
     if without:
-        return f"No copy was made of {', '.join(without)} since the decision: make one, or say why there is none."
+        return f"No copy was made of {', '.join(without)} since the decision: make one, or enter why there is none."
     return None
 
 
@@ -194,17 +194,17 @@ def _check_decision(case: Case, person: Person, entry: CaseEntry) -> None:
     if gives and case.is_in_doubt and not str(entry.details.get("balance", "")).strip():
         raise DeniedError(
             Fault.INCOMPLETE,
-            "Say how the privacy of caller, operator and requester was balanced (--balance).",
+            "Enter how you balanced the privacy of the caller, the officer and the requester.",
             "balance",
         )
     if not gives and not entry.text.strip():
-        raise DeniedError(Fault.INCOMPLETE, "Give the reasons of the refusal. The requester is told them.", "text")
+        raise DeniedError(Fault.INCOMPLETE, "Enter the reasons for the refusal. The requester is told them.", "text")
     if not case.searches:
         raise DeniedError(Fault.TOO_LATE, "Search in the case first, so that the search is on record.")
 
 
 def _check_words(text: str, on: date, today: date) -> None:
     if len(text) > MAX_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, f"No text may be longer than {MAX_REASON_CHARACTERS} characters.", "text")
+        raise DeniedError(Fault.INCOMPLETE, f"Text must be {MAX_REASON_CHARACTERS} characters or fewer.", "text")
     if on > today:
-        raise DeniedError(Fault.INCOMPLETE, "The day that it happened is in the future.", "on")
+        raise DeniedError(Fault.INCOMPLETE, "The date must be today or in the past.", "on")

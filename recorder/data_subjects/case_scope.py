@@ -45,7 +45,7 @@ def check_count(search: Search, fitting: int, expected: int | None) -> None:
         return
     raise DeniedError(
         Fault.TOO_LATE,
-        f"{fitting} recordings fit this search, which is wider than a number, or an operator with a day and an hour. "
+        f"{fitting} recordings fit this search, which is wider than a number, or an officer with a day and an hour. "
         f"Give more details, or say that {fitting} are to be held: for {WIDE_FOR.days} days, until the data "
         "protection officer has narrowed or confirmed it. Nothing was done yet.",
     )

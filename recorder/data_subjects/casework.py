@@ -170,7 +170,7 @@ def search_for(repos: CaseRepositories, actor: Actor, case_id: str, search: Sear
         ProblemError: Refused; the message is a sentence.
     """
     if is_empty(search):
-        raise ProblemError(422, "Say what to look for: a date, an operator, an extension or a number.")
+        raise ProblemError(422, "Enter what to search for: a date, an officer, an extension or a number.")
     person, case = require_worker(repos, actor, case_id)
     with steady_holds(repos.holds):
         found = [row for row in repos.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]

@@ -45,7 +45,7 @@ def narrow_scope(repos: CaseRepositories, actor: Actor, case_id: str, search: Se
     person, case = require_worker(repos, actor, case_id)
     _check_scoping(repos, person, case)
     if is_empty(search):
-        raise ProblemError(422, "Give the narrower search: a date, an operator, an extension or a number.")
+        raise ProblemError(422, "Enter the narrower search: a date, an officer, an extension or a number.")
     with steady_holds(repos.holds):
         before = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is not None]
         if not before:
@@ -89,7 +89,7 @@ def dismiss(
                 raise ProblemError(409, f"{one} was not found for this case, or is already matched or dismissed.")
         which = open_ones if is_rest else wished
         if not which:
-            raise ProblemError(422, "Say which recordings to dismiss.")
+            raise ProblemError(422, "Select the recordings to dismiss.")
         details: dict[str, Any] = (
             {"recordings": which} if len(which) == 1 else {"recordings": which, "count": len(which)}
         )

@@ -174,7 +174,7 @@ def _heard(repos: CaseRepositories, actor: Actor, case_id: str, recording: str) 
         raise ProblemError(404, f"There is no recording {recording!r} in {case.id}.")
     found = RecordingId(recording)
     if repos.hearing.requests.leave(person.name, found, AccessKind.LISTEN) is None:
-        sentence = f"You need permission to hear {recording} first. Ask for it with `recorder requests add`."
+        sentence = f"You need permission to listen to {recording} first. Ask for it with `recorder requests add`."
         raise repos.hearing.audit_service.refusal(person.actor, Act.PLAY, recording, sentence)
     refuse_locked(Erasures(repos.holds.index.database), found)
     refuse_restricted(Claims(repos.holds.index.database), found, repos.cases.now())

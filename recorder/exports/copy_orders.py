@@ -262,7 +262,7 @@ def prepared(
 
 def _check_words(order: CopyOrder) -> None:
     if order.redactions and not all(one.reason.strip() for one in order.redactions):
-        raise incomplete("Give a reason for each silenced span. The cover sheet states it.", "redact_reason")
+        raise incomplete("Enter why the parts are silenced. The cover sheet shows the reason.", "redact_reason")
     longest = max((len(one.reason) for one in order.redactions), default=0)
     for name, length in (("requester", len(order.requester)), ("redact_reason", longest)):
         if length > _LONGEST_TEXT:

@@ -173,13 +173,13 @@ def _ordered(
 def _checked(span_s: tuple[float, float | None], row: RecordingRow) -> tuple[float, float | None]:
     start_s, end_s = span_s
     if not math.isfinite(start_s) or (end_s is not None and not math.isfinite(end_s)):
-        raise ProblemError(422, "The span must be given in numbers.")
+        raise ProblemError(422, "The beginning and the end must be numbers.")
     if start_s < 0 or start_s >= row.duration_s:
         raise ProblemError(422, f"The span begins outside the recording, which is {row.duration_s:.1f} s long.")
     if end_s is None:
         return round(start_s, 4), None
     if end_s <= start_s:
-        raise ProblemError(422, "The span ends before it begins.")
+        raise ProblemError(422, "The end must be after the beginning.")
     if end_s > row.duration_s + OVERHANG_S:
         raise ProblemError(422, f"The span ends outside the recording, which is {row.duration_s:.1f} s long.")
     return round(start_s, 4), None if end_s >= row.duration_s else round(end_s, 4)

@@ -37,7 +37,7 @@ def decide_erasure(
     person, order, row, approval = _decidable(repos, person, order_id, confirm=confirm)
     about = _order_facts(repos, order, row)
     if confirm and not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
-        raise incomplete("Say why it is to be erased permanently, in words that can be checked later.", "reason")
+        raise incomplete("Enter why it should be erased permanently, in words that can be checked later.", "reason")
     if confirm and about.is_held and takes_three(repos.erasures, row) and not _approved(repos, person, order, approval):
         return order
     act = "erasure.confirmed" if confirm else "erasure.declined"
@@ -86,7 +86,7 @@ def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> t
     person, order, row = _known_order(repos, person, order_id)
     approval = repos.approvals.get(order.id) if repos.approvals else None
     if approval is None or order.state is not ErasureState.WAITING:
-        raise ProblemError(409, "Only the span of a waiting order that takes three people can be heard here.")
+        raise ProblemError(409, "You can listen here only if the order is waiting and needs 3 people.")
     decision = may_decide(person, order, _order_facts(repos, order, row), confirm=True, third=approval.third)
     if isinstance(decision, Refusal):
         raise repos.audit_service.refusal(person.actor, Act.PLAY, row.id, decision.reason)

@@ -17,6 +17,7 @@ from recorder.rules.authorisation import knows_all, knows_of
 from recorder.rules.call_parts import relation
 from recorder.rules.erasing import HELD_ALONE_S, ErasureFacts, card_s
 from recorder.rules.sign_on import NOT_PROVEN
+from recorder.rules.wording import outcome_words
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, ErasureStateError, NotFoundError, OutsideError, StorageError
@@ -29,8 +30,8 @@ from storage.types import RecordingId, RecordingRow
 from storage.vault import Vault
 
 LOCKED = (
-    "The recording is locked: part of it is to be erased (order {order}, {state}). "
-    "It can be heard again once the order is done or declined."
+    "The recording is locked: part of it is waiting to be erased (order {order}, {state}). "
+    "You can listen to it again once the order is done or declined."
 )
 
 
@@ -121,7 +122,7 @@ def row_of(repos: ErasureRepositories, person: Person, act: Act, recording: str)
                 raise ProblemError(409, "The call is in progress or not filed yet: pause it there.") from error
             raise none_such() from error
     if row.path is None:
-        raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
+        raise ProblemError(409, f"Nothing was kept of this call. {outcome_words(row.outcome, row.reason)}.")
     try:
         is_there = repos.vault.has(row)
     except OutsideError as error:

@@ -14,6 +14,7 @@ from recorder.recordings.visibility import begun_row, check_known, none_such
 from recorder.rules import times
 from recorder.rules.authorisation import knows_all
 from recorder.rules.holds import HoldFacts, hold_facts
+from recorder.rules.wording import outcome_words
 from storage.audit import AuditLog
 from storage.errors import HoldStateError, NotFoundError, OutsideError, StorageError
 from storage.format import is_recording_id
@@ -82,7 +83,8 @@ def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None 
             raise none_such() from error
     _check_known(repos, person, recording, hold_facts(row))
     if row.path is None:
-        raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
+        why = outcome_words(row.outcome, row.reason)
+        raise ProblemError(409, f"Nothing was kept of this call, so it cannot be held. {why}.")
     if not _is_there(repos, row):
         raise ProblemError(409, "The recording was deleted: its file is gone, so it cannot be held.")
     return hold_facts(row)

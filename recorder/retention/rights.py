@@ -174,12 +174,12 @@ def check_asking(claim: Claim, today: date) -> None:
         raise DeniedError(Fault.INCOMPLETE, f"Give the ground: {', '.join(GROUNDS[claim.right])}.", "ground")
     if not claim.requester or len(claim.requester) > MAX_REQUESTER_CHARACTERS or not claim.requester.isprintable():
         raise DeniedError(
-            Fault.INCOMPLETE, f"Say who asks, in at most {MAX_REQUESTER_CHARACTERS} characters.", "requester"
+            Fault.INCOMPLETE, f"Enter who is asking, in {MAX_REQUESTER_CHARACTERS} characters or fewer.", "requester"
         )
     if claim.received_on > today:
-        raise DeniedError(Fault.INCOMPLETE, "The day of receipt is in the future.", "on")
+        raise DeniedError(Fault.INCOMPLETE, "The date of receipt must be today or in the past.", "on")
     _check_reference(claim.case_reference)
-    _check_words(claim.reason, "Say what they ask, in their words or yours.", "reason")
+    _check_words(claim.reason, "Enter what they are asking for, in their words or yours.", "reason")
 
 
 def check_event(
@@ -202,7 +202,7 @@ def check_event(
     state_after(claim, event)
     if event in _DECIDED:
         _check_decider(person, claim, event, approvers)
-    _check_words(words, "Say why; the requester is told the reason.", "words")
+    _check_words(words, "Enter the reason. The requester is told it.", "words")
     if event is ClaimEvent.DECLINE and ground not in REFUSALS[claim.right]:
         raise DeniedError(
             Fault.INCOMPLETE, f"Give the ground for declining: {', '.join(REFUSALS[claim.right])}.", "ground"
@@ -241,7 +241,7 @@ def _check_words(words: str, sentence: str, field: str) -> None:
     if len(words.strip()) < MIN_REASON_CHARACTERS:
         raise DeniedError(Fault.INCOMPLETE, sentence, field)
     if len(words) > MAX_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, f"No text may be longer than {MAX_REASON_CHARACTERS} characters.", field)
+        raise DeniedError(Fault.INCOMPLETE, f"Text must be {MAX_REASON_CHARACTERS} characters or fewer.", field)
 
 
 def _check_reference(reference: str) -> None:

@@ -75,7 +75,7 @@ def may(
     if isinstance(actor, LocalUser):
         if act in LOCAL_ACTS:
             return Allowed()
-        return Refusal(f"To {VERBS[act]} takes a person with an account: give --as NAME.")
+        return Refusal(f"Only a person with an account can {VERBS[act]}: give --as NAME.")
     return _person(actor, act, reason, RecordingFacts(operator=operator, team=team), has_grant=has_grant)
 
 
@@ -119,9 +119,9 @@ def operator_for(actor: Actor, first: str, everybody: Collection[str]) -> str:
 
 def _application(actor: Application, act: Act, extension: str | None) -> Allowed | Refusal:
     if act not in SCOPE_OF:
-        return Refusal(f"To {VERBS[act]} takes a person; a token cannot.")
+        return Refusal(f"Only a person can {VERBS[act]}, not a token.")
     if SCOPE_OF[act] not in actor.scopes:
-        return Refusal(f"Token {actor.name} lacks the scope {SCOPE_OF[act]}, which it takes to {VERBS[act]}.")
+        return Refusal(f"Token {actor.name} needs the scope {SCOPE_OF[act]} to {VERBS[act]}.")
     if extension is not None and actor.extensions and extension not in actor.extensions:
         return Refusal(f"Token {actor.name} is not valid for this extension.")
     return Allowed()
@@ -132,24 +132,24 @@ def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has
     if not grants:
         return Refusal(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
     if act in HEARS and combines_admin(person.roles):
-        return Refusal(f"An administrator may not {VERBS[act]}: the role admin excludes every role that hears.")
+        return Refusal(f"An administrator may not {VERBS[act]}, and may have no role that listens to recordings.")
     if act in WATCHES_ICT and Role.ICT in person.roles:
-        return Refusal(f"To {VERBS[act]} takes somebody who is not ICT: that role runs the recorder.")
+        return Refusal(f"ICT may not {VERBS[act]}: that role runs the recorder.")
     if act in HEARS and not person.is_proven:
-        return Refusal(f"To {VERBS[act]} takes a second factor: set an authenticator up under Your account.")
+        return Refusal(f"You need an authenticator app to {VERBS[act]}. Set one up under Your account.")
     is_by_grant = has_grant and any(grant.needs_grant for grant in grants)
     grants = [Allowed()] if is_by_grant else [grant for grant in grants if not grant.needs_grant]
     if not grants:
-        return Refusal(f"To {VERBS[act]} takes an access grant: ask for one with `recorder requests add`.")
+        return Refusal(f"You need permission to {VERBS[act]}. Ask for it with `recorder requests add`.")
     part = _part(grants)
     if part.is_part and not has_grant and about.is_known and not about.lies_within(part, person):
         return Refusal(_PART_SENTENCES[part.own_only, part.team_only])
     is_glass = any(grant.break_glass for grant in grants)
     if act in NEEDS_REASON or is_glass:
         if len(reason.strip()) < MIN_REASON_CHARACTERS:
-            return _of_reason(f"To {VERBS[act]} takes a reason: say why, in words that can be checked later.")
+            return _of_reason(f"Enter a reason to {VERBS[act]}, in words that can be checked later.")
         if len(reason) > MAX_REASON_CHARACTERS:
-            return _of_reason(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
+            return _of_reason(f"The reason must be {MAX_REASON_CHARACTERS} characters or fewer.")
     return replace(part, break_glass=is_glass)
 
 

@@ -155,7 +155,7 @@ def position_from(text: str) -> float:
     Raises:
         ValueError: The text is not a position; the message is a sentence.
     """
-    sentence = f"{text!r} is not a position in a recording; write seconds (75.5) or mm:ss (1:15.5)"
+    sentence = f"{text!r} is not a time in a recording. Enter minutes and seconds, like 1:15.5, or seconds, like 75.5"
     total = 0.0
     parts = text.strip().split(":")
     for place, part in enumerate(parts):
@@ -184,12 +184,14 @@ def may_order(person: Person, kind: ErasureKind, about: ErasureFacts, *, act: Ac
     if isinstance(decision, Refusal):
         return decision
     if act is Act.RETROACTIVE_PAUSE and kind is not ErasureKind.CARD_DATA:
-        return Refusal("A retroactive pause is for card data only. Order an erasure for anything else.")
+        return Refusal("You can mark only card data that should have been paused. Order an erasure for anything else.")
     is_own = act is Act.RETROACTIVE_PAUSE and person.display_name in about.operators
     if not is_own and not _answers_for(person, about.team):
         return Refusal("This call belongs to a team that is not yours.")
     if about.is_held and kind is not ErasureKind.CARD_DATA:
-        return Refusal("The recording is under a legal hold, so only card data may be erased from it. Ask the DPO.")
+        return Refusal(
+            "The recording is under a legal hold, so you may erase only card data. Ask the data protection officer."
+        )
     return decision
 
 
@@ -217,7 +219,9 @@ def may_decide(
     if about.is_held and confirm and order.kind is not ErasureKind.CARD_DATA:
         return Refusal("The recording is under a legal hold, so only card data may be erased from it.")
     if about.is_held and Role.DPO not in person.roles and person.name != third:
-        return Refusal("The recording is under a legal hold: only the DPO decides what is erased from it.")
+        return Refusal(
+            "The recording is under a legal hold, so only the data protection officer decides what is erased from it."
+        )
     return decision
 
 
@@ -225,8 +229,9 @@ def check_third(third: Person | None, order: ErasureOrder, about: ErasureFacts) 
     """Return why a person cannot be the third person of an order, or None."""
     if third is None:
         return (
-            f"This erases over {HELD_ALONE_S:.0f} s of card data from a held recording in all. It takes a third person "
-            "besides you and the DPO: name the account of somebody who may approve it and was not in the call."
+            f"This erases over {HELD_ALONE_S:.0f} s of card data from a held recording in all. A third person "
+            "must approve it as well as you and the data protection officer. Enter the account of somebody who may and "
+            "was not in the call."
         )
     decision = may_decide(third, order, about, confirm=True, third=third.name)
     return None if isinstance(decision, Allowed) else f"{third.name} cannot be the third person: {decision.reason}"

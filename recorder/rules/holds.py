@@ -13,8 +13,10 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from recorder.permissions import Act, Actor, Allowed, Person, Refusal, Role
+from recorder.rules import times
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import officers_on
+from recorder.rules.wording import words
 from storage.retention_types import ErasureKind, ErasureOrder, Hold, HoldKind
 from storage.types import RecordingRow
 
@@ -125,14 +127,14 @@ class HoldWish:
 def problem_with(wish: HoldWish) -> tuple[str, str] | None:
     """Return what is wrong with a wish: the field and a sentence; or None. Reason and day are checked elsewhere."""
     if wish.kind is not HoldKind.TRAINING and not wish.case_reference:
-        return "case_reference", f"A hold of kind {wish.kind} needs the reference of its case."
+        return "case_reference", "Enter the reference of the case. Only a hold for training needs none."
     if wish.case_reference and not _REFERENCE.fullmatch(wish.case_reference):
         return (
             "case_reference",
             "A case reference has at most 40 letters, digits, spaces and ./#:_-, and begins with a letter or digit.",
         )
     if wish.against and wish.kind is not HoldKind.COMPLAINT:
-        return "against", "Only a hold for a complaint can name whom it is about."
+        return "against", "Only a hold for a complaint can name a person whom it is about."
     return None
 
 
@@ -140,16 +142,16 @@ def review_day(kind: HoldKind, wished: date | None, *, today: date) -> date | st
     """Return the day of a hold's next review, or a sentence that says what is wrong with the wished day."""
     day = today + REVIEW_AFTER[kind] if wished is None else wished
     if day <= today:
-        return "The day of the review must be in the future."
+        return "The review date must be in the future."
     if day > today + LONGEST_REVIEW:
-        return f"The day of the review is more than a year away; the latest possible day is {today + LONGEST_REVIEW}."
+        return f"The review date must be {times.day(today + LONGEST_REVIEW)} or earlier."
     return day
 
 
 def may_place(person: Person, kind: HoldKind, call: HoldFacts, *, reason: str) -> Allowed | Refusal:
     """Decide whether a person may place a hold."""
     if kind is HoldKind.RESTRICTION:
-        return Refusal("A hold of kind restriction is placed by a rights request: `recorder claims add`.")
+        return Refusal("A rights request places this hold: see Data rights, or `recorder claims add`.")
     decision = may(person, Act.PLACE_HOLD, reason=reason)
     if isinstance(decision, Refusal):
         return decision
@@ -206,7 +208,7 @@ def problem_with_owner(owner: Person, hold: Hold, call: HoldFacts) -> str | None
     refused = _refusal(owner, KEEPERS, hold.kind, call, "look after") or _partial(owner, hold, call)
     if refused is None:
         return None
-    return f"{owner.name} cannot own this hold: they could not review it. Name somebody who may."
+    return f"{owner.name} cannot own this hold, because they may not review it. Enter somebody who may."
 
 
 def is_named(person: Person, hold: Hold) -> bool:
@@ -246,8 +248,8 @@ def _refusal(
 ) -> Refusal | None:
     roles = person.roles & allowed[kind]
     if not roles:
-        names = ", ".join(role for role in Role if role in allowed[kind])
-        return Refusal(f"Your role does not allow you to {verb} a hold of kind {kind}. Roles that do: {names}.")
+        names = ", ".join(words(role) for role in Role if role in allowed[kind])
+        return Refusal(f"Your role does not allow you to {verb} a hold for: {words(kind)}. Roles that do: {names}.")
     if roles == {Role.MANAGER} and {call.team, *call.teams}.isdisjoint(person.teams):
         return Refusal("This call belongs to a team that is not yours.")
     return None

@@ -147,10 +147,10 @@ _WHO_MAY: Mapping[Act, str] = MappingProxyType(
     {
         Act.SEE_LIVE: "its officer, their team and its manager",
         Act.SEE_NUMBERS: "its officer and a manager of its team",
-        Act.PAUSE: "its officer, an officer or manager of their team, a team leader and the DPO",
+        Act.PAUSE: "its officer, an officer or manager of their team, a team leader and the data protection officer",
         Act.DISCARD: "its officer",
-        Act.RESUME: "its officer, a manager of its team and the DPO",
-        Act.RETROACTIVE_PAUSE: "its officer; a manager orders an erasure once the call is over",
+        Act.RESUME: "its officer, a manager of its team and the data protection officer",
+        Act.RETROACTIVE_PAUSE: "its officer",
         Act.RAISE_OPT_OUT: "its officer",
         Act.OPT_OUT: "a manager of its team",
         Act.DECLINE_OPT_OUT: "a manager of its team",
@@ -165,7 +165,7 @@ def by_source(source: Source, act: Act) -> Permit | LiveRefusal:
     acts, permit = SOURCE_TABLE[source]
     if act in acts:
         return permit
-    return LiveRefusal(reason=f"To {VERBS[act]} takes a person with an account: give --as NAME.", is_hidden=False)
+    return LiveRefusal(reason=f"Only a person with an account can {VERBS[act]}: give --as NAME.", is_hidden=False)
 
 
 def permit_of(source: Source, act: Act) -> Permit:
@@ -296,7 +296,7 @@ def _why(act: Act, call: CallFacts) -> str:
     if act in STANDS_IN:
         teams = ", ".join(repr(team) for team in sorted(call.now.teams))
         return f"This call belongs to the team {teams}: a manager of that team decides on its opt-out."
-    return f"This is not your call: to {VERBS[act]} is for {_WHO_MAY[act]}."
+    return f"This is not your call. Only {_WHO_MAY[act]} can {VERBS[act]}."
 
 
 def relations_of(role: Role, act: Act) -> Collection[Relation]:

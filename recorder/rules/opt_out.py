@@ -84,7 +84,7 @@ class OptOutRequest:
         state = TRANSITIONS.get((self.state, event))
         if state is None:
             who = f" by {self.decided_by}" if self.decided_by else ""
-            raise DeniedError(Fault.TOO_LATE, f"This request was {self.state.value}{who} already.")
+            raise DeniedError(Fault.TOO_LATE, f"This request was already {self.state.value}{who}.")
         return replace(self, state=state, decided_by=by, decided_at=at)
 
     def as_json(self) -> dict[str, Any]:

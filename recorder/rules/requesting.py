@@ -224,23 +224,23 @@ def check_wish(
 
 def _check_words(wish: RequestWish) -> None:
     if not wish.recordings:
-        raise DeniedError(Fault.INCOMPLETE, "Name the recordings that you ask for.", "recordings")
+        raise DeniedError(Fault.INCOMPLETE, "Select the recordings that you are asking for.", "recordings")
     if len(wish.recordings) > MOST_RECORDINGS:
         raise DeniedError(
             Fault.INCOMPLETE,
-            f"{len(wish.recordings)} recordings: ask for {MOST_RECORDINGS} at most at a time.",
+            f"You selected {len(wish.recordings)} recordings. Ask for {MOST_RECORDINGS} or fewer at a time.",
             "recordings",
         )
     if not MIN_REASON_CHARACTERS <= len(wish.reason.strip()) <= MAX_REASON_CHARACTERS:
         raise DeniedError(
             Fault.INCOMPLETE,
-            f"An access request takes a reason of {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters: "
-            "say why, in words that can be checked later.",
+            f"Enter a reason of {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters, in words that can be "
+            "checked later.",
             "reason",
         )
     if len(wish.reference) > MAX_REFERENCE_CHARACTERS:
         raise DeniedError(
-            Fault.INCOMPLETE, f"A reference has at most {MAX_REFERENCE_CHARACTERS} characters.", "reference"
+            Fault.INCOMPLETE, f"The reference must be {MAX_REFERENCE_CHARACTERS} characters or fewer.", "reference"
         )
 
 
@@ -259,16 +259,16 @@ def _check_grounds(requester: Person, wish: RequestWish) -> None:
     if is_member_only and wish.category not in MEMBER_GROUNDS:
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "An elected member may hear a call only if it is about them or with the caller's written authorisation.",
+            "An elected member may listen to a call only if it is about them, or the caller authorised it in writing.",
         )
     if wish.category not in MEMBER_GROUNDS:
         return
     if Role.MEMBER not in requester.roles:
-        raise DeniedError(Fault.NOT_ALLOWED, "Only elected members ask on this ground: choose another.")
+        raise DeniedError(Fault.NOT_ALLOWED, "Only elected members can choose this purpose. Choose another.")
     if not wish.reference.strip():
         raise DeniedError(
             Fault.INCOMPLETE,
-            "Give the reference of the authorisation, or of the case that the call is about.",
+            "Enter the reference of the authorisation, or of the case that the call is about.",
             "reference",
         )
 
@@ -313,30 +313,28 @@ def check_decision(
     if request.state is not RequestState.WAITING:
         raise DeniedError(Fault.TOO_LATE, f"Request {request.id} is already {request.state}.")
     if decider.name == request.account:
-        raise DeniedError(Fault.NOT_ALLOWED, "Nobody decides their own request.")
+        raise DeniedError(Fault.NOT_ALLOWED, "You cannot decide your own request.")
     allowed: Collection[str] = deciders(requester, approvers) if requester else approvers.with_role(Role.DPO)
     if decider.name not in allowed:
-        raise DeniedError(Fault.NOT_ALLOWED, f"Request {request.id} is for {_names(allowed)} to decide.")
+        raise DeniedError(Fault.NOT_ALLOWED, f"Only {_names(allowed)} can decide request {request.id}.")
     if granted and requester is None:
-        raise DeniedError(Fault.TOO_LATE, "The person who asked has no account any more: decline the request.")
+        raise DeniedError(Fault.TOO_LATE, "The person who asked no longer has an account. Decline the request.")
     if not granted and len(words.strip()) < MIN_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, "Declining a request takes a reason: say why.", "words")
+        raise DeniedError(Fault.INCOMPLETE, "Enter a reason for declining the request.", "words")
     if granted and is_whole:
         _check_whole(request, words)
     if len(words) > MAX_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, f"The reason is longer than {MAX_REASON_CHARACTERS} characters.", "words")
+        raise DeniedError(Fault.INCOMPLETE, f"The reason must be {MAX_REASON_CHARACTERS} characters or fewer.", "words")
 
 
 def _check_whole(request: AccessRequest, words: str) -> None:
     if request.wish.category is not Category.COMPLAINT:
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "The whole call can be granted only for a complaint: ask for a new request of that category.",
+            "You can grant the whole call only for a complaint. Ask for a new request for that purpose.",
         )
     if len(words.strip()) < MIN_REASON_CHARACTERS:
-        raise DeniedError(
-            Fault.INCOMPLETE, "Granting the whole call takes a reason: say why their part is not enough.", "words"
-        )
+        raise DeniedError(Fault.INCOMPLETE, "Enter why their part of the call is not enough.", "words")
 
 
 def granted_spans(requester: Person, request: AccessRequest, rows: Iterable[RecordingRow]) -> dict[RecordingId, Spans]:
@@ -362,7 +360,7 @@ def granted_spans(requester: Person, request: AccessRequest, rows: Iterable[Reco
         elif asked is not None or allowed is not None:
             found[recording] = merged(asked or allowed or ())
     if all(found.get(recording) == () for recording in request.wish.recordings):
-        raise DeniedError(Fault.TOO_LATE, "Nothing that they asked for is left for them to hear: decline the request.")
+        raise DeniedError(Fault.TOO_LATE, "There is nothing left that they may listen to. Decline the request.")
     return found
 
 
@@ -377,5 +375,5 @@ def grant_until(now: datetime, days: int | None) -> datetime:
         DeniedError: A grant may not last that number of days.
     """
     if days is not None and not 1 <= days <= MOST_GRANT_DAYS:
-        raise DeniedError(Fault.INCOMPLETE, f"An access grant lasts 1 to {MOST_GRANT_DAYS} days.", "days")
+        raise DeniedError(Fault.INCOMPLETE, f"Enter a number of days from 1 to {MOST_GRANT_DAYS}.", "days")
     return now + timedelta(days=GRANT_DAYS if days is None else days)

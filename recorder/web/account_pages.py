@@ -15,7 +15,7 @@ from recorder.web.sign_in_pages import signed_out
 
 router = APIRouter(include_in_schema=False)
 
-NOT_RIGHT = "The password is wrong, or the account is locked."
+NOT_RIGHT = "Your password is wrong, or your account is locked."
 
 
 @router.get("/account")
@@ -45,7 +45,7 @@ def change_password(  # noqa: PLR0917 - FastAPI passes them by name
         note_try(request, console, checked.note)
         return _password_page(console, caller, form=refused_at("password", NOT_RIGHT), status=403)
     if new == password:
-        same = refused_at("new", "The new password is the same as the current one.")
+        same = refused_at("new", "Enter a password that is different from your current one.")
         return _password_page(console, caller, form=same, status=422)
     console.audit_service.note("people.set_password", name, name)
     people.set_password(name, new)  # ends every session, this one too
@@ -62,7 +62,8 @@ def begin_authenticator(request: Request, console: Console, caller: PageChanger,
     """Set up an authenticator; needs the password, which somebody at an abandoned browser does not know."""
     name = caller.actor.actor
     if console.deps.second_factors.has(name):
-        return account_page(console, caller, form=refused_at("", "You have an authenticator already."), status=409)
+        refused = refused_at("", "You have already set up an authenticator app.")
+        return account_page(console, caller, form=refused, status=409)
     result = console.deps.people.verify(name, password)
     note_try(request, console, result.note)
     if isinstance(result, SignInRefused):

@@ -26,8 +26,8 @@ ENDS: tuple[tuple[str, str], ...] = (
 """How much of the end of a finished call may be chosen."""
 
 _SAID = {
-    ErasureState.CONFIRMED: "What you chose will be erased in a moment. Until then nobody can play the recording.",
-    ErasureState.WAITING: "What you chose waits for a second person. Until it is erased nobody can play the recording.",
+    ErasureState.CONFIRMED: "The part you chose will be erased in a moment. Until then nobody can play the recording.",
+    ErasureState.WAITING: "A second person has to confirm the erasure. Until then nobody can play the recording.",
 }
 _UNCHOSEN = "Select how much of the call should be erased."
 

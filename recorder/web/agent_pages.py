@@ -30,7 +30,9 @@ router = APIRouter(include_in_schema=False)
 Ticked = Annotated[str, Form(max_length=10)]
 Number = Annotated[str, Form(max_length=40)]
 
-_FORGOTTEN = "Your call is paused. What you chose is erased once the call has ended; a long span needs a second person."
+_FORGOTTEN = (
+    "Your call is paused. The part you chose will be erased after the call. A second person has to confirm a long part."
+)
 _ELSEWHERE = ((Act.MANAGE_PEOPLE, "/people"), (Act.ASK, "/requests"))
 """First pages of people whose role sees no live calls."""
 
@@ -109,7 +111,7 @@ def forgot(
     state = wording.words(_phone(console, caller).standing)
     return span_page(
         console.renderer, caller, form, action="/agent/forgot", back="/agent", section="agent",
-        told=f"The recording of your call is {state} now.", paused_at=paused_at,
+        told=f"State of the recording of your call: {state}.", paused_at=paused_at,
     )  # fmt: skip
 
 
@@ -138,7 +140,7 @@ def sign_on(console: Console, caller: PageChanger, sent: Sent, extension: Number
     """Sign the person on at an extension, or show the code to key there."""
     number, form = extension.strip(), sent.named("sign-on")
     if not number:
-        missing = incomplete("Give the extension of the phone that you sit at.", "extension")
+        missing = incomplete("Enter the extension of your phone.", "extension")
         return agent_page(console, caller, problem=missing.detail, status=422, form=form.refused(missing))
     try:
         is_anothers = is_anothers_extension(console.deps.people, _person(caller), number)
@@ -148,7 +150,7 @@ def sign_on(console: Console, caller: PageChanger, sent: Sent, extension: Number
     if "code" in answer:
         return agent_page(console, caller, code=answer)
     return agent_page(
-        console, caller, said=f"You are signed on at extension {number}: calls from the next one on are yours."
+        console, caller, said=f"You are signed on at extension {number}. Calls that begin there from now on are yours."
     )
 
 
@@ -174,7 +176,7 @@ def told(console: Console, caller: PageChanger) -> HTMLResponse:
         deps.acknowledgements.acknowledge(person.name, deps.cases.today, enter=enter)
     except ProblemError as error:
         return agent_page(console, caller, problem=error.detail, status=error.status)
-    return agent_page(console, caller, said="Thank you: the day is stored.")
+    return agent_page(console, caller, said="Thank you. The date has been recorded.")
 
 
 @router.post("/agent/{act}")
@@ -182,7 +184,7 @@ def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
     """Pause or resume without the page's script."""
     acts = {"pause": console.live.pause, "resume": console.live.resume}
     if act not in acts:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     return _acted(console, caller, lambda target: acts[act](caller.actor, target, ""), "")
 
 
@@ -202,7 +204,7 @@ def _each(extensions: list[str], do: Callable[[ExtensionTarget], dict[str, Any]]
 
     An extension without a call is no error if another has one. A failure does not stop the others.
     """
-    done, failed = 0, ProblemError(404, "You sit at no extension that is recorded.")
+    done, failed = 0, ProblemError(404, "You are not at an extension that is recorded.")
     for number in extensions:
         try:
             do(ExtensionTarget(number))

@@ -151,7 +151,7 @@ def _standing(call: dict[str, Any]) -> PhoneState:
 
 
 _REASONS = {
-    "agent": "by you or by key",
+    "agent": "by you or with a phone key",
     "card_digits": "the caller keyed digits",
     "payment_app": "by the payment system",
     "manager": "by a manager",
@@ -160,8 +160,8 @@ _REASONS = {
     "discarded": "the call is discarded",
     "out_of_scope": "the call is with somebody who is not recorded",
     "blocked": "the notice was not heard in full",
-    "fax_suspected": "tones of a fax, until somebody speaks",
-    "failed": "the recorder could not begin it",
+    "fax_suspected": "fax tones were heard, and recording starts when somebody speaks",
+    "failed": "the recorder could not start recording",
 }
 
 

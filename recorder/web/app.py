@@ -83,15 +83,15 @@ from recorder.web.watchers import Watchers
 
 _log = logging.getLogger(__name__)
 _TITLES = {
-    403: "You may not do that",
-    404: "There is no such page",
+    403: "You do not have permission to do that",
+    404: "Page not found",
     409: "That cannot be done",
-    429: "Too much at once",
-    503: "Not possible just now",
+    429: "Too many requests at once",
+    503: "Not possible at the moment",
 }
 _NO_CODES = (
-    "The key that seals authenticators is missing or another one, so no code can be checked. Ask ICT to look at the "
-    "console's log: it says how to go on."
+    "The key that seals authenticators is missing or has changed, so codes cannot be checked. Ask ICT to look at the "
+    "console's log, which says what to do."
 )
 
 _ROUTERS = (

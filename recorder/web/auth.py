@@ -170,7 +170,7 @@ class Gatekeeper:
             raise _unauthorized(SIGN_IN_SENTENCE)
         known = self._of_token(secret.strip(), request)
         if isinstance(known, TokenRefused):
-            sentence = "This token is not good: unknown, revoked, expired or sent from elsewhere."
+            sentence = "This token is not valid: it is unknown, revoked or expired, or was sent from another network."
             self._refused_tokens.enter(known, _host(request))
             self._limits.unknown(credentials_of(request, self.cookies.session))
             raise _unauthorized(sentence)
@@ -204,7 +204,7 @@ class Gatekeeper:
             return  # browsers never send a token by themselves
         if not sent or not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
             raise self._audit_service.refusal(
-                caller.actor.actor, "csrf", "", "This form is out of date. Go back, load the page again and retry."
+                caller.actor.actor, "csrf", "", "This form is out of date. Go back, reload the page and try again."
             )
 
 

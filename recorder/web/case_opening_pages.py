@@ -85,11 +85,11 @@ def _again(console: ConsoleParts, caller: ConsoleCaller, sent: TypedForm, error:
 def _errors_in_who(sent: TypedForm) -> FieldErrors:
     errors = FieldErrors()
     if sent["kind"] not in {*CaseKind}:
-        errors["kind"] = "Select what they ask for."
+        errors["kind"] = "Select what they are asking for."
     if sent["kind"] == CaseKind.DISCLOSURE and not sent["ground"]:
         errors["ground"] = "Select the legal ground of the disclosure."
     if not sent["requester"].strip():
-        errors["requester"] = "Enter who is asking."
+        errors["requester"] = "Enter the name of the person or organisation."
     with errors.of("on"):
         day_of(sent)
     return errors

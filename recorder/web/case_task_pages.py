@@ -133,7 +133,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
 
     def act() -> None:
         if decision not in {*Decision}:
-            raise incomplete("Select how you decide.", "decision")
+            raise incomplete("Select your decision.", "decision")
         details = {"decision": decision, "balance": balance}
         casework.add_event(console.deps.cases, caller.actor, case_id, CaseEvent.DECIDED, text=text, details=details)
 

@@ -20,8 +20,8 @@ from storage.retention_types import ErasureState
 router = APIRouter(include_in_schema=False)
 
 DONE: Mapping[str, str] = {
-    "confirm": "The erasure is confirmed. It is carried out in a moment.",
-    "approve": "You have approved the erasure. It waits for another person.",
+    "confirm": "The erasure is confirmed. It will be carried out in a moment.",
+    "approve": "You have approved the erasure. Another person has to approve it too.",
     "decline": "The erasure is declined. The recording is no longer locked.",
 }
 """What was done, by the code in an address after the act."""
@@ -78,7 +78,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
 
 def _is_confirmed(decision: str) -> bool:
     if decision not in ("confirm", "decline"):
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     return decision == "confirm"
 
 

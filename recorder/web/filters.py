@@ -97,7 +97,7 @@ def _moment(values: Mapping[str, str], which: str, zone: ZoneInfo, errors: dict[
     parts = [values[f"{which}_date-{part}"] for part in ("day", "month", "year")]
     if not (day_text or any(parts)):
         if time_text:
-            errors[f"{which}_date"] = "Give the date as well as the time."
+            errors[f"{which}_date"] = "Enter the date as well as the time."
         return None
     try:
         day = date_of(*parts) if any(parts) else date_typed(day_text)
@@ -120,7 +120,7 @@ def _outcome(text: str, errors: dict[str, str]) -> Outcome | None:
     try:
         return Outcome(text)
     except ValueError:
-        errors["outcome"] = "Choose an outcome from the list."
+        errors["outcome"] = "Select a result from the list."
         return None
 
 

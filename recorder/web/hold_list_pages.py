@@ -129,7 +129,7 @@ def change(console: Console, hold_id: str, act: str, caller: PageChanger, sent: 
 
 def _known(act: str) -> HoldAct:
     if act not in ACTS:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     return ACTS[act]
 
 
@@ -171,7 +171,7 @@ def _page(
     hold, call = hold_seen(console.deps.hold_repositories, person, hold_id)
     offered = acts_offered(person, hold, call, now)
     if act and act not in offered:
-        raise ProblemError(409, "This is not possible with the hold now, or it is for somebody else to do.")
+        raise ProblemError(409, "You cannot do this with the hold now, or somebody else has to do it.")
     names = CallNames(console.deps, person)
     return console.renderer.page(
         template, caller, status=status, form=form, hold=hold, state=hold.state_at(now), offered=offered, act=act,

@@ -54,9 +54,12 @@ def _review(repos: HoldRepositories, actor: Actor, hold_id: str, change: _Change
 
 _ACTS: MappingProxyType[str, tuple[Callable[[HoldRepositories, Actor, str, _Change], Hold], str]] = MappingProxyType(
     {
-        "release": (_release, "The hold is released. The recording is kept for 14 days more, until then take it back."),
-        "reinstate": (_reinstate, "The hold stands again."),
-        "review": (_review, "The hold stands, and the day of its review is set."),
+        "release": (
+            _release,
+            "The hold is released. The recording is kept for 14 more days. Until then you can undo the release.",
+        ),
+        "reinstate": (_reinstate, "The hold is in force again."),
+        "review": (_review, "The hold stays in force and has a new review date."),
     }
 )
 """Functions that change a hold by a form, and the messages on success."""
@@ -76,7 +79,7 @@ class _Typed:
     def wish(self) -> HoldWish:
         """Return the wish; ProblemError if it is invalid."""
         if self.kind not in set(HoldKind):
-            raise incomplete("Choose why the recording is to be kept.", "kind")
+            raise incomplete("Select what the recording is kept for.", "kind")
         return HoldWish(
             kind=HoldKind(self.kind),
             reason=self.reason,
@@ -104,7 +107,7 @@ def _day(text: str) -> date | None:
     try:
         return date_typed(text)
     except TypedDateError as error:
-        raise incomplete(f"Day of the review: {error}.", "review_on") from error
+        raise incomplete(f"Review date: {error}.", "review_on") from error
 
 
 @router.post("/recordings/{recording_id}/hold")
@@ -116,7 +119,7 @@ def place(
         place_hold(console.deps.hold_repositories, caller.actor, recording_id, typed.wish())
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.PLACE_HOLD, form=sent.named("hold"))
-    return recording_page(console, caller, recording_id, said="The recording is kept: the hold stands.")
+    return recording_page(console, caller, recording_id, said="The hold is in force and the recording is kept.")
 
 
 @router.post("/recordings/{recording_id}/holds/{hold_id}/{act}")
@@ -135,5 +138,5 @@ def change_there(  # noqa: PLR0917 - FastAPI passes them by name
 
 def _known(act: str) -> tuple[Callable[[HoldRepositories, Actor, str, _Change], Hold], str]:
     if act not in _ACTS:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     return _ACTS[act]

@@ -37,9 +37,9 @@ class InProgress:
         if kind is RequestKind.ACT:
             return None
         if self._of[credentials] >= self._limits.most_per_session:
-            return _refusal(429, f"You have {self._limits.most_per_session} requests in progress: wait for one to end.")
+            return _refusal(429, f"You have {self._limits.most_per_session} requests in progress. Wait for one to end.")
         if self._others >= self._limits.most_besides_acts:
-            return _refusal(503, "The console has too much to do at once: wait a moment. Calls can be paused.")
+            return _refusal(503, "The console is busy. Wait a moment and try again. You can still pause calls.")
         return None
 
     @contextmanager

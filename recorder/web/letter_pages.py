@@ -38,7 +38,7 @@ def case_letter(console: Console, case_id: str, which: str, caller: PageReader) 
     repos = console.deps.cases
     case = casework.read_case(repos, caller.actor, case_id)
     if which not in {*Letter}:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     kind = Letter(which)
     try:
         due = case_deadlines.due(repos, case)
@@ -55,7 +55,7 @@ def rights_letter(console: Console, claim_id: str, which: str, caller: PageReade
     claims = casework.claim_repositories(repos)
     read_claims(claims, caller.actor, is_open=True)
     if which not in {*ClaimLetter}:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     kind, claim = ClaimLetter(which), claim_of(claims, claim_id)
     try:
         due = case_deadlines.claim_due(repos, claim)

@@ -15,6 +15,7 @@ from recorder.retention.erasure_decisions import order_to_hear
 from recorder.rules.call_parts import whole_for
 from recorder.rules.erasing import span_of
 from recorder.rules.requesting import AccessKind
+from recorder.rules.wording import outcome_words
 from recorder.web.copies import CopyForm
 from recorder.web.deps import AudioFile, ConsoleDeps
 from recorder.web.listening import OPENED, Listen, Listens, Preview
@@ -162,7 +163,7 @@ class ListenService:
     def _opened(self, listen: Listen, row: RecordingRow) -> Copy:
         """Return a recording's audio; it is verified once per listen, and again if it was rewritten."""
         if row.path is None:
-            raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
+            raise ProblemError(409, f"Nothing was kept of this call. {outcome_words(row.outcome, row.reason)}.")
         if listen.file is None or listen.file[0] != row.sha256:
             listen.file = (
                 row.sha256,

@@ -143,7 +143,7 @@ class Listens:
             for one in [self._listens.pop(key) for key in over]:
                 self._settle(one)
             if len(self._listens) >= _MOST:
-                raise ProblemError(503, "Too many people are listening; try again in a few minutes.")
+                raise ProblemError(503, "Too many people are listening. Try again in a few minutes.")
 
     def keep(self, listen: Listen) -> str:
         """Store a listen; return the secret part of its URL."""

@@ -122,7 +122,7 @@ def forgot(  # noqa: PLR0917 - FastAPI passes them by name
     whose, state = row.get("operator") or row.get("extension", ""), live_state(str(row.get("state", "unknown")))
     return span_page(
         console.renderer, caller, form, action=f"/live/{quote(call, safe='')}/forgot",
-        team=team, back=f"/live{_query(team)}", section="live", told=f"The recording of {whose} is {state} now.",
+        team=team, back=f"/live{_query(team)}", section="live", told=f"State of the recording of {whose}: {state}.",
         paused_at=paused_at,
     )  # fmt: skip
 
@@ -132,7 +132,7 @@ def live_act(console: Console, call: str, act: str, caller: PageChanger, team: S
     """Pause or resume without the page's script."""
     acts = {"pause": console.live.pause, "resume": console.live.resume}
     if act not in acts:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     return _acted(console, caller, team, lambda: acts[act](caller.actor, CallTarget(call), ""), _now)
 
 
@@ -157,7 +157,7 @@ def _now(answer: dict[str, Any]) -> str:
 
 def _forgotten(answer: dict[str, Any]) -> str:
     waits = answer.get("erasure", {}).get("state") == "waiting"
-    then = "A second person has to confirm the erasure." if waits else "The span is erased once the call has ended."
+    then = "A second person has to confirm the erasure." if waits else "The part will be erased after the call."
     return f"{_now(answer)} {then}"
 
 

@@ -140,7 +140,7 @@ class Guard:
         if not wait_s:
             return None
         return ProblemError(
-            429, "Too many tries to sign in from this address: wait a moment.",
+            429, "Too many attempts to sign in from this address. Wait a moment and try again.",
             headers={"Retry-After": str(math.ceil(wait_s))},
         )  # fmt: skip
 

@@ -33,45 +33,45 @@ _log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)
 
 _DOWN = (
-    "The sign-in service does not answer",
-    "This is not your mistake. Wait a minute and try again, or sign in with your name and password. Pausing on your "
-    "phone works without signing in. If it goes on, tell ICT: the console's log says what is wrong.",
+    "The sign-in service is not answering",
+    "Wait a minute and try again, or sign in with your account name and password. You can pause with the keys on your "
+    "phone without signing in. If it happens again, tell ICT: the console's log says what is wrong.",
 )
 _NOT_BELIEVED = (
     "You are not signed in",
-    "The sign-in service sent an answer that could not be checked. Try again; if it happens again, tell ICT: the "
+    "The sign-in service sent an answer that could not be checked. Try again. If it happens again, tell ICT: the "
     "console's log says what is wrong.",
 )
 _OUT_OF_DATE = (
     "This sign-in is out of date",
-    "It was begun in another browser or window, took longer than ten minutes, or was used already. Begin again.",
+    "You started it in another browser or window, it took longer than 10 minutes, or it was used already. Start again.",
 )
 _CANCELLED = ("You are not signed in", "The sign-in service did not sign you in. You can try again.")
 _REFUSALS = {
     SignInRefusal.UNKNOWN: (
-        "You have no account here",
-        "Your sign-in was right, but no account of the call recorder is yours. Ask an administrator of the call "
+        "You do not have an account",
+        "You signed in correctly, but you do not have a call recorder account. Ask an administrator of the call "
         "recorder for one, and give them the reference below.",
     ),
     SignInRefusal.DISABLED: (
         "Your account is closed",
-        "Your sign-in was right, but your account of the call recorder was closed. If you still need it, ask an "
+        "You signed in correctly, but your call recorder account was closed. If you still need one, ask an "
         "administrator of the call recorder for a new one.",
     ),
     SignInRefusal.LOCKED: (
         "Your account is locked",
-        "Your sign-in was right, but too many wrong passwords or codes were tried with your account. Try again in an "
-        "hour, or ask an administrator of the call recorder.",
+        "You signed in correctly, but there were too many wrong passwords or codes for your call recorder account. "
+        "Try again in an hour, or ask an administrator of the call recorder.",
     ),
     SignInRefusal.OTHER_IDENTITY: (
         "This account is connected to somebody else",
-        "Your sign-in was right, but the account of that name is another person's at the sign-in service. If it is "
-        "yours, because your work account was made anew, ask an administrator of the call recorder to disconnect it.",
+        "You signed in correctly, but the call recorder account with your name is connected to another person. If it "
+        "is yours and you were given a new work account, ask an administrator of the call recorder to disconnect it.",
     ),
     SignInRefusal.NOT_CONNECTED: (
         "Connect your account first",
-        "Your sign-in was right. Your account of the call recorder can do more than most, so you connect it yourself: "
-        "sign in with your name and password, open Your account, and choose Connect.",
+        "You signed in correctly. Your call recorder account gives you power over others, so you must connect it "
+        "yourself. Sign in with your account name and password, then connect your work account under Your account.",
     ),
 }
 
@@ -130,7 +130,7 @@ async def connect(request: Request, console: Console, caller: PageChanger, passw
         wrong = refused_at("password", NOT_RIGHT, form="connect")
         return await run_in_threadpool(partial(account_page, console, caller, form=wrong, status=403))
     if result.person.roles & SECOND_FACTOR_ROLES and not rules.counts_as_proven(is_proven=session.is_proven):
-        unproven = refused_at("", "Sign in with the code of your authenticator first.", form="connect")
+        unproven = refused_at("", "Sign in with the code from your authenticator app first.", form="connect")
         return await run_in_threadpool(partial(account_page, console, caller, form=unproven, status=403))
     return await _to_provider(console, provider, Start(account=name, session=session.key))
 

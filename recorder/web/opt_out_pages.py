@@ -18,8 +18,8 @@ router = APIRouter(include_in_schema=False)
 
 Ticked = Annotated[str, Form(max_length=10)]
 
-_BOTH = "Confirm both statements. Without them the recording goes on."
-_DECLINED = "You declined the request. The call is still recorded."
+_BOTH = "Confirm both statements to end the recording."
+_DECLINED = "You declined the request. The call is still being recorded."
 
 
 def _grant(
@@ -76,7 +76,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
 ) -> HTMLResponse:
     """Grant or decline an opt-out request."""
     if decision not in ("grant", "decline"):
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     return _decided(console, caller, request_id, decision, grant, sent)
 
 
@@ -92,7 +92,7 @@ def _decided(  # noqa: PLR0917
             answer = console.opt_outs.grant(caller.actor, request_id, grant)
             settle(console, request_id, NotificationKind.OPT_OUT_WAITS)
             return live_page(console, caller, said=_ended(answer))
-        undecided = "Select whether you end the recording."
+        undecided = "Select whether you want to end the recording."
         raise ProblemError(422, undecided, fields={"decision": undecided})
     except ProblemError as error:
         request = _request(console, caller, request_id)

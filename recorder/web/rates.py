@@ -101,7 +101,7 @@ class RateLimits:
         wait_s = self._addresses[kind].take(source_of(host))
         if wait_s and credentials in self._were_known:
             return None
-        return self._refusal(wait_s, kind, "From this address", PEOPLE_AT_AN_ADDRESS)
+        return self._refusal(wait_s, kind, "from this address", PEOPLE_AT_AN_ADDRESS)
 
     def known(self, who: str, host: str, kind: RequestKind, credentials: bytes = b"") -> None:
         """Count a request of an identified person or token.
@@ -113,7 +113,7 @@ class RateLimits:
             self._were_known.add(credentials)
         if kind is RequestKind.FREE:
             return
-        refusal = self._refusal(self._callers[kind].take(who), kind, "As you", 1)
+        refusal = self._refusal(self._callers[kind].take(who), kind, "as you", 1)
         if refusal is not None:
             self._addresses[kind].give_back(source_of(host))
             raise refusal
@@ -131,8 +131,8 @@ class RateLimits:
             return None
         return ProblemError(
             429,
-            f"{whose}, more was asked for than {self._a_second[kind] * times:g} a second ([console] {kind.value}): "
-            "wait a moment.",
+            f"More than {self._a_second[kind] * times:g} requests a second came {whose} ([console] {kind.value}). "
+            "Wait a moment and try again.",
             headers={"Retry-After": str(math.ceil(wait_s))},
         )
 

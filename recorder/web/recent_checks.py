@@ -16,8 +16,8 @@ GOOD_FOR_S = 15 * 60.0
 CHECK_S = 0.5
 """How long a check of a session or a token may take, seconds: a pause is answered within 2 s."""
 AWAY_SENTENCE = (
-    "Accounts cannot be checked just now, because their database does not answer. Pages that are open can still be "
-    "read, and can pause. Nothing else was done: try again in a minute."
+    "Accounts cannot be checked at the moment, because their database is not answering. You can still read open pages, "
+    "and pause. Nothing else was done. Try again in a minute."
 )
 _MOST = 10_000
 _LISTENING = frozenset({Act.PLAY, Act.EXPORT, Act.CONFIRM_ERASURE})

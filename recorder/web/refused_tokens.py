@@ -75,7 +75,7 @@ class RefusedTokens:
                 "sources": dict(sources.most_common(_NAMED)),
                 "tokens": dict(tokens.most_common(_NAMED)),
             }
-            told = f"Tokens that are not good were refused {sources.total()} times more in {seconds} s."
+            told = f"Tokens that are not valid were refused {sources.total()} more times in {seconds} s."
             self._audit_service.note_late("access.refused", "unknown", "", details, text=told)
 
 

@@ -39,7 +39,7 @@ Chosen = Annotated[tuple[Annotated[str, Query(max_length=60)], ...], Query(max_l
 """Recordings that were ticked in a list."""
 
 DONE: Mapping[str, str] = {
-    "asked": "Your request was sent.",
+    "asked": "Your request has been sent.",
     "grant": "The request is granted.",
     "decline": "The request is declined.",
     "withdraw": "Your request is withdrawn.",
@@ -108,7 +108,7 @@ def ask_for(  # noqa: PLR0917 - FastAPI passes them by name
         return again(console, caller, recording_id, error, Act.ASK, form=sent.named("request"))
     if not console.renderer.can(_person(caller), Act.VIEW):
         return RedirectResponse("/requests", 303)
-    said = "Your request is on its way. You can listen here once it is granted."
+    said = "Your request has been sent. You can listen here once it is granted."
     return recording_page(console, caller, recording_id, said=said)
 
 
@@ -127,7 +127,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
         "withdraw": lambda: asking.withdraw(hearing, actor, request_id),
     }
     if decision not in acts:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
 
     try:
         acts[decision]()
@@ -160,9 +160,9 @@ def _ask(  # noqa: PLR0917 - as they are sent
 ) -> None:  # fmt: skip
     errors = FieldErrors()
     if category not in {*Category}:
-        errors["category"] = "Choose what you need the recordings for."
+        errors["category"] = "Select what you need the recordings for."
     if leave not in {*AccessKind}:
-        errors["leave"] = "Choose whether to listen, or to listen and take copies."
+        errors["leave"] = "Select whether to listen, or to listen and take copies."
     errors.check()
     wish = RequestWish(
         recordings=tuple(recordings), category=Category(category), reason=reason, leave=AccessKind(leave),
@@ -175,7 +175,7 @@ def _days(typed: str) -> int | None:
     if not typed.strip():
         return None
     if not (typed.strip().isascii() and typed.strip().isdigit()):
-        raise incomplete(f"For how many days: a number from 1 to {MOST_GRANT_DAYS}.", "days")
+        raise incomplete(f"Enter a number of days from 1 to {MOST_GRANT_DAYS}.", "days")
     return int(typed)
 
 

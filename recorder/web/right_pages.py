@@ -127,7 +127,7 @@ def letter(console: Console, claim_id: str, which: str, caller: PageReader) -> R
     """Show the text of a letter to the requester."""
     repos = console.deps.cases
     if which not in {*ClaimLetter}:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     read_claims(casework.claim_repositories(repos), caller.actor, is_open=True)
     claim = claim_of(casework.claim_repositories(repos), claim_id)
     try:
@@ -145,7 +145,7 @@ def letter(console: Console, claim_id: str, which: str, caller: PageReader) -> R
 
 def _event(word: str) -> ClaimEvent:
     if word not in {*ClaimEvent} - {ClaimEvent.CARRY_OUT}:
-        raise ProblemError(404, "There is no such page.")
+        raise ProblemError(404, "If you typed the web address, check that it is correct.")
     return ClaimEvent(word)
 
 
@@ -154,7 +154,7 @@ def _right(word: str, chosen: str) -> Right:
     try:
         return Right(word or chosen)
     except ValueError as error:
-        raise incomplete("Select what they ask for.", "right" if word else "ground") from error
+        raise incomplete("Select what they are asking for.", "right" if word else "ground") from error
 
 
 def _at_field(error: ProblemError, name: str) -> ProblemError:
@@ -184,7 +184,7 @@ def _page(
     claim = claim_of(repos, claim_id)
     offered = _offered(console, person, claim)
     if event is not None and event not in offered:
-        raise ProblemError(409, "This is not possible with the request now, or it is for somebody else to decide.")
+        raise ProblemError(409, "You cannot do this with the request now, or somebody else has to decide.")
     names, now = CallNames(console.deps, person), console.deps.now()
     return console.renderer.page(
         template, caller, status=status, form=form, claim=claim, offered=offered, event=event, done=done, names=names,

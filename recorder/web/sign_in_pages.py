@@ -32,7 +32,7 @@ from recorder.web.parts import Console, ConsoleParts, PageChanger, SignInNeededE
 
 router = APIRouter(include_in_schema=False)
 
-_LOCKED = "The account is locked after too many wrong tries. Try again later, or ask an administrator."
+_LOCKED = "Your account is locked after too many wrong attempts. Try again later, or ask an administrator."
 
 
 # The password

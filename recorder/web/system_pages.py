@@ -146,7 +146,7 @@ def _disk_in_words(disk: Mapping[str, Any]) -> str:
     free, size, left_s = disk["free_bytes"], disk["size_bytes"], disk["left_s"]
     words = f"{free / 1e9:,.1f} GB of {size / 1e9:,.1f} GB"
     if left_s is None:
-        return f"{words}. It does not shrink at present, or it was not watched for an hour yet"
+        return f"{words}. It is not shrinking, or has not been watched for an hour yet"
     return f"{words}, which lasts {left_s / _DAY_S:,.0f} days at the rate of the last day"
 
 
@@ -182,7 +182,7 @@ def change_of(entry: AuditEntry, zone: ZoneInfo) -> ConfigChange:
     """Return an audit entry as a change in words."""
     details = entry.details
     if entry.act == "config.reload":
-        what = ", ".join(map(str, details.get("changed", []))) or "No setting was different"
+        what = ", ".join(map(str, details.get("changed", []))) or "No setting changed"
     elif entry.act == "notice.set":
         what = f"{wording.capital(wording.message_name(entry.subject))}, version {details.get('version')}"
     elif "periods" in details:

@@ -28,7 +28,7 @@ router = APIRouter(include_in_schema=False)
 DONE = {
     "given": "The roles have been given.",
     "reset": "The authenticator has been removed.",
-    "waits": f"This waits for {who_confirms(ProposedChange.GRANT)} to confirm it.",
+    "waits": f"This is waiting for {who_confirms(ProposedChange.GRANT)} to confirm it.",
     "confirmed": "You have confirmed the change. It is in effect now.",
     "declined": "You have declined the change. Nothing was changed.",
 }

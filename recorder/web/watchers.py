@@ -19,7 +19,7 @@ LOOK_EVERY_S = 5.0
 """Interval between checks of the watcher's permission, seconds."""
 MOST_STREAMS = 20
 """Streams per person or token; each uses a descriptor here, and an API stream one of the daemon's too."""
-_FULL = f"{MOST_STREAMS} streams of events are open as you: close one. Pages go on, and ask for what is new."
+_FULL = f"You have {MOST_STREAMS} streams of events open. Close one. Pages still work, and ask for what is new."
 
 
 class Watchers:

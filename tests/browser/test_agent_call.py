@@ -151,7 +151,7 @@ def test_the_caller_hears_the_second_message_and_the_page_says_how_long(site: Si
     alice.get_by_role("button", name="Play the second message to the caller").click()
     expect(alice.locator("#agent-said")).to_contain_text("does not hear you until it ends")
     calls = alice.locator("#agent-state .requests")
-    expect(calls).to_contain_text("The caller hears the second message, and not you, until it ends")
+    expect(calls).to_contain_text("The caller hears the second message, and cannot hear you until it ends")
     assert violations(alice) == []
     expect(calls).to_contain_text("The second message was played")
     shows(alice, "Recording")
@@ -180,7 +180,7 @@ def test_forgetting_to_pause_has_what_was_said_erased(site: Site, alice: Page) -
     alice.get_by_label("The last minute before the pause").check()
     expect(alice.locator("#agent-will-erase")).to_contain_text("You have chosen: The last minute before the pause")
     alice.get_by_role("button", name="Erase it").click()
-    expect(alice.locator("#agent-said")).to_contain_text("The span is erased once the call has ended")
+    expect(alice.locator("#agent-said")).to_contain_text("The part will be erased after the call")
     expect(alice.locator("#agent-spans")).to_be_hidden()
     expect(alice.locator("#agent-state .phone-orders")).to_contain_text("To be erased once the call has ended")
     assert violations(alice) == []
@@ -227,7 +227,7 @@ def test_whoever_signs_on_has_the_calls_that_begin_after(site: Site, browser: Br
         row = talk.hang_up()
         assert (row["operator"], row["operators"]) == ("Bob Benefits", ["Bob Benefits"])
         bob.goto("/agent")
-        expect(bob.locator("body")).to_contain_text("Carol took extension 2001 over from you")
+        expect(bob.locator("body")).to_contain_text("Carol took over extension 2001 from you")
         carol.get_by_role("button", name="Sign off from 2001").click()
         expect(carol.locator("#agent-said")).to_contain_text("You are signed off")
     log = [entry for entry in site.deps.repos.audit.entries() if entry.act.startswith("agent.")]

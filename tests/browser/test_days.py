@@ -171,11 +171,11 @@ def an_officer_asks_and_the_team_leader_approves(desk: Desk, recording: str) -> 
         open_recording(page, desk, recording)
         expect(page.locator("#wave")).to_be_visible()
         assert page.locator("audio").count() == 0
-        page.get_by_role("button", name="Ask to hear it").click()
+        page.get_by_role("button", name="Ask to listen").click()
         page.select_option("#request-category", "accuracy")
         page.fill("#request-reason", "what was agreed about the arrears?")
         page.get_by_role("button", name="Send the request").click()
-        expect(page.locator("main [role=alert]")).to_contain_text("Your request is on its way")
+        expect(page.locator("main [role=alert]")).to_contain_text("Your request has been sent")
     with desk.at("lena") as page:
         page.goto(f"{desk.url}/requests")
         page.get_by_role("link", name="alice asks to listen").click()
@@ -242,7 +242,7 @@ def ict_looks_in_an_emergency_and_is_acknowledged(desk: Desk, recording: str) ->
         page.get_by_role("button", name="Acknowledge").click()
         expect(page.locator("#emergencies")).to_have_count(0)
         page.get_by_role("link", name="Overview").click()
-        expect(page.locator("main")).to_contain_text("Nothing waits for you.")
+        expect(page.locator("main")).to_contain_text("Nothing is waiting for you.")
 
 
 def an_administrator_hears_nothing(desk: Desk, recording: str) -> None:
@@ -274,7 +274,7 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
         page.get_by_role("link", name="Dismiss all that are left").click()
         page.fill("#text", "another caller")
         page.get_by_role("button", name="Dismiss").click()
-        expect(page.locator("main")).to_contain_text("There is no recording to decide on.")
+        expect(page.locator("main")).to_contain_text("There are no recordings to decide on.")
     with desk.at("lena") as page:
         page.goto(f"{desk.url}/cases/{case}")
         page.get_by_role("link", name="Decide", exact=True).click()
@@ -305,7 +305,7 @@ def the_dpo_closes_a_subject_access_request(desk: Desk, recording: str, folder: 
         download.value.save_as(archive)
         download.value.delete()
         page.goto(f"{desk.url}/cases/{case}")
-        expect(page.locator("main table")).to_contain_text("Ready 1 span silenced")
+        expect(page.locator("main table")).to_contain_text("Ready 1 part silenced")
         page.get_by_role("link", name="Hand over").click()
         write_down(page, "by recorded post, the passphrase by telephone")
         expect(page.locator("main table")).to_contain_text("Handed over")
@@ -330,8 +330,8 @@ def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
         page.get_by_role("tab", name="History").click()
         history = page.locator("#history")
         for words in (
-            "Paused the recording", "Asked to hear it: checking what was said", "Granted the request of alice",
-            "Was sent the audio", "Listened without approval", "Took a copy as WAV, 1 span silenced",
+            "Paused the recording", "Asked to listen: checking what was said", "Granted the request of alice",
+            "Was sent the audio", "Listened without approval", "Took a copy as WAV, 1 part silenced",
             "Was refused: see a recording's details",
         ):  # fmt: skip
             expect(history).to_contain_text(words)

@@ -87,7 +87,7 @@ def test_who_has_no_account_reads_what_to_do(browser: Browser, console: Console,
         page.goto("/sign-in")
         page.get_by_role("button", name="Sign in with your council account").click()
         sign_in_there(page, "stranger")
-        expect(page.get_by_role("heading", level=1)).to_have_text("You have no account here")
+        expect(page.get_by_role("heading", level=1)).to_have_text("You do not have an account")
         assert violations(page) == []
         assert not is_too_wide(page)
         page.get_by_role("link", name="Return to the sign-in page").click()

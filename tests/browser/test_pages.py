@@ -163,8 +163,8 @@ def custody(page: Page) -> None:
 def write_claim(page: Page) -> None:
     page.goto(f"/rights/new?recording={ID}")
     page.get_by_label("No longer needed for what it was made for").check()
-    page.get_by_label("Who asks?").fill("Mrs Example")
-    page.get_by_label("What do they say?").fill("it was years ago")
+    page.get_by_label("Who is asking?").fill("Mrs Example")
+    page.get_by_label("What do they say, in their words or yours?").fill("it was years ago")
     page.get_by_role("button", name="Record the request").click()
 
 
@@ -238,22 +238,22 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("agent_forgot", "ann", keys, "How much should be erased?"),
     ("live", "manager", at("/live"), "Resume the recording"),
     ("opt_out", "manager", at(f"/live/{CALL}/opt-out"), "Confirm both statements"),
-    ("forgot", "ann", forgot, "is paused now"),
+    ("forgot", "ann", forgot, "recording of your call: paused"),
     ("recordings", "dpo", at("/recordings"), "1 call found, 1 recording"),
     ("recordings_none", "dpo", search("operator", "Nobody"), "0 calls found, 0 recordings"),
     ("recordings_wrong", "dpo", search("from_date-day", "31"), "The date must include a month and a year"),
     ("recording", "dpo", at(f"/recordings/{ID}"), "Parts of the call"),
     ("recording_listening", "dpo", listen, "You can listen for up to 30 minutes"),
     ("recording_copy", "dpo", marked, "Part 1 to silence"),
-    ("recording_officer", "plain", at(f"/recordings/{ID}"), "Ask to hear it"),
+    ("recording_officer", "plain", at(f"/recordings/{ID}"), "Ask to listen"),
     ("recording_ask", "dpo", at(f"/recordings/{ID}/request"), "Why do you need it?"),
-    ("recording_forgot", "dpo", at(f"/recordings/{ID}/forgot"), "What is erased cannot be brought back"),
+    ("recording_forgot", "dpo", at(f"/recordings/{ID}/forgot"), "You cannot get an erased part back"),
     ("recording_hold", "dpo", at(f"/recordings/{ID}/hold"), "What is it kept for?"),
     ("requests", "dpo", at("/requests"), "Your requests"),
     ("request_new", "dpo", ask_for_several, "What do you need the recordings for?"),
     ("absence", "dpo", at("/absence"), "While every team leader is absent"),
     ("cases", "dpo", at("/cases"), "There are no open cases"),
-    ("case_refused", "dpo", refuse_case, "Enter who is asking"),
+    ("case_refused", "dpo", refuse_case, "Enter the name of the person"),
     ("case_wide", "dpo", count_case, "1 recording fits this search"),
     ("case", "dpo", open_case, "The case is open."),
     ("cases_some", "dpo", at("/cases"), "Mrs Example"),
@@ -264,16 +264,16 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("case_letter", "dpo", at("/cases/SAR-2026-0001/letter/acknowledgement"), "Dear Mrs Example"),
     ("custody", "dpo", custody, "Proven."),
     ("rights", "dpo", write_claim, "Record that it was withdrawn"),
-    ("notifications", "dpo", at("/notifications"), "Nothing waits for you"),
-    ("erasures", "dpo", at("/erasures"), "No erasure waits"),
-    ("hold_wrong", "dpo", hold, "needs the reference of its case"),
+    ("notifications", "dpo", at("/notifications"), "Nothing is waiting for you"),
+    ("erasures", "dpo", at("/erasures"), "No erasures are waiting"),
+    ("hold_wrong", "dpo", hold, "Enter the reference of the case"),
     ("hold_release", "dpo", release, "Why is it no longer needed?"),
     ("holds", "dpo", at("/holds"), "Evidence of unacceptable behaviour"),
-    ("overview", "dpo", at("/overview"), "What waits"),
+    ("overview", "dpo", at("/overview"), "Waiting for you"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
     ("notices", "dpo", at("/notices"), "In use"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),
-    ("account_changed", "admin", propose, "waits for another administrator"),
+    ("account_changed", "admin", propose, "is waiting for another administrator"),
     ("account_roles_wrong", "admin", roles_wrong, "Select a role"),
     ("accounts", "dpo", at("/people"), "Waiting for a second person"),
     ("proposal", "dpo", proposal, "she takes over on Monday"),
@@ -281,7 +281,7 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("account", "dpo", at("/account"), "Sign out everywhere"),
     ("password", "dpo", at("/account/password"), "at least 12 characters"),
     ("authenticator", "dpo", authenticator, "Code that the app shows now"),
-    ("authenticator_wrong", "dpo", wrong_code, "The code is not right"),
+    ("authenticator_wrong", "dpo", wrong_code, "The code is wrong"),
     ("pauses", "dpo", at("/reports/pauses"), "Olive Officer"),
     ("audit", "dpo", at("/audit"), "people.sign_in"),
     ("error", "dpo", at("/recordings/none"), "There is no such recording"),

@@ -25,7 +25,7 @@ from tests.helpers.recorder_home import HANGS_S
 from tests.helpers.starvation import stopwatch
 from tests.helpers.storage_home import ID
 
-SAID = "Accounts cannot be checked just now"
+SAID = "Accounts cannot be checked at the moment"
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ def test_a_request_is_seen_live_and_its_grant_is_final_for_the_call(lines: Excha
         assert granted["position_s"] > 0.3
         assert "erasure" not in granted
         assert next_event()["state"] == "granted"
-    assert "granted by mary already" in detail(decide(talk, request["id"], "grant"), 409)
-    assert "granted by mary already" in detail(decide(talk, request["id"], "decline"), 409)
+    assert "already granted by mary" in detail(decide(talk, request["id"], "grant"), 409)
+    assert "already granted by mary" in detail(decide(talk, request["id"], "decline"), 409)
     talk.talk_for(0.3)
     assert talk.wait_phase("joined")["state"] == "opted_out"
     row = talk.hang_up()

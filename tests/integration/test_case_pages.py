@@ -38,7 +38,11 @@ def test_a_case_is_opened_in_two_steps_and_a_wide_search_is_counted_first(site: 
     lead = Visitor(site, "lead")
     empty = lead.post("/cases/new", requester=" ", **{"on-day": "31", "on-month": "2", "on-year": "2026"})
     assert empty.status == 422
-    for sentence in ("Select what they ask for.", "Enter who is asking.", "The day must be between 1 and 28"):
+    for sentence in (
+        "Select what they are asking for.",
+        "Enter the name of the person or organisation.",
+        "The day must be between 1 and 28",
+    ):
         assert words_of(empty).count(sentence) == 2, "in the summary and at the field"
     assert lead.post("/cases/new", kind="disclosure", requester="PC 17").status == 422, "without a legal ground"
 
@@ -84,7 +88,7 @@ def test_the_tasks_of_a_case_and_a_page_for_each(site: PagesSite) -> None:
     asked = lead.post(f"{CASE}/dismissal", recordings=[ID])
     assert (asked.status, "Dismiss 1 recording" in asked.text) == (200, True)
     assert "govuk-error-summary" not in asked.text, "nothing was refused yet"
-    assert "Say why the request does not cover them." in lead.post(f"{CASE}/dismiss", **hidden(asked), text="").text
+    assert "Enter why the request does not cover them." in lead.post(f"{CASE}/dismiss", **hidden(asked), text="").text
     assert lead.post(f"{CASE}/match", recordings=[ID]).status == 303
 
     assert dpo.post(f"{CASE}/decide", decision="disclose").status == 303

@@ -64,7 +64,7 @@ def signed_on(number: str, *, is_proven: bool = True) -> dict[str, Any]:
 
 
 def test_signing_on_is_for_oneself_or_shows_the_code_to_key_at_the_phone(console: Console, ann: Browser) -> None:
-    assert "Give the extension" in ann.submit("/agent/sign-on").text
+    assert "Enter the extension" in ann.submit("/agent/sign-on").text
     assert "signed on at extension 2009" in ann.submit("/agent/sign-on", extension=" 2009 ").text
     shown = ann.submit("/agent/sign-on", extension="2010")
     assert shown.status_code == 200
@@ -100,8 +100,8 @@ def test_the_page_says_where_one_is_signed_on_and_who_took_a_phone_over(console:
         {"extension": "2010", "operator": "Eve", "instead_of": "Dan", "at": "2026-07-01T08:40:00Z"},
     ]
     page = ann.get("/agent").text
-    assert "Bob took extension 2001 over from you" in page
-    assert "you took extension 2009 over from Dan" in page
+    assert "Bob took over extension 2001 from you" in page
+    assert "you took over extension 2009 from Dan" in page
     assert "2010" not in page
 
 
@@ -119,9 +119,9 @@ def test_once_a_year_the_page_asks_and_never_before_the_button(console: Console,
     assert words(ann.submit("/agent/pause").text) == "Paused", "it keeps nobody from pausing"
     with console.browser() as dpo:
         dpo.sign_in("dpo")
-        assert "not acknowledged it within a year: ann" in dpo.get("/overview").text
+        assert "not acknowledged it in the last year: ann" in dpo.get("/overview").text
     said = ann.submit("/agent/told").text
-    assert "the day is stored" in said
+    assert "The date has been recorded" in said
     assert "I have been told" not in said
     assert "I have been told" not in ann.get("/agent").text
     today = console.deps.cases.today
@@ -258,7 +258,7 @@ def test_somebody_else_at_ones_phone_keeps_it(console: Console, ann: Browser, mo
 def test_forgetting_pauses_first_and_asks_then(console: Console, ann: Browser) -> None:
     form = ann.submit("/agent/forgot").text
     assert 'action="/agent/forgot"' in form
-    assert "is paused now" in form
+    assert "recording of your call: paused" in form
     assert [what for what, *_ in console.daemon.heard] == ["pause 2001"]
     done = ann.submit("/agent/forgot", span="60", paused_at=str(int(time.time()) - 5)).text
     assert words(done) == "Paused"
@@ -284,7 +284,7 @@ def test_the_second_message_is_played_on_request(console: Console, ann: Browser)
     assert button in ann.get("/agent").text
     done = ann.submit(f"/agent/calls/{CALL}/second-message")
     assert "does not hear the officer until it ends" in done.text
-    assert "The caller hears the second message, and not you" in done.text
+    assert "The caller hears the second message, and cannot hear you" in done.text
     assert button not in done.text, "it plays"
     again = ann.submit(f"/agent/calls/{CALL}/second-message")
     assert (again.status_code, "already" in again.text) == (409, True)

@@ -180,7 +180,7 @@ def test_recordings(browser: Browser, console: Console) -> None:
     assert "limit" in problem(browser.get("/api/recordings", params={"limit": "5000"}), 422)
     problem(browser.get("/api/recordings/20261124T093000Z-2001-ffffff"), 404)
     order = {"format": "g711", "reason": "tribunal 4"}
-    assert "access grant" in problem(browser.post(f"/api/recordings/{ID}/export", json=order), 403)
+    assert "You need permission" in problem(browser.post(f"/api/recordings/{ID}/export", json=order), 403)
     console.give_leave("lead")
     copy = browser.post(f"/api/recordings/{ID}/export", json=order)
     assert copy.content[:4] == b"RIFF"

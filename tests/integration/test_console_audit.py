@@ -34,7 +34,7 @@ def test_the_dpo_sees_the_newest_entries_and_that_is_one(console: Console) -> No
         assert "call-4<" not in page
         assert ("&lt;b&gt;" in page, "<b>" in page, "reason 54" in page) == (True, False, False)
         assert "It has not been checked yet" in page
-        assert "is not kept on another machine" in page
+        assert "has no anchor on another machine" in page
         assert 'href="/audit" aria-current="page"' in page
         older = dpo.submit("/audit", before="10").text
         assert ("call-0<" in older, "call-54" in older) == (True, False)
@@ -58,7 +58,7 @@ def test_details_are_words_and_no_values_of_a_program(console: Console) -> None:
     with console.browser() as dpo:
         dpo.sign_in()
         page = dpo.get("/audit").text
-    assert "<td>at: 1.5; days: new none, old 90; numbers: yes; texts: no</td>" in page
+    assert '<td class="details">at: 1.5; days: new none, old 90; numbers: yes; texts: no</td>' in page
 
 
 def test_it_says_when_the_log_was_verified_and_noted_elsewhere(console: Console) -> None:
@@ -71,14 +71,14 @@ def test_it_says_when_the_log_was_verified_and_noted_elsewhere(console: Console)
     with console.browser() as dpo:
         dpo.sign_in()
         page = dpo.get("/audit").text
-        assert f"Checked 25 November 2026, 9:30am: all {number} entries follow from one another" in page
-        assert f"Head last kept by mail: entry {number}, 25 November 2026, 9:30am" in page
+        assert f"Checked on 25 November 2026, 9:30am: all {number} entries are intact" in page
+        assert f"Last anchor at mail: entry {number}, 25 November 2026, 9:30am" in page
         log.path.write_bytes(log.path.read_bytes().replace(b'"actor":"olive"', b'"actor":"oscar"', 1))
         note_verified(console.home.state, log.verify(), AT)
         page = dpo.get("/audit").text
     assert "The log was changed after it was written" in page
     assert f"entry {number} (line {number}, byte {before}): its hash does not fit" in page
-    assert "Run recorder audit verify to see where and what" in page
+    assert "Run recorder audit verify to find out more" in page
 
 
 @pytest.mark.parametrize("name", ["officer", "ict", "lead", "admin"])

@@ -89,12 +89,12 @@ def test_the_api_takes_the_same_order(browser: Browser) -> None:
     ("fields", "status", "words"),
     [
         ({"format": "doc"}, 422, "The format must be one of"),
-        ({"start": "soon"}, 422, "is not a position"),
+        ({"start": "soon"}, 422, "is not a time"),
         ({"end": "9"}, 422, "which is 3 seconds long"),
-        ({"redact": "1-2"}, 422, "Give a reason"),
+        ({"redact": "1-2"}, 422, "Enter why the parts are silenced"),
         ({"redact": "somewhere", "redact_reason": "x"}, 422, "is not a span to silence"),
         ({"ground": "spite"}, 422, "The ground must be one of"),
-        ({"reason": ""}, 422, "takes a reason"),
+        ({"reason": ""}, 422, "Enter a reason"),
     ],
 )
 def test_refusals_are_on_the_page(
@@ -140,7 +140,7 @@ def test_a_copy_is_heard_before_it_is_made_and_is_the_same(console: Console, bro
     copy = browser.submit(f"/recordings/{ID}/export", **wish, format="wav", reason="complaint 17")
     assert copy.content == heard
     assert len(heard) == 44 + 2 * 8000 * 4
-    assert "Listened to a copy before it was made, 1 span silenced" in browser.get(f"/recordings/{ID}").text
+    assert "Listened to a copy before it was made, 1 part silenced" in browser.get(f"/recordings/{ID}").text
     browser.submit("/sign-out")
     (served,) = console.entries("recording.play.served")
     assert served.details["spans"] == [{"from_s": 1.0, "to_s": 3.0}], "on the recording's clock"
@@ -174,7 +174,7 @@ def test_a_copy_that_breaks_off_stays_on_the_list(console: Console, browser: Bro
     (broken,) = console.entries("recording.export.broken_off")
     assert broken.details["copy"] == listed.id
     assert console.entries("recording.export.done") == []
-    assert "Not taken to its end" in browser.get(f"/recordings/{ID}").text
+    assert "Not completed" in browser.get(f"/recordings/{ID}").text
 
 
 def test_whoever_hangs_up_in_the_middle_is_written_down(console: Console, browser: Browser) -> None:

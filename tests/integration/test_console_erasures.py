@@ -107,10 +107,10 @@ def test_a_second_person_confirms_on_the_page(console: Console, clock: Clock) ->
         assert lead.submit(f"/erasures/{order.id}/maybe").status_code == 404
         for reason in ("", "  ", "ok"):
             unsaid = lead.submit(f"/erasures/{order.id}/confirm", reason=reason)
-            assert (unsaid.status_code, "Say why it is to be erased permanently" in unsaid.text) == (422, True)
+            assert (unsaid.status_code, "Enter why it should be erased permanently" in unsaid.text) == (422, True)
         done = lead.submit(f"/erasures/{order.id}/confirm", reason="yes")
         assert (done.status_code, done.headers["location"]) == (303, f"{path}?done=confirm")
-        assert "No erasure waits" in lead.get("/erasures").text
+        assert "No erasures are waiting" in lead.get("/erasures").text
         again = lead.submit(f"/erasures/{order.id}/confirm")
         assert again.status_code == 409
         assert "is not waiting" in again.text

@@ -119,7 +119,7 @@ def test_bad_input_is_a_sentence_and_changes_nothing(console: Console) -> None:
 def test_who_may_not_is_refused(console: Console) -> None:
     with signed_in(console, "lead") as lead:
         hold = lead.post(f"{API}/holds", json={**WISH, "kind": "sar"}).json()
-        assert "dpo" in refused(lead.post(f"/api/holds/{hold['id']}/release", json=WHY), 403)
+        assert "data protection officer" in refused(lead.post(f"/api/holds/{hold['id']}/release", json=WHY), 403)
     with signed_in(console, "housing") as housing:
         assert "no such recording" in refused(housing.post(f"{API}/holds", json=WISH), 404)
         theirs = refused(housing.post(f"/api/holds/{hold['id']}/release", json=WHY), 404)
@@ -130,7 +130,7 @@ def test_who_may_not_is_refused(console: Console) -> None:
         assert housing.get(PATH).status_code == 404
         assert housing.get(f"{PATH}/hold").status_code == 404
     with signed_in(console, "revenues") as revenues:
-        assert "sar" in refused(revenues.post(f"{API}/holds", json={**WISH, "kind": "sar"}), 403)
+        assert "subject access request" in refused(revenues.post(f"{API}/holds", json={**WISH, "kind": "sar"}), 403)
     for name in ("officer", "admin", "ict"):
         with signed_in(console, name) as browser:
             for answer in (
@@ -177,15 +177,15 @@ def test_the_recordings_page_places_reviews_releases_and_takes_back(console: Con
         assert "govuk-notification-banner--success" in said.text
         assert "Mrs &lt;b&gt;Ä&lt;/b&gt; complained" in said.text
         assert "Review on 31 January 2027" in said.text
-        assert "Against: housing" in said.text
+        assert "About: housing" in said.text
         assert "Held for a complaint" in said.text
         (hold,) = standing(console)
         released = manager.submit(f"{PATH}/holds/{hold.id}/release", reason="procedure is over")
-        assert "it keeps the recording until 9 December 2026, 9am" in released.text
-        assert "Take the release back" in manager.get(f"{PATH}/holds").text
+        assert "the recording is kept until 9 December 2026, 9am" in released.text
+        assert "Undo the release" in manager.get(f"{PATH}/holds").text
         assert manager.submit(f"{PATH}/holds/{hold.id}/release", reason="again").status_code == 409
-        assert "stands again" in manager.submit(f"{PATH}/holds/{hold.id}/reinstate", reason="an appeal").text
-        assert "is set" in manager.submit(f"{PATH}/holds/{hold.id}/review", reason="open", review_on="2027-03-01").text
+        assert "in force again" in manager.submit(f"{PATH}/holds/{hold.id}/reinstate", reason="an appeal").text
+        assert "new review date" in manager.submit(f"{PATH}/holds/{hold.id}/review", reason="open", review_on="2027-03-01").text
         assert manager.submit(f"{PATH}/holds/{hold.id}/burn").status_code == 404
         assert standing(console)[0].review_on.isoformat() == "2027-03-01"
         manager.submit(f"{PATH}/holds/{hold.id}/release", reason="procedure is over")
@@ -213,7 +213,7 @@ def test_the_page_of_holds_due_for_review(console: Console, clock: Clock) -> Non
         lead.submit(f"{PATH}/hold", **WISH, review_on="2026-12-01")
         lead.submit(f"{PATH}/hold", **{**WISH, "kind": "evidence"}, review_on="2027-06-01")
         page = lead.get("/holds").text
-        assert "No hold is due for review." in page
+        assert "No holds are due for review." in page
         assert page.count('<th scope="row">') == 2, "two holds"
         assert 'aria-current="page">Holds' in page
     clock.time += timedelta(days=10)
@@ -238,7 +238,7 @@ def test_the_page_of_holds_due_for_review(console: Console, clock: Clock) -> Non
         done = dpo.submit(f"{path}/review", reason="still open", **parts)
         assert (done.status_code, done.headers["location"]) == (303, f"{path}?done=review")
         assert "1 February 2027" in dpo.get(path).text
-        assert "No hold is due for review." in dpo.get("/holds").text
+        assert "No holds are due for review." in dpo.get("/holds").text
         assert dpo.submit(f"{path}/release", reason="procedure is over").status_code == 303
         assert "Kept until" in dpo.get("/holds").text
         assert dpo.submit(f"/holds/{due.id}/burn").status_code == 404

@@ -372,7 +372,7 @@ def test_a_damaged_recording_is_not_played(browser: Browser, console: Console) -
 def test_errors_are_pages(browser: Browser) -> None:
     missing = browser.get("/nowhere")
     assert missing.status_code == 404
-    assert "<h1>There is no such page</h1>" in missing.text
+    assert "<h1>Page not found</h1>" in missing.text
     browser.sign_in()
     assert browser.get("/recordings/20261124T093000Z-2001-ffffff").status_code == 404
     assert browser.get("/recordings/20261124T093000Z").status_code == 404

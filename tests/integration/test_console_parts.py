@@ -101,7 +101,7 @@ def test_each_manager_and_each_officer_finds_the_call_and_is_shown_their_part(co
         kinds = {part["operator"]: part["kind"] for part in seen["segments"]}
         assert kinds == {own: "recording", "": "withheld"}, account
         assert others not in json.dumps(found) + json.dumps(seen) + page, account
-        assert "The rest is withheld" in page
+        assert "The other parts are withheld" in page
     for account in ("dpo", "lead", "ict"):
         with signed_in(console, account) as browser:
             assert [one["kind"] for one in browser.get(f"/api/recordings/{ID}").json()["segments"]] == ["recording"] * 2

@@ -51,7 +51,7 @@ def test_acts_are_bounded_too_and_pages_say_so_in_words(console: Console) -> Non
         assert acts[-1] == 429
         pages = [lead.get("/recordings") for _ in range(30)]
         assert pages[-1].status_code == 429
-        assert "Too much at once" in pages[-1].text
+        assert "Too many requests at once" in pages[-1].text
         assert lead.get("/static/console.css").status_code == 200
 
 

@@ -149,7 +149,7 @@ def test_what_is_not_as_it_was_is_said(console: Console, tmp_path: Path) -> None
         broken = chain(console, case)
         assert broken.log_problems
         assert not broken.is_proven
-        assert "The audit log is not what was written" in lead.get(f"/cases/{case}/custody").text
+        assert "The audit log was changed after it was written" in lead.get(f"/cases/{case}/custody").text
 
 
 def test_free_words_of_others_are_for_who_may_read_the_log(console: Console) -> None:

@@ -176,8 +176,8 @@ def test_what_is_refused_changes_nothing(shell: Shell) -> None:
     assert "span" in shell.fails(recording, code=2)
     assert "recorder recordings erase" in shell.fails(code=2), "how it is used"
     assert "recorder erasures list" in shell.fails(recording, *span, "--list", code=2), "a list takes no recording"
-    assert "not a position" in shell.fails(recording, "--from", "x", "--to", "2", code=2)
-    assert "not a position" in shell.fails(recording, "--from", "1:99", "--to", "2", code=2)
+    assert "not a time in a recording" in shell.fails(recording, "--from", "x", "--to", "2", code=2)
+    assert "not a time in a recording" in shell.fails(recording, "--from", "1:99", "--to", "2", code=2)
     assert "before it begins" in shell.fails(recording, "--from", "2", "--to", "1")
     assert "outside" in shell.fails(recording, "--from", "5", "--to", "6")
     assert "outside" in shell.fails(recording, "--from", "1", "--to", "60")

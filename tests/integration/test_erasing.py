@@ -150,7 +150,7 @@ def test_a_held_recording_loses_only_card_data_and_only_by_the_dpo(site: Erasure
     order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert order.state is ErasureState.WAITING
     for who in (MONA, LEA):
-        with refused(403, "DPO"):
+        with refused(403, "data protection officer"):
             decide_erasure(site.repos, who, order.id, confirm=True, reason="agreed")
     decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
@@ -225,7 +225,9 @@ def test_what_cannot_be_audited_is_not_ordered(site: ErasureSite) -> None:
     assert site.snapshot() == before
 
 
-@pytest.mark.parametrize(("change", "match"), [("gone", "deleted"), ("blocked", "Nothing was kept")])
+@pytest.mark.parametrize(
+    ("change", "match"), [("gone", "deleted"), ("blocked", "Not recorded: discarded after a card payment")]
+)
 def test_of_what_is_not_there_nothing_can_be_erased(site: ErasureSite, change: str, match: str) -> None:
     if change == "gone":
         site.path.unlink()

@@ -86,7 +86,7 @@ def is_heard(console: Console, one: str, by: str) -> None:
 def test_three_people_one_of_whom_has_listened(console: Console, clock: Clock) -> None:
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo, signed_in(console, "revenues") as third:
         one = order(lead, to_s=2.0, third="revenues")
-        assert "Say why" in refused(dpo.post(f"/api/erasures/{one}/confirm"), 422)
+        assert "Enter why" in refused(dpo.post(f"/api/erasures/{one}/confirm"), 422)
         assert confirm(dpo, one) == "waiting"
         assert "approved this already" in refused(dpo.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
         assert "listened" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)

@@ -175,15 +175,15 @@ def test_all_or_nothing(shell: Shell) -> None:
 def test_refusals_are_sentences(shell: Shell) -> None:
     noon = (utc_now() - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
     recording = shell.record("000041", started=noon)
-    assert "access grant" in shell.fails(recording, by="olive")
+    assert "You need permission" in shell.fails(recording, by="olive")
     assert "reason" in shell.fails(recording, reason="")
     assert "which is 6 seconds long" in shell.fails(recording, "--from", "20")
     assert "which is 6 seconds long" in shell.fails(recording, "--to", "20")
     assert "before it begins" in shell.fails(recording, "--from", "4", "--to", "3")
     assert "which is 6 seconds long" in shell.fails(recording, "--redact", "1-20", "--redact-reason", "x")
-    assert "Give a reason" in shell.fails(recording, "--redact", "1-2")
+    assert "Enter why the parts are silenced" in shell.fails(recording, "--redact", "1-2")
     assert "not a span to silence" in shell.fails(recording, "--redact", "middle", code=2)
-    assert "not a position" in shell.fails(recording, "--from", "soon", code=2)
+    assert "not a time in a recording" in shell.fails(recording, "--from", "soon", code=2)
     assert "before the call" in shell.fails(recording, "--from", "T08:00:00", code=2)
     assert "the name of a file in format mp3" in shell.fails(recording, "--format", "mp3", code=2)
     assert "ogg" in shell.fails(recording, "--format", "ogg", code=2)
@@ -192,7 +192,7 @@ def test_refusals_are_sentences(shell: Shell) -> None:
     assert "select recordings by ids" in shell.fails(recording, "--extension", "2001", code=2)
     assert "give -o FOLDER" in shell.fails(recording, shell.record("000042"), code=2)
     assert "`recorder recordings list` lists them" in shell.fails("2026")
-    assert "access grant" in shell.fails("20261124T093000Z-2001-ffffff")
+    assert "You need permission" in shell.fails("20261124T093000Z-2001-ffffff")
     assert shell.audited(recording) == []
     short = shell.folder / "short"
     short.write_text("too short")

@@ -85,11 +85,11 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 def test_refusals_change_nothing(shell: Shell) -> None:
     recording = shell.recording
     assert "role" in shell.fails("add", recording, *COMPLAINT, by="olive")
-    assert "sar" in shell.fails("add", recording, *COMPLAINT, "--kind", "sar")
+    assert "subject access request" in shell.fails("add", recording, *COMPLAINT, "--kind", "sar")
     assert "reason" in shell.fails("add", recording, "--kind", "complaint", "--case", "C-17")
     assert "reference" in shell.fails("add", recording, "--kind", "complaint", "--reason", "complained")
     assert "future" in shell.fails("add", recording, *COMPLAINT, "--review", TODAY.isoformat())
-    assert "year" in shell.fails("add", recording, *COMPLAINT, "--review", "2099-01-01")
+    assert "or earlier" in shell.fails("add", recording, *COMPLAINT, "--review", "2099-01-01")
     assert "not a date" in shell.fails("add", recording, *COMPLAINT, "--review", "soon", code=2)
     assert "love" in shell.fails("add", recording, *COMPLAINT, "--kind", "love", code=2)
     assert "owner" in shell.fails("add", recording, *COMPLAINT, "--owner", "nobody")

@@ -81,7 +81,7 @@ def test_an_officer_signs_in_and_is_connected_for_good(console: Console, provide
         assert led_to(answer) == "/live"
         assert "SameSite=strict" in next(c for c in answer.headers.get_list("set-cookie") if c.startswith("recorder="))
         assert browser.get("/live").status_code == 200
-        assert browser.get("/account").text.count("Your account is connected to <code>") == 1
+        assert browser.get("/account").text.count("Your account has been connected to <code>") == 1
     acts = [(entry.act, entry.actor, entry.details.get("by")) for entry in console.entries() if "people." in entry.act]
     assert acts == [("people.connected", "officer", "claim"), ("people.sign_in", "officer", "openid")]
     with console.browser() as again:
@@ -114,7 +114,7 @@ def test_the_second_factor_of_the_provider_counts_where_it_is_trusted(
 
 @pytest.mark.parametrize(
     ("name", "words", "why"),
-    [("stranger", "You have no account here", "unknown"), ("dpo", "Connect your account first", "not_connected")],
+    [("stranger", "You do not have an account", "unknown"), ("dpo", "Connect your account first", "not_connected")],
 )
 def test_who_is_not_let_in_is_told_what_to_do(
     console: Console, provider: Glewlwyd, name: str, words: str, why: str
@@ -279,7 +279,7 @@ def test_a_provider_that_is_down_is_told_at_once(tmp_path: Path, port: int, opti
     with site(tmp_path, port, nowhere) as console, console.browser() as browser:
         began = time.monotonic()
         answer = browser.post(LEAVE, data={"csrf": csrf_of(browser.get("/sign-in"))})
-        assert (answer.status_code, title(answer)) == (503, "The sign-in service does not answer")
+        assert (answer.status_code, title(answer)) == (503, "The sign-in service is not answering")
         assert time.monotonic() - began < 5
         assert browser.sign_in("officer").status_code == 303
 
@@ -302,5 +302,5 @@ def test_a_wrong_secret_is_told_as_a_fault_of_the_house(
     Path(options.client_secret_file or "").write_text("not the secret\n")
     with console.browser() as browser:
         answer = arrive(browser, provider, "officer")
-        assert (answer.status_code, title(answer)) == (503, "The sign-in service does not answer")
+        assert (answer.status_code, title(answer)) == (503, "The sign-in service is not answering")
     assert "check client_id and its secret" in caplog.text

@@ -20,7 +20,7 @@ from tests.helpers.console_site import NO_TLS, Browser, Console, console_site, c
 from tests.helpers.false_provider import CLIENT, FalseProvider, Token, false_provider, hmac_signed, rsa_key, unsigned
 from tests.helpers.openid import CALLBACK, SESSION, leave, led_to, title
 
-DOWN, NOT_BELIEVED = (503, "The sign-in service does not answer"), (403, "You are not signed in")
+DOWN, NOT_BELIEVED = (503, "The sign-in service is not answering"), (403, "You are not signed in")
 
 
 @pytest.fixture(scope="module")

@@ -169,10 +169,10 @@ def test_it_pauses_every_call_of_its_extension(site: Site) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "status", "sentence", "why"),
     [
-        ("scope", {"scope": "calls:read"}, 403, "lacks the scope pause", None),
-        ("expired", {"days": -1}, 401, "not good", "expired"),
+        ("scope", {"scope": "calls:read"}, 403, "needs the scope pause", None),
+        ("expired", {"days": -1}, 401, "not valid", "expired"),
         ("other-extension", {"extensions": ["2002"]}, 403, "not valid for this extension", None),
-        ("other-source", {"source": ELSEWHERE, "networks": ["127.0.0.1/32"]}, 401, "not good", "source"),
+        ("other-source", {"source": ELSEWHERE, "networks": ["127.0.0.1/32"]}, 401, "not valid", "source"),
     ],
 )  # fmt: skip
 def test_a_token_that_is_not_good_for_this(

@@ -46,13 +46,13 @@ def roles(console: Console, name: str) -> frozenset[Role]:
 
 def test_one_proposes_and_another_one_confirms(console: Console, admin: Browser) -> None:
     given = admin.submit("/people/officer/roles", role="dpo", reason=WHY)
-    assert "waits for another administrator" in then(admin, given)
+    assert "is waiting for another administrator" in then(admin, given)
     (proposal,) = console.deps.proposals.waiting()
     path = f"/people/proposals/{proposal.id}"
     assert f'href="{path}">Give Olive Officer the role data protection officer</a>' in admin.get("/people").text
     page = admin.get(path).text
     assert WHY in page
-    assert "You cannot decide this. It waits for another administrator" in page
+    assert "You cannot decide this. It is waiting for another administrator" in page
     assert f'action="{path}/confirm"' not in page
     for name, status in (("admin", 403), ("officer", 403), ("revenues", 403), ("ict", 403), ("lead", 403)):
         with signed_in(console, name) as browser:
@@ -86,7 +86,7 @@ def test_the_deputy_is_confirmed_there_by_somebody_who_is_no_data_protection_off
         assert "Make lead the data protection officer’s deputy" in page
         assert f'action="{path}"' not in page
         assert dpo.submit(path).status_code == 403
-        assert "Nobody decides on the data protection officer’s own requests" in dpo.get("/deputy").text
+        assert "Nobody can decide on the data protection officer’s own requests" in dpo.get("/deputy").text
     with signed_in(console, "ada") as ada:
         assert "You have confirmed the change." in then(ada, ada.submit(path))
         assert 'The deputy is <a href="/people/lead">lead</a>.' in ada.get("/deputy").text

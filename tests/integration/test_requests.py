@@ -57,7 +57,7 @@ def test_an_officers_day(console: Console) -> None:
         assert f'href="/recordings/{ID}/request"' in page
         assert f'action="/recordings/{ID}/play"' not in page
         assert f'action="/recordings/{ID}/request"' in officer.get(f"/recordings/{ID}/request").text
-        assert "on its way" in officer.submit(f"/recordings/{ID}/request", **ASKED).text
+        assert "has been sent" in officer.submit(f"/recordings/{ID}/request", **ASKED).text
         page = officer.get(f"/recordings/{ID}").text
         assert "It is waiting for a decision" in page
         assert f'href="/recordings/{ID}/request" role="button"' not in page, "once is enough"

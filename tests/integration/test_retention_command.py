@@ -315,7 +315,7 @@ def test_the_files_of_a_node_whose_disk_is_lost_are_written_off(shell: Shell, po
     assert "1 recordings would be written off" in shell.run("write-off", "south", "--dry-run")[1]
     reason = ("--reason", "the machine burnt, with its disk")
     assert "role" in shell.run("write-off", "south", *reason, by="ida", code=1)[1]
-    assert "takes a reason" in shell.run("write-off", "south", by="dora", code=1)[1]
+    assert "Enter a reason" in shell.run("write-off", "south", by="dora", code=1)[1]
     assert "nothing waits for the node 'north'" in shell.run("write-off", "north", *reason, by="dora", code=1)[1]
     assert len(shell.json()["files_waiting"]) == 1
     shell.run("write-off", "south", *reason, by="dora")

@@ -234,7 +234,7 @@ def test_a_deputy_whom_the_log_does_not_have_is_told(console: Console) -> None:
         assert "The deputy needs your attention" in browser.get("/people").text
         page = browser.get("/deputy").text
         assert "disagree on the deputy (other)" in page
-        assert "Nobody decides on the data protection officer’s own requests" in page
+        assert "Nobody can decide on the data protection officer’s own requests" in page
         assert "accounts_changed" in browser.get("/health").text
 
 

@@ -53,7 +53,7 @@ def test_from_the_page_into_the_package_without_what_is_left_out(console: Consol
     form = {"recording": ID, "form": "vtt", "transcript": VTT}
     with signed_in(console, "dpo") as dpo, signed_in(console, "lead") as lead:
         address = f"/cases/{case.id}/transcript"
-        assert "You need permission to hear" in dpo.submit(address, **form).text, "the officer has no leave to hear it"
+        assert "You need permission to listen to" in dpo.submit(address, **form).text, "the officer has no grant"
         assert lead.submit(address, **form).status_code == 303
         assert "Mr Example" in lead.get(f"/cases/{case.id}/transcripts/{ID}").text
         assert dpo.get(f"/cases/{case.id}/transcripts/{ID}").status_code == 403

@@ -26,7 +26,7 @@ def test_a_manager_of_the_team_stops_the_recording_for_good(site: PolicySite) ->
     assert "no such request" in hugo.is_refused(*grant, *BOTH)
     assert "role" in ida.is_refused(*grant, *BOTH)
     assert "state both" in mary.is_refused(*grant, "--caller-asked")
-    assert "takes a reason" in mary.is_refused("opt-outs", "grant", request, *BOTH)
+    assert "Enter a reason" in mary.is_refused("opt-outs", "grant", request, *BOTH)
     assert mary.json(*grant, *BOTH)["state"] == "opted_out"
 
     after = site.saying(talk.left)

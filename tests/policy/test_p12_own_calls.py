@@ -19,7 +19,7 @@ def test_an_officer_asks_to_hear_a_call_of_their_own(site: PolicySite) -> None:
     shown = olive.json("show", call)
     assert (shown["operator"], {one["kind"] for one in shown["segments"]}) == ("Olive Officer", {"recording"})
 
-    assert "access grant" in olive.is_refused("play", call)
+    assert "You need permission" in olive.is_refused("play", call)
     request = olive.json("requests", "ask", call, *WHY)
     assert request["state"] == "waiting"
     assert "that you may ask for" in olive.is_refused("requests", "ask", colleagues, *WHY)

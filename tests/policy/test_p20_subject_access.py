@@ -31,7 +31,7 @@ def test_a_request_from_its_opening_to_the_copy(site: PolicySite) -> None:
 
     answer = site.folder / "answer.wav"
     export = ("export", call, "-o", str(answer), "--ground", "sar", "--for", "J. Doe", "--reason", case["id"])
-    assert "takes an access grant" in olive.is_refused(*export)
+    assert "You need permission to" in olive.is_refused(*export)
     lena.does(*export)
     lena.does("sar", "handed-over", case["id"], "--reason", "by recorded post")
     lena.does("sar", "closed", case["id"])

@@ -95,7 +95,7 @@ def test_the_workflow_by_commands(lines: Exchange) -> None:
 
     grant = ("opt-outs", "grant", asked["id"])
     assert "needs a person" in refused(home, *grant, *REASON, *STATED, code=2)
-    assert "takes a reason" in refused(home, *grant, *STATED, *by(home, "mary"))
+    assert "Enter a reason" in refused(home, *grant, *STATED, *by(home, "mary"))
     assert "state both" in refused(home, *grant, *REASON, "--caller-asked", *by(home, "mary"))
     assert "no such request" in refused(home, *grant, *REASON, *STATED, *by(home, "hugo"))
     assert "on this call yourself" in refused(home, *grant, *REASON, *STATED, *by(home, "maud"))

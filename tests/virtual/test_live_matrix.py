@@ -179,7 +179,7 @@ def test_every_command(
         }
         done = run(*name.split(), *where, *options.get(name, ()))
         said = " ".join((done.stderr or done.output).split())
-        unfinished = ("takes a reason", "state both", "not paused", "already")
+        unfinished = ("Enter a reason", "state both", "not paused", "already")
         is_done = done.exit_code == 0 or any(words in said for words in unfinished)
         # Without a reason it comes to nothing, and whose role might is told so before it is known whose call it is.
         is_early = name in ("calls opt-out", "opt-outs decline") and any(may(role, act, one) for one in Relation)

@@ -113,7 +113,7 @@ def withdraw(repos: AccessRepositories, actor: Actor, request_id: str) -> Access
     person = repos.audit_service.require(actor, Act.ASK, request_id)
     request = _request(repos, request_id)
     if request.account != person.name:
-        repos.audit_service.refusal(person.actor, Act.ASK, request_id, "It is another person's request.")
+        repos.audit_service.refusal(person.actor, Act.ASK, request_id, "This is another person's request.")
         raise _none_such(request_id)
     repos.audit_service.note(WITHDRAWN, person.actor, request.id, {})
     return _settled(repos, request, RequestState.WITHDRAWN, by=person.name)

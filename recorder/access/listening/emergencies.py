@@ -142,7 +142,7 @@ def _check(connection: Connection, pending: list[Emergency], now: datetime) -> N
     if any(one.until > now for one in pending):
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "Only one recording at a time can be heard without approval, and the half hour of the last is not over.",
+            "Only one recording at a time can be listened to without approval. The last 30 minutes are not over.",
         )
     if pending:
         raise DeniedError(

@@ -31,7 +31,7 @@ EVENT: Mapping[str, str] = {
     "case.custody_read": "read who has handled the copies of a case",
     "case.decided": "decided a case",
     "case.destroyed": "noted that copies of a case were destroyed",
-    "case.dismissed": "set recordings aside in a case",
+    "case.dismissed": "dismissed recordings in a case",
     "case.extended": "extended the time of a case",
     "case.fee_asked": "asked for a fee in a case",
     "case.fee_paid": "noted that the fee of a case was paid",

@@ -43,7 +43,7 @@ RECORDS: Mapping[str, Mapping[str, str]] = {
         "extended": "time extended",
         "searched": "search made",
         "matched": "recording taken into the case",
-        "dismissed": "recordings set aside",
+        "dismissed": "recordings dismissed",
         "narrowed": "search narrowed",
         "scope_confirmed": "wide search confirmed",
         "transcribed": "transcript added",

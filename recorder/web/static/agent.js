@@ -142,7 +142,7 @@ const everywhere = async (act, body) => {
   const calls = answers.filter((one) => one.isFine).flatMap((one) => one.said.calls);
   const refused = answers.find((one) => !one.isFine && (one.status !== 404 || !calls.length));
   if (!refused && answers.length) return calls;
-  complain(problem, refused ? refused.said.detail : "You sit at no extension that is recorded.");
+  complain(problem, refused ? refused.said.detail : "You are not at an extension that is recorded.");
   return null;
 };
 
@@ -171,7 +171,7 @@ const outcome = (calls) => {
   const states = new Set(calls.map((call) => call.state));
   if (states.size === 1 && states.has("paused")) return SAID.paused;
   if (states.has("recording")) return SAID.recording;
-  return states.has("paused") ? "The recording is paused, by another reason too." : SAID.not_recorded;
+  return states.has("paused") ? "The recording is paused, for another reason too." : SAID.not_recorded;
 };
 
 const press = (act) => acting(async () => {
@@ -196,7 +196,7 @@ const erase = (span) => acting(async () => {
   if (!calls) return "";
   close();
   const waits = calls.some((call) => call.erasure && call.erasure.state === "waiting");
-  return `${outcome(calls)} ${waits ? "A second person has to confirm the erasure." : "The span is erased once the call has ended."}`;
+  return `${outcome(calls)} ${waits ? "A second person has to confirm the erasure." : "The part will be erased after the call."}`;
 });
 
 const close = () => {
@@ -233,7 +233,7 @@ document.addEventListener("submit", (event) => {
 });
 spans.addEventListener("change", (event) => {
   const label = spans.querySelector(`label[for="${event.target.id}"]`);
-  willErase.textContent = `You have chosen: ${label.textContent.trim()}. Nothing is erased before you press “Erase it”.`;
+  willErase.textContent = `You have chosen: ${label.textContent.trim()}. Nothing is erased until you press “Erase it”.`;
 });
 byId("agent-keep").addEventListener("click", close);
 

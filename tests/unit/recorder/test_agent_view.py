@@ -64,7 +64,7 @@ def test_the_longest_pause_counts_and_why_is_told() -> None:
     ]
     phone = phone_of(["2001"], calls)
     assert (phone.paused_s, phone.max_s) == (30.5, 600.0)
-    assert phone.why == "by the payment system, by you or by key, the call is on hold"
+    assert phone.why == "by the payment system, by you or with a phone key, the call is on hold"
     held = phone_of(["2001"], [call("paused", reasons=["hold"])])
     assert held.paused_s is None
     assert held.may_forget

@@ -209,10 +209,10 @@ def test_a_history_says_what_was_done() -> None:
     said = {deed.actor + ": " + deed.what: deed.times for deed in history_of(person("dpo", Role.DPO), LOG)}
     assert said == {
         "ann: Paused the recording": 1,
-        "ann: Asked to hear it: answering a complaint": 1,
+        "ann: Asked to listen: answering a complaint": 1,
         "lead: Granted the request of ann": 1,
         "ann: Looked at its details": 2,
-        "ann: Listened, by access grant": 1,
+        "ann: Listened, with permission": 1,
         "ann: Was sent the audio from 0:00 to 1:15": 1,
         "rhea: Was about to place a legal hold": 1,
         "ict: Listened without approval (break-glass)": 1,

@@ -161,7 +161,7 @@ def test_nobody_decides_on_their_own_call() -> None:
     assert "yourself" in _reason(may_decide(DPO, order(CARD, "dora"), about(), confirm=True))
     assert "not yours" in _reason(may_decide(STRANGER, order(CARD), about(), confirm=True))
     assert "not yours" in _reason(may_decide(MANAGER, order(CARD), about(team=""), confirm=True))
-    assert "DPO" in _reason(may_decide(LEAD, order(CARD), about(is_held=True), confirm=True))
+    assert "data protection officer" in _reason(may_decide(LEAD, order(CARD), about(is_held=True), confirm=True))
 
 
 def _reason(found: Allowed | Refusal) -> str:
@@ -181,5 +181,5 @@ def test_positions(text: str, seconds: float) -> None:
     "text", ["", "-1", "1:60", "1:-2", "1:2:3:4", "nan", "inf", "1e5", "x", "1:", ":1", "1;2", "١", "9" * 40, "0x1"]
 )
 def test_no_positions(text: str) -> None:
-    with pytest.raises(ValueError, match="not a position"):
+    with pytest.raises(ValueError, match="not a time in a recording"):
         position_from(text)

@@ -59,7 +59,7 @@ def test_every_step_in_every_state(state: OptOutState, step: OptOutEvent) -> Non
         assert (after.state, after.decided_by, after.decided_at) == (expected, "zoe", NOW)
         assert TRANSITIONS[state, step] is expected
     else:
-        with pytest.raises(DeniedError, match=f"{state.value} by mary already") as denied:
+        with pytest.raises(DeniedError, match=f"already {state.value} by mary") as denied:
             before.after(step, at=NOW, by="zoe")
         assert denied.value.fault is Fault.TOO_LATE
     assert before == request(state)

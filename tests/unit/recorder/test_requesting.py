@@ -113,13 +113,13 @@ def test_a_call_with_two_operators_is_a_call_of_both() -> None:
     moved = replace(HUGO, teams=("Revenues",))
     asked = AccessRequest(id="0a1b2c3d", account="hugo", wish=WISH, asked_at=NOW, spans={ID: second})
     assert granted_spans(HUGO, asked, [shared]) == {ID: second}
-    with pytest.raises(DeniedError, match="Nothing that they asked for is left"):
+    with pytest.raises(DeniedError, match="There is nothing left that they may"):
         granted_spans(moved, asked, [shared])
     assert granted_spans(LENA, asked, [shared]) == {ID: second}, "what was asked for, and no more"
     of_before = replace(asked, spans={})
     assert granted_spans(HUGO, of_before, [shared]) == {ID: second}, "asked before there were parts"
     assert granted_spans(LENA, of_before, [shared]) == {}
-    with pytest.raises(DeniedError, match="Nothing that they asked for is left"):
+    with pytest.raises(DeniedError, match="There is nothing left that they may"):
         granted_spans(HUGO, of_before, [])
 
 
@@ -134,10 +134,10 @@ def test_the_whole_call_is_granted_for_a_complaint_with_a_reason() -> None:
 @pytest.mark.parametrize(
     ("changes", "fault", "words"),
     [
-        ({"reason": "  "}, Fault.INCOMPLETE, "takes a reason"),
-        ({"reason": "x" * 1001}, Fault.INCOMPLETE, "takes a reason"),
-        ({"recordings": ()}, Fault.INCOMPLETE, "Name the recordings"),
-        ({"recordings": (ID,) * (MOST_RECORDINGS + 1)}, Fault.INCOMPLETE, "at most"),
+        ({"reason": "  "}, Fault.INCOMPLETE, "Enter a reason"),
+        ({"reason": "x" * 1001}, Fault.INCOMPLETE, "Enter a reason"),
+        ({"recordings": ()}, Fault.INCOMPLETE, "Select the recordings"),
+        ({"recordings": (ID,) * (MOST_RECORDINGS + 1)}, Fault.INCOMPLETE, "or fewer"),
         ({"reference": "x" * 101}, Fault.INCOMPLETE, "reference"),
         ({"category": Category.ABOUT_ME, "reference": "R 1"}, Fault.NOT_ALLOWED, "Only elected members"),
     ],

@@ -26,7 +26,7 @@ def test_positions(text: str, position: float) -> None:
     "text", ["", "soon", "-1", "nan", "1e3", "1:75", "T24:00", "T12:60", "T12:00:60", "T1:00", "T"]
 )
 def test_no_positions(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is (not a position|not a time of day)"):
+    with pytest.raises(ValueError, match=r"is (not a time in a recording|not a time of day)"):
         position_in(text, STARTED, LONDON)
 
 
