@@ -324,7 +324,7 @@ def test_a_private_key_stays_while_a_node_needs_it(either: FollowedSite) -> None
     either.follower.look()
     assert either.needs("2026-11") == []
     either.now += timedelta(hours=3)
-    assert either.needs("2026-11") == ["node north has been silent since 2026-11-29 12:00:00 UTC"]
+    assert either.needs("2026-11") == ["node north has been silent since 29 November 2026, midday UTC"]
 
 
 def test_a_recording_whose_key_is_not_here_keeps_its_months_private_keys(either: FollowedSite) -> None:

@@ -108,6 +108,16 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecondMessage:
+    """A playing of the second message, and who asked for it."""
+
+    started_at: str
+    ended_at: str | None
+    complete: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """A finished call."""
 
@@ -146,6 +156,7 @@ class Recording:
     notice: NoticeProof | None
     participants: list[Participant]
     archived: Archived | None
+    second_messages: list[SecondMessage] = field(default_factory=list)
     node: str = ""
     locked: bool = False
     erasures: list[Erasure] = field(default_factory=list)
