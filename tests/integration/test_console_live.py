@@ -122,7 +122,7 @@ def test_an_officer_asks_and_the_manager_of_the_team_grants(console: Console, an
     page = ann.get("/live").text
     assert "Opt-out asked for" in page
     assert "A manager has not decided yet" in page
-    assert "&lt;b&gt;Ann&lt;/b&gt; raised this" in page, "a person, not an account"
+    assert "&lt;b&gt;Ann&lt;/b&gt; reported this" in page, "a person, not an account"
     assert ASK not in page
     assert "/opt-outs/" not in page
 

@@ -178,7 +178,7 @@ def test_what_is_refused_changes_nothing(shell: Shell) -> None:
     assert "recorder erasures list" in shell.fails(recording, *span, "--list", code=2), "a list takes no recording"
     assert "not a time in a recording" in shell.fails(recording, "--from", "x", "--to", "2", code=2)
     assert "not a time in a recording" in shell.fails(recording, "--from", "1:99", "--to", "2", code=2)
-    assert "before it begins" in shell.fails(recording, "--from", "2", "--to", "1")
+    assert "after the beginning" in shell.fails(recording, "--from", "2", "--to", "1")
     assert "outside" in shell.fails(recording, "--from", "5", "--to", "6")
     assert "outside" in shell.fails(recording, "--from", "1", "--to", "60")
     assert "in progress" in shell.fails(live, *span)
