@@ -71,12 +71,13 @@ from recorder.web.last_calls import LastCalls
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.middleware import Guard, security_headers
 from recorder.web.opt_out_service import OptOutService
+from recorder.web.page_templates import HERE
 from recorder.web.parts import ConsoleParts, SignInNeededError
 from recorder.web.pulse import Pulse
 from recorder.web.rates import RateLimits
 from recorder.web.recent_checks import AWAY_SENTENCE
 from recorder.web.recording_service import RecordingService
-from recorder.web.render import HERE, Renderer
+from recorder.web.render import Renderer
 from recorder.web.route_access import check_routes
 from recorder.web.sign_on_service import SignOnService
 from recorder.web.watchers import Watchers

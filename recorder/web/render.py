@@ -2,25 +2,13 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import (
-    ChainableUndefined,
-    ChoiceLoader,
-    Environment,
-    FileSystemLoader,
-    PackageLoader,
-    PrefixLoader,
-    StrictUndefined,
-)
-from jinja2.utils import missing
 from starlette.responses import HTMLResponse
 
 from recorder.access.reachability import AccountsAwayError
 from recorder.permissions import Act, Person, Refusal
-from recorder.recordings.lengths import flags_of, lengths_of
 from recorder.rules.authorisation import may
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
@@ -28,31 +16,7 @@ from recorder.web.forms import EMPTY
 from recorder.web.live_markup import LiveMarkup
 from recorder.web.live_rows import LiveRow
 from recorder.web.navigation import navigation
-from recorder.web.word_filters import filters_for
-
-HERE = Path(__file__).parent
-
-_COMPONENTS = {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}
-_LAYOUT = dict.fromkeys(
-    ("assetUrl", "bodyAttributes", "bodyClasses", "containerAttributes", "containerClasses", "cspNonce",
-     "footerAttributes", "footerClasses", "headerAttributes", "headerClasses", "htmlClasses", "mainAttributes",
-     "mainClasses", "mainLang", "opengraphImageUrl", "pageTitleLang"),
-    "",
-)  # fmt: skip
-"""Variables of GOV.UK's page template that this console does not set."""
-
-
-class _PageUndefined(StrictUndefined):
-    """A misspelt variable or attribute is an error; what a component may be called without is not.
-
-    That is an absent key of its parameters, and ``caller``.
-    """
-
-    def __new__(cls, hint: str | None = None, obj: Any = missing, *rest: Any, **others: Any) -> Any:  # noqa: ANN401
-        """Return the undefined value of a name or of an attribute of ``obj``."""
-        if isinstance(obj, dict) or others.get("name") == "caller":
-            return ChainableUndefined(hint, obj, *rest, **others)
-        return super().__new__(cls)
+from recorder.web.page_templates import page_templates
 
 
 class Renderer:
@@ -62,14 +26,7 @@ class Renderer:
         self._site = deps.site
         self._box = deps.watch.box
         self._colour = deps.colour
-        self._templates = Environment(
-            loader=ChoiceLoader((FileSystemLoader(HERE / "templates"), PrefixLoader(_COMPONENTS))),
-            autoescape=True, undefined=_PageUndefined, trim_blocks=True,
-        )  # fmt: skip
-        layout = {**_LAYOUT, "themeColor": deps.colour, "undefined": ChainableUndefined(), "null": None}
-        self._templates.globals.update(layout)
-        filters = filters_for(ZoneInfo(deps.timezone))
-        self._templates.filters.update(filters, lengths=lengths_of, flags=flags_of)
+        self._templates = page_templates(ZoneInfo(deps.timezone), deps.colour)
         row = self._templates.get_template("live_drawn_rows.html")
         self._live = LiveMarkup(row.render, now_s=lambda: deps.now().timestamp())
 

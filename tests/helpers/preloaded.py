@@ -28,11 +28,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
+from zoneinfo import ZoneInfo
 
 from recorder.__main__ import main
 from recorder.common.process_hardening import put_off_collecting, wiping_environment
 from recorder.control.peercred import peer_of
 from recorder.recordings.home_rights import WRITTEN
+from recorder.web.page_templates import page_templates
 
 ROOT = Path(__file__).parents[2]
 User = tuple[int, int] | tuple[int, int, str]
@@ -184,6 +186,13 @@ def load() -> Loader:
     loader = Loader()
     atexit.register(loader.close)
     return loader
+
+
+def compile_pages() -> None:
+    """Compile all pages, for this process and those that are forked from it: it takes a second of CPU."""
+    templates = page_templates(ZoneInfo("UTC"), "#000000")
+    for name in templates.list_templates(extensions=("html",)):
+        templates.get_template(name)
 
 
 @functools.cache
@@ -462,6 +471,7 @@ if __name__ == "__main__":
     put_off_collecting()
     for name in _LOADED:
         importlib.import_module(name)
+    compile_pages()
     watch_results()
     gc.freeze()
     words = serve() if fork_for_each_connection(socket.socket(fileno=int(sys.argv[1]))) else None

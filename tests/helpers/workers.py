@@ -57,6 +57,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     count: int = session.config.getoption("workers")
     if count < 1 or session.config.option.collectonly or session.testsfailed:
         return None
+    preloaded.compile_pages()
     random.seed()  # whoever is forked must not draw the same numbers
     _Team(session).run(min(count, len(session.items)))
     return True
