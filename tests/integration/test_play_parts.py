@@ -1,5 +1,6 @@
 """`recorder recordings play` of a call that was handed over: what was not granted is silent, and it says so."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -57,8 +58,10 @@ def test_what_was_not_granted_is_silent(shell: Shell, tmp_path: Path, monkeypatc
         "requests", "grant", request["id"], "--whole-call", "--reason", "x y z", *lena, "-C", str(home.root)
     )
     assert refused.returncode == 1
-    done = CliRunner().invoke(app, ["play", recording, *bob, "-C", str(home.root)])
+    done = CliRunner().invoke(app, ["play", recording, *bob, "-C", str(home.root), "--json"])
     assert done.exit_code == 0, done.stderr
+    played = {"recording": recording, "duration_s": float(SECONDS), "withheld": [[0.0, EDGE_S]]}
+    assert json.loads(done.stdout) == played
     assert "silent, because your grant does not cover it: 0:00 to 0:03" in " ".join(done.stderr.split())
     heard = (tmp_path / "heard").read_bytes()
     assert len(heard) == 44 + SECONDS * 8000 * TICK_BYTES, "as long as the call"
