@@ -72,7 +72,8 @@ def test_a_restriction_from_the_request_to_its_lifting(shell: Shell) -> None:
     assert "You entered this request, so the deputy has to decide it" in lead.refused("rights", "uphold", one, *WHY)
     upheld = dpo.document("rights", "uphold", one, *WHY)
     assert (upheld["state"], upheld["decided_by"]) == ("upheld", ADMIN)
-    assert "J. Doe" in dpo.run("rights", "letter", one, "decision").stdout
+    letter = dpo.document("rights", "letter", one, "decision")
+    assert (letter["about"], letter["letter"], "J. Doe" in letter["text"]) == (one, "decision", True)
     assert "Give the ground for using it" in dpo.refused("rights", "allow-use", one, "--days", "3", *WHY)
     allowed = dpo.run("rights", "allow-use", one, "--days", "3", "--ground", "consent", *WHY)
     assert (allowed.returncode, f"{recording} may be used until" in allowed.stderr) == (0, True)
@@ -130,6 +131,8 @@ def test_a_transcript_goes_into_the_package_of_its_case(shell: Shell) -> None:
     done = lead.run(*taken, "--file", str(file))
     assert (done.returncode, f"the transcript of {recording} was added to {case}" in done.stderr) == (0, True)
     assert "Mr Example" in lead.run(*taken).stdout
+    kept = lead.document(*taken)
+    assert (kept["case"], kept["recording"], WORDS in kept["text"]) == (case, recording, True)
     assert b"Mr Example" not in (shell.home.root / "people.sqlite").read_bytes()
 
     assert "--case needs an archive" in " ".join(

@@ -241,6 +241,9 @@ def test_at_the_shell(home: RecorderHome) -> None:
     assert sar("search", case["id"], "--operator", "nobody", "--json").stdout.strip() == "[]"
     assert "may not decide it" in sar("decide", case["id"], "refuse", "--reason", "nothing there").stderr
     assert "Dear J. Doe" in sar("letter", case["id"], "acknowledgement").stdout
+    letter = home.json("cases", "letter", case["id"], "acknowledgement", *home.as_admin())
+    assert (letter["about"], letter["letter"]) == (case["id"], "acknowledgement")
+    assert "Dear J. Doe" in letter["text"]
     assert "was not refused" in sar("letter", case["id"], "refusal").stderr
     assert [one["id"] for one in json.loads(sar("list", "--json").stdout)] == [case["id"]]
     steps = [one["step"] for one in json.loads(sar("show", case["id"], "--json").stdout)["entries"]]
