@@ -437,10 +437,12 @@ def test_the_shell_tests_writes_addresses_and_tells_the_state(site: RecorderHome
         section = f'[mail]\nsmtp = "127.0.0.1:{mailbox.port}"\nca = "{certificates.ca}"\nsender = "r@council.example"\n'
         site.config.write_text(before + section + rest[rest.index("\n[") :])
         assert "accepted the email" in run(site, "mail", "test", "ict@council.example")
+        sent = json.loads(run(site, "mail", "test", "it@council.example", "--json"))
+        assert sent == {"address": "it@council.example", "server": f"127.0.0.1:{mailbox.port}"}
         assert "not an email address" in run(site, "mail", "test", "a@b\nBcc: c@d", code=2)
         mailbox.refused.add("gone@council.example")
         assert "refused" in run(site, "mail", "test", "gone@council.example", code=1)
-        assert [to for to, _ in mailbox.mails] == [["ict@council.example"]]
+        assert [to for to, _ in mailbox.mails] == [["ict@council.example"], ["it@council.example"]]
     assert "not an email address" in run(site, "mail", "address", "founder", "a@b, c@d", *signed, code=1)
     assert "no account" in run(site, "mail", "address", "nobody", "a@b.example", *signed, code=1)
     run(site, "mail", "address", "founder", "founder@council.example", *signed)
