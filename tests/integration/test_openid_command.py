@@ -1,6 +1,7 @@
 """Accounts are connected to people at an OpenID provider, and disconnected, at the shell."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,10 @@ class Desk:
         done = self.home.run("users", *words, *self._who)
         return " ".join(done.stderr.split()) if done.returncode else ""
 
+    def document(self, *words: str) -> Any:
+        """Run a command that must succeed; returns its document."""
+        return self.home.json("users", *words, *self._who[2:])
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> RecorderHome:
@@ -70,12 +75,14 @@ def test_an_administrator_connects_and_disconnects(recording_service: Desk) -> N
     assert recording_service("disconnect", "ann") == ""
     assert recording_service.identities.of("ann") is None
     assert "not connected" in recording_service("disconnect", "ann")
-    assert recording_service("connect", "bob", "--subject", "0815") == ""
+    done = recording_service.document("connect", "bob", "--subject", "0815")
+    assert done == {"account": "bob", "is_done": True, "proposal": None}
     found = AuditLog(Home(recording_service.home.root).audit).entries()
     acts = [(entry.act, entry.actor, entry.subject) for entry in found if "connected" in entry.act]
     assert acts == [
         ("people.connected", ADMIN, "ann"), ("people.disconnected", ADMIN, "ann"), ("people.connected", ADMIN, "bob"),
     ]  # fmt: skip
+    assert recording_service.document("disconnect", "bob") == done
 
 
 def test_one_person_alone_connects_no_power(recording_service: Desk) -> None:
