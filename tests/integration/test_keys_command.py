@@ -137,7 +137,8 @@ def test_only_ict_may_and_needed_keys_stay(shell: KeyShell) -> None:
     assert (unsure.returncode, (shell.private / "2026-02.key").exists()) == (2, True)
     assert "give --yes" in unsure.stderr
     fingerprint = old.public_of("2026-02").fingerprint
-    assert shell.keys("destroy", "2026-02", "--yes").returncode == 0
+    done = shell.keys("destroy", "2026-02", "--yes", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"epoch": "2026-02", "is_destroyed": True})
     assert not (shell.private / "2026-02.key").exists()
     noted = shell.entries("epoch.destroyed")
     assert [(entry["epoch"], entry["fingerprint"]) for entry in noted] == [("2026-02", fingerprint)]
