@@ -139,6 +139,14 @@ def test_declined(shell: Shell) -> None:
     assert shell.files() == files
 
 
+def test_confirmed_by_another_person(shell: Shell) -> None:
+    recording = shell.record(ended_ago=timedelta(hours=4))
+    order = json.loads(shell.erase(recording, "--from", "1", "--to", "2", "--json").stdout)
+    done = shell.home.json("erasures", "confirm", order["id"], *shell.home.as_admin(), "--reason", "checking")
+    assert (done["id"], done["recording"], done["decided_by"]) == (order["id"], recording, "founder")
+    assert (done["state"], done["queued_because"]) == ("done", "")
+
+
 def test_without_the_private_key_it_stays_queued_and_says_so(shell: Shell) -> None:
     recording = shell.record(ended_ago=timedelta(minutes=2), operator=ANSWERED)
     private = shell.home.root / "private"
