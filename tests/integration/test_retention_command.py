@@ -318,6 +318,9 @@ def test_the_files_of_a_node_whose_disk_is_lost_are_written_off(shell: Shell, po
     assert "Enter a reason" in shell.run("write-off", "south", by="dora", code=1)[1]
     assert "nothing waits for the node 'north'" in shell.run("write-off", "north", *reason, by="dora", code=1)[1]
     assert len(shell.json()["files_waiting"]) == 1
-    shell.run("write-off", "south", *reason, by="dora")
+    planned = shell.json("write-off", "south", "--dry-run")
+    assert planned == {"node": "south", "recordings": 1, "dry_run": True, "is_dry": True}
+    done = shell.json("write-off", "south", *reason, by="dora")
+    assert done == {"node": "south", "recordings": 1}
     assert shell.json()["files_waiting"] == []
     assert shell.acts("index.reconcile")[-1]["details"]["write_off"] == {"node": "south", "recordings": 1}
