@@ -37,7 +37,8 @@ def test_a_call_is_the_operators_who_is_signed_on(lines: Exchange) -> None:
     before.hang_up()
     talk = lines.call()
     recording = talk.join()
-    home.recorder("agents", "sign-off", "--extension", "2001", *erin, "-C", str(home.root))
+    signed_off = home.json("agents", "sign-off", "--extension", "2001", *erin)
+    assert signed_off == {"extension": "2001", "operator": "erin"}
     talk.hang_up()
     after = lines.call()
     after.join()
