@@ -291,7 +291,8 @@ class Run:
         """While the recorder is dead, have some calls go round it."""
         front = self.site.front
         if front is not None:
-            cards = [plan for plan in self.plans if len(plan.digits) >= DIGITS]
+            # Of calls that were made: those of the others would be taken for the ones that go round.
+            cards = [ring.plan for ring in self.rings if len(ring.plan.digits) >= DIGITS]
             self.result.faults += front.lead_round(self.lines, self.site.numbers[0], cards[:ROUND])
 
     # --- verdicts
