@@ -14,7 +14,8 @@ CORE := $(STAMPS)/core
 # What Debian brings: the compiler, the voice, what typesets cover sheets, and the peers that the tests talk to.
 PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip chromium-headless-shell \
-	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl prometheus radosgw curl groff-base
+	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl prometheus radosgw curl groff-base \
+	portaudio19-dev pulseaudio pulseaudio-utils libasound2-plugins
 # Any npm will do: it brings two packages for the pages (deploy/web_assets), and is not needed to install a release.
 NPM_PACKAGES = $(if $(shell command -v npm),,npm)
 
