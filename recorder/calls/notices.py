@@ -6,12 +6,12 @@ No version is ever deleted: a call's row has the hash of the message that was pl
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from audio.prompts import LoadedPrompt, PromptError, load_prompt
 from audio.types import Prompt
+from recorder.common.clock import utc_now
 from storage.durable import save_atomically
 from storage.group_modes import file_mode, is_shared
 
@@ -83,7 +83,7 @@ class NoticeStore:
             "sha256": sha256,
             "file": stored.name,
             "duration_s": round(prompt.duration_s, 2),
-            "set_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "set_at": utc_now().isoformat(timespec="seconds").replace("+00:00", "Z"),
             "set_by": by,
         }
         save_atomically(self._catalogue, json.dumps([*versions, entry], indent=1).encode())
