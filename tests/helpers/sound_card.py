@@ -28,11 +28,13 @@ class SoundCard:
     """A PulseAudio server with one loudspeaker of two channels and one microphone.
 
     Attributes:
+        rate: Sampling rate of both, Hz: what is played at it is heard sample by sample.
         env: What leads a program to it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rate: int = RATE) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.rate = rate
         self._folder, socket, alsa = folder, folder / "pulse.sock", folder / "asound.conf"
         alsa.write_text(_ALSA)
         self.env = {
@@ -45,8 +47,8 @@ class SoundCard:
                 "pulseaudio", "--exit-idle-time=-1", "--daemonize=no", "-n", "--use-pid-file=no", "--disable-shm",
                 "--realtime=no", "--high-priority=no",
                 "-L", f"module-native-protocol-unix auth-anonymous=1 socket={socket}",
-                "-L", f"module-null-sink sink_name=loudspeaker rate={RATE} channels=2",
-                "-L", f"module-null-sink sink_name=mouth rate={RATE} channels=1",
+                "-L", f"module-null-sink sink_name=loudspeaker rate={rate} channels=2",
+                "-L", f"module-null-sink sink_name=mouth rate={rate} channels=1",
                 "-L", "module-remap-source master=mouth.monitor source_name=microphone",
             )
         ]  # fmt: skip
@@ -56,7 +58,7 @@ class SoundCard:
             self._control("set-default-source", "microphone")
             self._children.append(
                 self._start(
-                    "parec", "--raw", "--device=loudspeaker.monitor", f"--rate={RATE}", "--channels=2",
+                    "parec", "--raw", "--device=loudspeaker.monitor", f"--rate={rate}", "--channels=2",
                     "--format=s16le", "--latency-msec=20", output=self._heard,
                 )
             )  # fmt: skip
@@ -89,7 +91,7 @@ class SoundCard:
         return self._heard.stat().st_size // _FRAME_BYTES
 
     def heard(self, since: int) -> NDArray[np.int16]:
-        """Return what the loudspeaker has played since a position, shape (n, 2), 16 kHz."""
+        """Return what the loudspeaker has played since a position, shape (n, 2)."""
         with self._heard.open("rb") as file:
             file.seek(since * _FRAME_BYTES)
             data = file.read()
@@ -97,7 +99,7 @@ class SoundCard:
 
     def heard_whole(self, since: int, quiet_s: float = 0.3) -> NDArray[np.int16]:
         """Return what the loudspeaker has played since a position, once there was sound, and then none for so long."""
-        quiet, deadline = int(quiet_s * RATE), time.monotonic() + _STARTS_S
+        quiet, deadline = int(quiet_s * self.rate), time.monotonic() + _STARTS_S
         while True:
             heard = self.heard(since)
             if heard.any() and len(heard) > quiet and not heard[-quiet:].any():
