@@ -41,7 +41,7 @@ class SoundCard:
             "XDG_RUNTIME_DIR": str(folder), "XDG_CONFIG_HOME": str(folder), "PULSE_SERVER": f"unix:{socket}",
             "ALSA_CONFIG_PATH": str(alsa), "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent",
         }  # fmt: skip
-        self._log, self._heard = folder / "pulse.log", folder / "heard.raw"
+        self._log, self._heard, self._fed = folder / "pulse.log", folder / "heard.raw", folder / "fed.raw"
         self._children = [
             self._start(
                 "pulseaudio", "--exit-idle-time=-1", "--daemonize=no", "-n", "--use-pid-file=no", "--disable-shm",
@@ -56,12 +56,15 @@ class SoundCard:
             self._wait_ready()
             self._control("set-default-sink", "loudspeaker")
             self._control("set-default-source", "microphone")
-            self._children.append(
+            self._children += [
                 self._start(
-                    "parec", "--raw", "--device=loudspeaker.monitor", f"--rate={rate}", "--channels=2",
-                    "--format=s16le", "--latency-msec=20", output=self._heard,
+                    "parec", "--raw", f"--device={source}", f"--rate={rate}", f"--channels={channels}",
+                    "--format=s16le", "--latency-msec=20", output=into,
                 )
-            )  # fmt: skip
+                for source, channels, into in (
+                    ("loudspeaker.monitor", 2, self._heard), ("microphone", 1, self._fed),
+                )
+            ]  # fmt: skip
         except BaseException:
             self.close()
             raise
@@ -86,8 +89,9 @@ class SoundCard:
             patch.setenv(name, value)
 
     def now(self) -> int:
-        """Return the present position in what is heard, frames; waits until the card is heard at all."""
-        self._wait_for(1, 0)
+        """Return the present position in what is heard, frames; waits until both ways run, two seconds at first."""
+        for file in (self._heard, self._fed):
+            self._wait_for(file)
         return self._heard.stat().st_size // _FRAME_BYTES
 
     def heard(self, since: int) -> NDArray[np.int16]:
@@ -121,9 +125,9 @@ class SoundCard:
             speaker.terminate()
             speaker.wait(10)
 
-    def _wait_for(self, frames: int, since: int) -> None:
+    def _wait_for(self, file: Path) -> None:
         deadline = time.monotonic() + _STARTS_S
-        while self._heard.stat().st_size < (since + frames) * _FRAME_BYTES:
+        while not file.stat().st_size:
             assert time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.02)
 
