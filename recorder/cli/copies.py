@@ -14,6 +14,7 @@ from audio.sound_devices import Loudspeaker, open_loudspeaker
 from recorder.access.database import AuditNote
 from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
+from recorder.cli import completion
 from recorder.cli.context import CommandContext, KeysContext
 from recorder.cli.entries import audit, permit, shell_audit
 from recorder.cli.options import ReasonOption
@@ -66,7 +67,13 @@ def play(
     reason: ReasonOption = "",
     speaker: Annotated[
         str,
-        typer.Option("--speaker", metavar="NAME", help="Loudspeaker, by a part of its name.", show_default="default"),
+        typer.Option(
+            "--speaker",
+            metavar="NAME",
+            help="Loudspeaker, by a part of its name.",
+            show_default="default",
+            autocompletion=completion.loudspeakers,
+        ),
     ] = "",
 ) -> None:
     """Play a recording on this machine's loudspeaker.

@@ -2,8 +2,6 @@
 
 import contextlib
 import math
-import re
-import socket
 import time
 from collections.abc import Iterator
 from enum import StrEnum
@@ -14,8 +12,10 @@ import typer
 
 from audio.portaudio import SoundError
 from audio.sound_devices import sound_devices
+from recorder.cli import completion
 from recorder.cli.context import CommandContext, LazyHomeContext
 from recorder.cli.output import fail, say
+from recorder.cli.phone_address import listen_address, target_of
 from recorder.cli.phone_desk import HELP, Call, Desk, DeskDevice, Settings
 from recorder.cli.phone_display import shown
 from recorder.cli.results.calls import PhoneCall
@@ -25,10 +25,6 @@ from recorder.demo.phones.kinds import PhoneKind, available
 from recorder.demo.phones.line import Line, open_line
 from recorder.demo.phones.messages import PhoneError, PhoneEvent
 
-WAITING_PORT = 5070
-"""Where the phone waits for calls, if nothing else is said: 5060 is the recorder's."""
-_URI = re.compile(r"(?:sip:)?(?P<user>[^@\s;<>]+)@(?P<host>[^@:\s;<>]+)(?::(?P<port>\d{1,5}))?$")
-_SIP_PORT = 5060
 _DEFAULT_KEYS = ("*5", "*6")
 """What `recorder init` writes."""
 
@@ -75,10 +71,24 @@ def phone(
         Path | None, typer.Option("--record-to", metavar="FILE", help="New WAV file of what is heard.")
     ] = None,
     microphone: Annotated[
-        str, typer.Option("--microphone", metavar="NAME", help="By a part of its name.", show_default="default")
+        str,
+        typer.Option(
+            "--microphone",
+            metavar="NAME",
+            help="By a part of its name.",
+            show_default="default",
+            autocompletion=completion.microphones,
+        ),
     ] = "",
     speaker: Annotated[
-        str, typer.Option("--speaker", metavar="NAME", help="By a part of its name.", show_default="default")
+        str,
+        typer.Option(
+            "--speaker",
+            metavar="NAME",
+            help="By a part of its name.",
+            show_default="default",
+            autocompletion=completion.loudspeakers,
+        ),
     ] = "",
     answer_after: Annotated[
         float | None, typer.Option("--answer-after", metavar="S", min=0, help="Answer calls after so many seconds.")
@@ -117,8 +127,8 @@ def phone(
         talk_s=math.inf if talk_for is None else talk_for,
     )
     try:
-        target = None if uri is None else _target(uri)
-        host, port = _listen_address(listen, target)
+        target = None if uri is None else target_of(uri)
+        host, port = listen_address(listen, target)
         line, missing = open_line(
             tone_hz=tone, play=play, record_to=record_to, microphone=microphone, speaker=speaker
         )  # fmt: skip
@@ -157,42 +167,6 @@ def _keys(context: CommandContext, pause_keys: str, resume_keys: str) -> dict[st
         if set(keys) - set("0123456789*#"):
             fail(f"{keys} are no keys of a telephone: give digits, * and #", 2)
     return found
-
-
-def _target(uri: str) -> tuple[str, tuple[str, int]]:
-    """Return the URI to call, and the address it leads to.
-
-    Raises:
-        PhoneError: It is none, or its host is unknown.
-    """
-    found = _URI.match(uri)
-    port = int(found["port"] or _SIP_PORT) if found else 0
-    if found is None or not 0 < port < 1 << 16:
-        raise PhoneError(f"{uri} is not an address that can be called: give NUMBER@HOST or NUMBER@HOST:PORT")
-    try:
-        ip = socket.getaddrinfo(found["host"], port, socket.AF_INET, socket.SOCK_DGRAM)[0][4][0]
-    except OSError as error:
-        raise PhoneError(f"the host {found['host']} is unknown: {error.strerror}") from error
-    return f"sip:{found['user']}@{found['host']}:{port}", (str(ip), port)
-
-
-def _listen_address(listen: str, target: tuple[str, tuple[str, int]] | None) -> tuple[str, int]:
-    """Return where the phone listens; port 0 is a free one.
-
-    Raises:
-        PhoneError: No address of this machine leads to the target.
-    """
-    host, _, port = listen.partition(":")
-    if port and not (port.isdigit() and int(port) < 1 << 16):
-        raise PhoneError(f"{listen} is not an address to listen at: give IP or IP:PORT")
-    if not host and target is not None:
-        with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
-            try:
-                probe.connect(target[1])
-            except OSError as error:
-                raise PhoneError(f"no network leads to {target[1][0]}: {error.strerror}") from error
-            host = str(probe.getsockname()[0])
-    return host or "127.0.0.1", int(port or (0 if target else WAITING_PORT))
 
 
 def _run(
