@@ -22,19 +22,18 @@ from tests.helpers.sound_card import SoundCard, loudest_hz, tone
 RATE = 8000
 SAID_HZ, HEARD_HZ = 1000, 620
 PATIENCE_S = 60.0
-STACKS = [one for one in (PhoneKind.PJSUA2, PhoneKind.BUILT_IN) if one in available()]
+PAIRS = [
+    pair
+    for pair in ((PhoneKind.PJSUA2, PhoneKind.BUILT_IN), (PhoneKind.BUILT_IN, PhoneKind.BARESIP))
+    if pair[0] in available()
+]
+"""The program of `recorder phone`, and the other phone: never the same code at both ends."""
 
 
 @pytest.fixture(scope="module")
 def card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundCard]:
     with SoundCard(tmp_path_factory.mktemp("card"), RATE) as card:
         yield card
-
-
-@pytest.fixture
-def far(tmp_path: Path) -> Iterator[Phone]:
-    with Phone("2001", kind=PhoneKind.BARESIP) as phone:
-        yield phone
 
 
 class Command:
@@ -80,22 +79,27 @@ def heard_hz(samples: np.ndarray) -> float:
     return loudest_hz(max(pieces, key=lambda one: float(np.square(one.astype(float)).sum())), RATE)
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize(("stack", "other"), PAIRS)
 def test_both_hear_each_other_and_the_keys_arrive(
-    card: SoundCard, far: Phone, stack: PhoneKind, tmp_path: Path
+    card: SoundCard, stack: PhoneKind, other: PhoneKind, tmp_path: Path
 ) -> None:
+    with Phone("2001", kind=other) as far:
+        call_and_listen(card, far, stack, tmp_path)
+
+
+def call_and_listen(card: SoundCard, far: Phone, stack: PhoneKind, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "far.wav", tone(HEARD_HZ, 20, rate=RATE), RATE, subtype="PCM_16")
     far.record(tmp_path / "arrived.wav")
     far.auto_answer(0.2, play=tmp_path / "far.wav")
-    since = card.now()
     near = Command(f"2001@127.0.0.1:{far.port}", "--stack", str(stack), "--pause-keys", "*7", env=card.env)
     try:
+        since = card.now()  # after the start, which takes as long as the card
         with card.spoken(tone(SAID_HZ, 30)):
             near.read_until("connected")
             near.press("p4")
             digits = "".join(far.wait_for("digit", timeout_s=PATIENCE_S).text for _ in range(3))
             deadline = time.monotonic() + PATIENCE_S
-            while np.count_nonzero(card.heard(since)[:, 0]) < 2.5 * RATE:
+            while np.count_nonzero(card.heard(since)[:, 0]) < 1.5 * RATE:
                 assert time.monotonic() < deadline, near.said
                 time.sleep(0.05)
             near.press("h")
