@@ -15,12 +15,15 @@ import soundfile
 from typer.testing import CliRunner, Result
 
 from recorder.cli.cli import app
+from recorder.config.reading import read_config
 from recorder.demo.phones.kinds import PhoneKind, available
 from recorder.demo.phones.phone import Phone
+from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
 from tests.helpers.sound_card import SoundCard, loudest_hz, tone
 
 RATE = 8000
 SAID_HZ, HEARD_HZ = 1000, 620
+CALLER = "02079460001"
 PATIENCE_S = 60.0
 PAIRS = [
     pair
@@ -195,3 +198,37 @@ def test_devices_are_listed(card: SoundCard, monkeypatch: pytest.MonkeyPatch) ->
     done = CliRunner().invoke(app, ["phone", "--devices", "--json"])
     default = {"name": "default", "microphone": True, "loudspeaker": True, "is_default": True}
     assert default in json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_an_officer_pauses_and_resumes(tmp_path: Path) -> None:
+    """The configured keys, through a recorder, as an officer presses them."""
+    with recorder_home(tmp_path, is_started=False, next_hop="127.0.0.1:5099") as home:
+        words = ("--listen", "127.0.0.1:0", "--answer-after", "0", "--tone", str(SAID_HZ), "--user", "2001")
+        officer = Command(*words, "--stack", "built-in", "-C", str(home.root))
+        try:
+            officer.read_until("listening at sip:2001@127.0.0.1:")
+            home.edit("127.0.0.1:5099", officer.said.partition("sip:2001@")[2].partition(";")[0])
+            home.start()
+            with Phone(CALLER, kind=PhoneKind.BUILT_IN) as caller:
+                caller.call("sip:2001@{}:{}".format(*home.sip))
+                officer.read_until("connected")
+                eventually(lambda: [one["state"] for one in home.calls()] == ["recording"], "it is recorded")
+                officer.press("p")
+                eventually(lambda: [one["state"] for one in home.calls()] == ["paused"], "it is paused")
+                officer.press("r")
+                eventually(lambda: [one["state"] for one in home.calls()] == ["recording"], "it goes on")
+                officer.press("q")
+                caller.wait_for("disconnected", timeout_s=PATIENCE_S)
+            officer.end()
+        finally:
+            officer.close()
+    pause_keys, resume_keys = home_keys(home)
+    assert f"pause: sent {pause_keys}" in officer.said
+    assert f"resume: sent {resume_keys}" in officer.said
+
+
+def home_keys(home: RecorderHome) -> tuple[str, str]:
+    settings = read_config(home.config).pause
+    return settings.pause_keys, settings.resume_keys
