@@ -81,7 +81,7 @@ def test_silence_at_the_ends(tmp_path: Path, speech: Signal) -> None:
         (lambda speech: np.clip(speech * 100, -1, 1), "is clipped: "),
         (lambda speech: speech[:16000], "it lasts 1.0 s, too short"),
         (lambda speech: np.tile(speech, 13), "lasts 130 s, at most 120 s are allowed"),
-        (lambda speech: speech / 100, "too quiet to understand"),
+        (lambda speech: speech / 8, "too quiet to understand"),
         (lambda _: silence(0), "is empty"),
     ],
 )  # fmt: skip
