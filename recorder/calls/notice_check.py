@@ -1,6 +1,6 @@
-"""Says whether callers would understand a sound file as a message: faults, which refuse it, and warnings.
+"""Says whether callers would understand a sound file as a message: errors, and warnings that a person may accept.
 
-`audio.sound_check` measures; the limits are here.
+`audio.sound_check` measures; the limits are here. That no speech was found is a warning: music behind a voice hides it.
 """
 
 from collections.abc import Iterator
@@ -59,12 +59,12 @@ class CheckedSound:
 
     @property
     def errors(self) -> tuple[SoundFinding, ...]:
-        """Return the findings that refuse it."""
+        """Return the findings that nobody may accept."""
         return tuple(one for one in self.findings if one.level is SoundFault.ERROR)
 
     @property
     def warnings(self) -> tuple[SoundFinding, ...]:
-        """Return the findings that a person may accept."""
+        """Return the findings that a person who listened to it may accept."""
         return tuple(one for one in self.findings if one.level is SoundFault.WARNING)
 
 
@@ -81,7 +81,7 @@ def check_sound(path: Path) -> CheckedSound:
 def findings(sound: SoundMeasures) -> Iterator[SoundFinding]:
     """Judge the measures of a sound file. Pure."""
     if sound.duration_s < LEAST_S:
-        yield _error(f"it lasts {sound.duration_s:.1f} s, too short to tell callers anything", "record the whole text")
+        yield _warning(f"it lasts {sound.duration_s:.1f} s, too short to tell anything", "record the whole text")
     elif sound.duration_s < SHORT_S:
         yield _warning(f"it lasts only {sound.duration_s:.1f} s", "listen whether it says who records, and why")
     elif sound.duration_s > LONG_S:
@@ -98,9 +98,9 @@ def findings(sound: SoundMeasures) -> Iterator[SoundFinding]:
 def _level(sound: SoundMeasures) -> Iterator[SoundFinding]:
     spoken_s = sound.speech_s
     if sound.speech_dbfs is None or spoken_s < LEAST_SPEECH_S or spoken_s < LEAST_SPEECH_SHARE * sound.duration_s:
-        yield _error(
+        yield _warning(
             f"speech was found in {spoken_s:.1f} s of {sound.duration_s:.1f} s",
-            "music, tones and noise tell callers nothing; record somebody who reads the text",
+            "music, tones and noise tell callers nothing; listen to it, and record somebody who reads the text",
         )
         return
     if sound.speech_dbfs < QUIETEST_DBFS:

@@ -10,6 +10,7 @@ from recorder.access.accounts import combining_admin, count_usable, usable_peopl
 from recorder.access.deputies import named_by_one
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
+from recorder.calls.announcements import choice_of, load_announcements
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli.accounts import accounts_exist, accounts_of
 from recorder.cli.context import HomeContext
@@ -22,6 +23,7 @@ from recorder.control.client import LiveClient
 from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.permissions import Role
 from recorder.recordings.keyring import epoch_keys
+from recorder.rules import wording
 from recorder.service.backup_check import check_backup
 from recorder.service.certificates import check_tls
 from recorder.service.config_check import (
@@ -138,17 +140,31 @@ def _alarms_of(home: Home) -> dict[str, int] | None:
 
 
 def _check_messages(home: Home, config: Config) -> Iterator[SiteFinding]:
-    for name in filter(None, (config.notice.first, config.notice.second)):
-        what = f"message {name}"
-        try:
-            message = NoticeStore(home.notices).load(name)
-        except NoticeError as problem:
-            yield error(
-                what, str(problem), why="nobody is recorded without hearing it", do="run `recorder notices add`"
-            )
-            continue
+    store, now = NoticeStore(home.notices), utc_now()
+    try:
+        found = load_announcements(store, choice_of(config), now)
+        versions = {(one.name, one.version): one for one in store.versions()}
+    except NoticeError as problem:
+        why = "nobody is recorded without hearing it"
+        yield error("messages", str(problem), why=why, do="run `recorder notices import`")
+        return
+    for message in found.playing(now):
+        version = versions[message.name, message.version]
+        what = f"message {message.name}, {wording.language(message.language)}"
         says = f"version {message.version}, {message.prompt.duration_s:.1f} s"
-        yield SiteFinding(level=Level.OK, what=what, says=says)
+        if version.is_placeholder:
+            do = "record a voice with `recorder notices record`"
+            whose = "names Wold Borough Council" if version.is_shipped else "is spoken by a computer"
+            yield warning(what, f"{says}, {whose}", why="it is a placeholder", do=do)
+        else:
+            yield SiteFinding(level=Level.OK, what=what, says=says)
+    for service in config.service:
+        for name, tag in found.missing(service.name, now):
+            yield warning(
+                f"message {name}, {wording.language(tag)}", f"nothing is in force for {service.name}",
+                why="its callers hear the other languages only",
+                do=f"run `recorder notices import {name} FILE --language {tag}`",
+            )  # fmt: skip
 
 
 def _check_people(home: Home) -> Iterator[SiteFinding]:

@@ -71,6 +71,16 @@ def is_language(tag: str) -> bool:
     return _LANGUAGE_TAG.fullmatch(tag) is not None
 
 
+def language_problem(languages: Sequence[str]) -> str | None:
+    """Return a sentence on what is wrong with a list of languages, or None."""
+    for i, tag in enumerate(languages):
+        if not is_language(tag):
+            return f'languages has {tag!r}: write language tags, "en" for English, "cy" for Welsh'
+        if tag in languages[:i]:
+            return f"languages has {tag!r} twice"
+    return None
+
+
 def periods(uses: Iterable[NoticeUse], at: datetime) -> list[NoticePeriod]:
     """Return the uses with their ends and states, by start; a use that another replaced before it began is left out."""
     found = []

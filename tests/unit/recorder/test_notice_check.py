@@ -1,5 +1,6 @@
 """Sound files for messages: speech is taken, everything that callers would not understand is refused with a reason."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_music_hum_and_noise_are_no_speech(tmp_path: Path) -> None:
     }
     for name, signal in signals.items():
         found = said(kept(tmp_path / f"{name}.wav", signal, RATE))
-        assert [level for level, _ in found] == ["error"], name
+        assert [level for level, _ in found] == ["warning"], name
         assert "speech was found in 0.0 s of 10.0 s" in found[0][1]
 
 
@@ -75,19 +76,21 @@ def test_silence_at_the_ends(tmp_path: Path, speech: Signal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "told", "of"),
     [
-        (lambda _: silence(5), "is silent"),
-        (lambda speech: np.clip(speech * 100, -1, 1), "is clipped: "),
-        (lambda speech: speech[:16000], "it lasts 1.0 s, too short"),
-        (lambda speech: np.tile(speech, 13), "lasts 130 s, at most 120 s are allowed"),
-        (lambda speech: speech / 8, "too quiet to understand"),
-        (lambda _: silence(0), "is empty"),
+        (lambda _: silence(5), "is silent", "error"),
+        (lambda speech: np.clip(speech * 100, -1, 1), "is clipped: ", "error"),
+        (lambda speech: speech[:16000], "it lasts 1.0 s, too short", "warning"),
+        (lambda speech: np.tile(speech, 13), "lasts 130 s, at most 120 s are allowed", "error"),
+        (lambda speech: speech / 8, "too quiet to understand", "error"),
+        (lambda _: silence(0), "is empty", "error"),
     ],
 )  # fmt: skip
-def test_what_callers_would_not_understand(tmp_path: Path, speech: Signal, made, told: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_what_callers_would_not_understand(
+    tmp_path: Path, speech: Signal, made: Callable[[Signal], Signal], told: str, of: str
+) -> None:
     found = said(kept(tmp_path / "a.wav", made(speech)))
-    assert any(level == "error" and told in text for level, text in found), found
+    assert any(level == of and told in text for level, text in found), found
 
 
 def test_what_is_no_sound_file(tmp_path: Path) -> None:

@@ -36,20 +36,20 @@ def test_the_newest_version_is_in_use_and_the_old_one_stays(store: NoticeStore, 
     other = store.put("second", sound(tmp_path / "c.wav", hz=660), by="os:test")
     assert (new.version, other.version) == (2, 1)
     assert store.load("first").sha256 == new.sha256
-    assert [entry["sha256"] for entry in store.versions()] == [old.sha256, new.sha256, other.sha256]
+    assert [entry.sha256 for entry in store.versions()] == [old.sha256, new.sha256, other.sha256]
     assert (tmp_path / "notices" / f"{old.sha256}.wav").exists()
 
 
 def test_the_catalogue_says_who_and_when(store: NoticeStore, tmp_path: Path) -> None:
     store.put("first", sound(tmp_path / "a.wav"), by="os:test")
     entry = store.versions()[0]
-    assert entry["set_by"] == "os:test"
-    assert entry["set_at"].endswith("Z")
-    assert entry["duration_s"] == pytest.approx(0.5, abs=0.05)
+    assert entry.set_by == "os:test"
+    assert entry.as_json()["set_at"].endswith("Z")
+    assert entry.duration_s == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_message_that_is_not_there_says_what_to_do(store: NoticeStore) -> None:
-    with pytest.raises(NoticeError, match="no message 'first'; set one with `recorder notices add first FILE`"):
+    with pytest.raises(NoticeError, match="no message 'first'; set one with `recorder notices import first FILE`"):
         store.load("first")
 
 
