@@ -127,8 +127,8 @@ _WELSH = _Wording(
     reasons=MappingProxyType(
         {
             RecordingReason.ACCURACY: (
-                "cael cofnod cywir o'r hyn a ddywedwyd",
-                "a chael cofnod cywir o'r hyn a ddywedwyd",
+                "cadw cofnod cywir o'r hyn a ddywedwyd",
+                "a chadw cofnod cywir o'r hyn a ddywedwyd",
             ),
             RecordingReason.COMPLAINTS: ("ateb cwynion", "ac ateb cwynion"),
             RecordingReason.TRAINING: ("hyfforddi ein staff", "a hyfforddi ein staff"),
