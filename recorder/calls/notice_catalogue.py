@@ -110,8 +110,8 @@ def all_uses(versions: Iterable[NoticeVersion]) -> list[NoticeUse]:
 
 
 def moment_json(at: datetime) -> str:
-    """Return a moment as it is stored: UTC, to the second."""
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    """Return a moment as it is stored, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _set(entry: Mapping[str, Any]) -> dict[str, Any]:

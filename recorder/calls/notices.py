@@ -25,7 +25,7 @@ from storage.group_modes import file_mode, is_shared
 
 SHIPPED = Path(__file__).parent / "notices"
 NAMES = ("first", "second")
-_SECOND = timedelta(seconds=1)
+_SECOND, _LEAST = timedelta(seconds=1), timedelta(microseconds=1)
 
 
 class NoticeError(Exception):
@@ -152,7 +152,7 @@ class NoticeStore:
                 duration_s=round(loaded.prompt.duration_s, 2), set_at=now, set_by=by, language=new.language,
                 text_file=self._keep_text(new.text), made_by=loaded.made_by, speech_dbfs=new.speech_dbfs,
             )  # fmt: skip
-            use = version.use(service=new.service, starts_at=starts_at, set_at=now, set_by=by)
+            use = version.use(service=new.service, starts_at=starts_at, set_at=_after_all(versions, now), set_by=by)
             self._save([*versions, replace(version, uses=(use,))])
         return _message(version, loaded)
 
@@ -170,7 +170,8 @@ class NoticeStore:
         self.usable(name, number, service=service)
         with self._changing():
             version = self.version(name, number)
-            use = version.use(service=service, starts_at=begins, set_at=now, set_by=by)
+            set_at = _after_all(self.versions(), now)
+            use = version.use(service=service, starts_at=begins, set_at=set_at, set_by=by)
             return self._with_uses(version, (*_begun(version, service, now), use))
 
     def withdraw(self, name: str, number: int, *, service: str) -> NoticeVersion:
@@ -293,6 +294,11 @@ class NoticeStore:
 
 def _next(versions: Iterable[NoticeVersion], name: str) -> int:
     return 1 + max((one.version for one in versions if one.name == name), default=0)
+
+
+def _after_all(versions: Iterable[NoticeVersion], now: datetime) -> datetime:
+    """Return the time, or one after every use that was set: of two that begin together the later counts."""
+    return max([now, *(use.set_at + _LEAST for use in all_uses(versions))])
 
 
 def _begun(version: NoticeVersion, service: str, now: datetime) -> list[NoticeUse]:
