@@ -48,7 +48,7 @@ class ShownNotice:
     def made_by(self) -> str:
         """Return who speaks, if that is known and worth telling."""
         if self.version.is_shipped:
-            return "Supplied with the recorder: it names a council that does not exist. Record your own."
+            return "Supplied with the recorder: it names a council that does not exist."
         return "Spoken by a computer, until a person records it." if self.version.is_placeholder else ""
 
 
