@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_INSTALL_PYAUDIO = "PyAudio is not installed: install the extra, pip install 'council-call-recorder[desk]'."
+_INSTALL_PYAUDIO = (
+    "PyAudio is not installed: pip install 'council-call-recorder[desk]', which takes the Debian packages "
+    "portaudio19-dev, python3-dev and gcc."
+)
 _INSTALL_PORTAUDIO = "PortAudio is not installed: install the Debian package libportaudio2."
 _NO_DEVICE = (
     "This machine has no {kind}. Plug one in, or start a sound server (PulseAudio or PipeWire, with the Debian package "

@@ -131,6 +131,7 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "nodes list": "shows machines, states and counts, nothing about people or calls",
         "health": "shows alarms and counts, nothing about people or calls",
         "demo": "makes a recorder of its own",
+        "phone": "is a telephone, which anybody may have: it opens no recorder but for the keys in recorder.toml",
         "calls list": "without a person it shows extension and state: enough to pause. The entry `live.view` says so",
         "calls pause": "pausing never needs an account; the entry says so, and health has an alarm",
         "login": "asks for the account and its password itself",

@@ -53,6 +53,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "drain": "drain:drain",
         "health": "health:health",
         "demo": "service:demo",
+        "phone": "phone:phone",
         "login": "login:login",
         "logout": "login:logout",
         "share": "share:share",

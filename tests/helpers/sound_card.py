@@ -28,25 +28,27 @@ class SoundCard:
     """A PulseAudio server with one loudspeaker of two channels and one microphone.
 
     Attributes:
+        rate: Sampling rate of both, Hz: what is played at it is heard sample by sample.
         env: What leads a program to it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rate: int = RATE) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.rate = rate
         self._folder, socket, alsa = folder, folder / "pulse.sock", folder / "asound.conf"
         alsa.write_text(_ALSA)
         self.env = {
             "XDG_RUNTIME_DIR": str(folder), "XDG_CONFIG_HOME": str(folder), "PULSE_SERVER": f"unix:{socket}",
             "ALSA_CONFIG_PATH": str(alsa), "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent",
         }  # fmt: skip
-        self._log, self._heard = folder / "pulse.log", folder / "heard.raw"
+        self._log, self._heard, self._fed = folder / "pulse.log", folder / "heard.raw", folder / "fed.raw"
         self._children = [
             self._start(
                 "pulseaudio", "--exit-idle-time=-1", "--daemonize=no", "-n", "--use-pid-file=no", "--disable-shm",
                 "--realtime=no", "--high-priority=no",
                 "-L", f"module-native-protocol-unix auth-anonymous=1 socket={socket}",
-                "-L", f"module-null-sink sink_name=loudspeaker rate={RATE} channels=2",
-                "-L", f"module-null-sink sink_name=mouth rate={RATE} channels=1",
+                "-L", f"module-null-sink sink_name=loudspeaker rate={rate} channels=2",
+                "-L", f"module-null-sink sink_name=mouth rate={rate} channels=1",
                 "-L", "module-remap-source master=mouth.monitor source_name=microphone",
             )
         ]  # fmt: skip
@@ -54,12 +56,15 @@ class SoundCard:
             self._wait_ready()
             self._control("set-default-sink", "loudspeaker")
             self._control("set-default-source", "microphone")
-            self._children.append(
+            self._children += [
                 self._start(
-                    "parec", "--raw", "--device=loudspeaker.monitor", f"--rate={RATE}", "--channels=2",
-                    "--format=s16le", "--latency-msec=20", output=self._heard,
+                    "parec", "--raw", f"--device={source}", f"--rate={rate}", f"--channels={channels}",
+                    "--format=s16le", "--latency-msec=20", output=into,
                 )
-            )  # fmt: skip
+                for source, channels, into in (
+                    ("loudspeaker.monitor", 2, self._heard), ("microphone", 1, self._fed),
+                )
+            ]  # fmt: skip
         except BaseException:
             self.close()
             raise
@@ -84,12 +89,13 @@ class SoundCard:
             patch.setenv(name, value)
 
     def now(self) -> int:
-        """Return the present position in what is heard, frames; waits until the card is heard at all."""
-        self._wait_for(1, 0)
+        """Return the present position in what is heard, frames; waits until both ways run, two seconds at first."""
+        for file in (self._heard, self._fed):
+            self._wait_for(file)
         return self._heard.stat().st_size // _FRAME_BYTES
 
     def heard(self, since: int) -> NDArray[np.int16]:
-        """Return what the loudspeaker has played since a position, shape (n, 2), 16 kHz."""
+        """Return what the loudspeaker has played since a position, shape (n, 2)."""
         with self._heard.open("rb") as file:
             file.seek(since * _FRAME_BYTES)
             data = file.read()
@@ -97,7 +103,7 @@ class SoundCard:
 
     def heard_whole(self, since: int, quiet_s: float = 0.3) -> NDArray[np.int16]:
         """Return what the loudspeaker has played since a position, once there was sound, and then none for so long."""
-        quiet, deadline = int(quiet_s * RATE), time.monotonic() + _STARTS_S
+        quiet, deadline = int(quiet_s * self.rate), time.monotonic() + _STARTS_S
         while True:
             heard = self.heard(since)
             if heard.any() and len(heard) > quiet and not heard[-quiet:].any():
@@ -119,9 +125,9 @@ class SoundCard:
             speaker.terminate()
             speaker.wait(10)
 
-    def _wait_for(self, frames: int, since: int) -> None:
+    def _wait_for(self, file: Path) -> None:
         deadline = time.monotonic() + _STARTS_S
-        while self._heard.stat().st_size < (since + frames) * _FRAME_BYTES:
+        while not file.stat().st_size:
             assert time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.02)
 

@@ -17,7 +17,17 @@ from recorder.cli.results.accounts import (
     Token,
     WaitingProposal,
 )
-from recorder.cli.results.calls import Agent, CallState, LiveCall, OptOut, SignedOff, SignedOn, SignOnCode
+from recorder.cli.results.calls import (
+    Agent,
+    CallState,
+    LiveCall,
+    OptOut,
+    PhoneCall,
+    SignedOff,
+    SignedOn,
+    SignOnCode,
+    SoundDeviceRow,
+)
 from recorder.cli.results.cases import (
     Absence,
     Case,
@@ -142,6 +152,7 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         "reload": Reloaded,
         "drain": Drain,
         "health": Health,
+        "phone": PhoneCall | list[SoundDeviceRow],
         "login": NewSession,
         "logout": EndedSession,
         "share": SharedHome,
