@@ -77,10 +77,28 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeardNotice:
+    """A message of a notice: the notice is played in several languages one after the other, if a service has several.
+
+    Attributes:
+        id: Name and version, such as ``first/3``.
+        sha256: Hash of its sound file, hex.
+        language: Tag of its language.
+        service: The service whose callers it was chosen for.
+    """
+
+    id: str
+    sha256: str
+    language: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeProof:
     """Proof that the notice of one call was played.
 
-    ``proof`` is ``heard`` (the recorder played it), ``attested`` (a declared peer played it) or ``none``.
+    ``proof`` is ``heard`` (the recorder played it), ``attested`` (a declared peer played it) or ``none``. Of several
+    messages, ``id`` and ``sha256`` have the values of each, joined by ``+``.
     """
 
     id: str
@@ -90,6 +108,7 @@ class NoticeProof:
     complete: bool
     proof: str
     second_message: bool = False
+    messages: tuple[HeardNotice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

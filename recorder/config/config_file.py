@@ -140,6 +140,9 @@ kernel_interfaces = []          # ["eth0"]: the kernel relays media there; needs
 first = "first"                 # played to every caller before an officer is connected
 second = "second"               # how data is used; played when the caller asks
 second_key = "1"
+languages = ["en"]              # ["en", "cy"]: callers hear each message in English, then in Welsh
+reasons = ["accuracy", "complaints", "training", "protection"]  # why calls are recorded, in `recorder notices template`
+privacy_page = "off"            # where the privacy notice is, as it is read out: "wold.gov.uk/privacy"
 
 [pause]
 look_back_s = 5.0               # audio younger than this is in memory only, so that a pause can erase it
@@ -316,6 +319,7 @@ record_hold = true              # go on recording while a party is on hold
 mask_card_digits = false        # keep the caller's keyed digits from the officer
 ring_s = 60.0
 retention_days = "off"          # days that its recordings are kept; off is the default of [retention]
+languages = []                  # languages of its callers' messages; none are those of [notice]
 
 """
 

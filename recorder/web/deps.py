@@ -15,6 +15,7 @@ from recorder.access.second_factor import SecondFactors
 from recorder.access.sessions import Sessions
 from recorder.access.tokens import Tokens
 from recorder.audit.copies import SiteLog
+from recorder.calls.notices import NoticeStore
 from recorder.control.client import OptOutGrant
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.transcripts import Transcripts
@@ -163,9 +164,10 @@ class ConsoleDeps:
         cases: Repositories for cases of subject access and disclosure.
         transcripts: Transcripts of recordings in cases.
         watch: Stored state that notifications are derived from.
-        notices: Returns all versions of all messages to callers, oldest first.
+        notices: The messages to callers.
         row_json: Turns a row into JSON-able values: `recorder.recordings.lengths.row_with_lengths`.
         site: Name of the council, shown on every page.
+        services: Names of the configured services.
         colour: The council's colour, #rrggbb.
         timezone: IANA name of the time zone of the pages.
         now: Returns the current time, aware, UTC.
@@ -201,11 +203,12 @@ class ConsoleDeps:
     cases: CaseRepositories
     transcripts: Transcripts
     watch: WatchRepositories
-    notices: Callable[[], list[dict[str, Any]]]
+    notices: NoticeStore
     row_json: Callable[[RecordingRow], dict[str, Any]]
     site: str
     timezone: str
     now: Callable[[], datetime]
+    services: tuple[str, ...] = ()
     colour: str = "#0b0c0c"
     is_tls: bool = False
     tallies: ConsoleTallies = field(default_factory=ConsoleTallies)
