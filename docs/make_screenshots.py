@@ -14,7 +14,9 @@ TITLES: Mapping[str, str] = {
     "agent": "My phone",
     "search": "Recordings",
     "recording": "A recording",
+    "requests": "Requests to listen",
     "case": "A case",
+    "audit": "Audit log",
     "overview": "Overview",
 }
 _SHOWN_FIRST = (Role.TEAM_LEADER, Role.DPO, Role.OFFICER, *Role)
@@ -36,7 +38,7 @@ def section(pictures: Iterable[str]) -> str:
         first, *others = roles
         lines += [f"### {title}", "", f"!{_link(f'{title}, as {wording.words(first)}', page, first)}"]
         if others:
-            lines += ["", "Also:", *(f"- {_link(wording.title(role), page, role)}" for role in others)]
+            lines += ["", "Also:", "", *(f"- {_link(wording.title(role), page, role)}" for role in others)]
         lines.append("")
     return "\n".join(["", *lines])
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/screenshots: the six pages, for each role that has them.
+"""Takes the pictures of docs/screenshots: the pages of `PAGES`, for each role that has them.
 
 `make screenshots` writes them into docs; a test writes them into its own folder.
 """
@@ -24,7 +24,9 @@ PAGES = {
     "agent": ("/agent", Act.RETROACTIVE_PAUSE),
     "search": ("/recordings", Act.SEARCH),
     "recording": (f"/recordings/{SHOWN}", Act.SEARCH),
+    "requests": ("/requests", Act.ASK),
     "case": (f"/cases/{CASE}", Act.WORK_ON_CASES),
+    "audit": ("/audit", Act.VIEW_AUDIT),
     "overview": ("/overview", None),
 }
 """Path of each page, and the act that gives a role the page."""
