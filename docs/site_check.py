@@ -44,7 +44,9 @@ class _Reader(HTMLParser):
 def problems(site: Path) -> list[str]:
     """Return what is wrong in a built site, a sentence each; empty when all is well."""
     pages = {path: _read(path) for path in sorted(site.rglob("*.html"))}
-    return [f"{path.relative_to(site)}: {said}" for path, page in pages.items() for said in _of(path, page, pages, site)]
+    return [
+        f"{path.relative_to(site)}: {said}" for path, page in pages.items() for said in _of(path, page, pages, site)
+    ]
 
 
 def _read(path: Path) -> _Reader:

@@ -1,7 +1,6 @@
 """Hooks of MkDocs: files from outside docs/ in the site, headings' anchors, and the check of what was built."""
 
 from pathlib import Path
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -28,7 +27,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
+def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
     """Give the page links and lists as MkDocs understands them."""
     return with_lists_of_markdown(with_links_of_site(_path(page.file), markdown))
 

@@ -1,9 +1,9 @@
 """Runs the commands that a page of docs/ shows, as they are written, in bash.
 
-A block ```` ```console ```` has commands after ``$ `` and what they print below. All blocks of a page are one script, so
-that a variable that one sets is there in the next. `recorder` is a small program that has its words run in the test's own
-process: to load the recorder would take a second for each. A comment such as ``<!-- call: 2001 -->`` stands where the
-reader does something with a phone.
+A block ```` ```console ```` has commands after ``$ `` and what they print below. All blocks of a page are one script,
+so that a variable that one sets is there in the next. `recorder` is a small program that has its words run in the
+test's own process: to load the recorder would take a second for each. A comment such as ``<!-- call: 2001 -->`` stands
+where the reader does something with a phone.
 """
 
 import contextlib

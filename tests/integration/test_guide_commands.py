@@ -1,7 +1,7 @@
 """The commands of the tutorial and of the guides, run as they are written: in a home of their own, over real calls.
 
-The tutorial makes its recorder itself. The guides are about one council, whose people and calls are those of the policy's
-walks; they are followed in the order of the navigation, since one person goes on where another one stopped.
+The tutorial makes its recorder itself. The guides are about one council, whose people are those of the policy's walks.
+They are followed in the order of the navigation, since one person goes on where another one stopped.
 """
 
 from collections.abc import Iterator
@@ -91,9 +91,7 @@ def test_the_guides_are_walked_from_the_engineer_to_the_auditor(tmp_path: Path) 
         for name in GUIDES:
             folder = tmp_path / name
             folder.mkdir()
-            shell = GuideShell(
-                folder, site.home.password_file, {"@call": phones.call, "@hang-up": phones.hang_up}
-            )
+            shell = GuideShell(folder, site.home.password_file, {"@call": phones.call, "@hang-up": phones.hang_up})
             steps = steps_of((DOCS / "guides" / f"{name}.md").read_text())
             done = shell.follow(steps, {"RECORDER_HOME": str(site.home.root), "RECORDING": recording})
             assert problems(done, steps) == [], name

@@ -1,4 +1,4 @@
-"""The page of the policy has every clause, with the pages, the commands and the walk of each, and all of these exist."""
+"""The page of the policy has every clause, with pages, commands and the walk of each, and all of these exist."""
 
 import ast
 import re
