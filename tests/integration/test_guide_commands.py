@@ -37,8 +37,9 @@ class Phones:
         self._talk.talk_for(0.5)
 
     def hang_up(self) -> None:
-        """End the call and wait until it is filed."""
+        """End the call, when something was said since the last pause, and wait until it is filed."""
         assert self._talk is not None
+        self._talk.talk_for(0.5)
         self._talk.hang_up()
 
 
