@@ -8,6 +8,8 @@ import yaml
 
 from docs.make_screenshots import file_name, pictures
 from docs.site_pages import PROJECT_PAGES, links
+from recorder.data_subjects.case_tasks import CaseTask
+from recorder.rules import wording
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -61,6 +63,17 @@ def test_pictures_in_guides_are_taken_by_the_screenshots_test() -> None:
     names = set().union(*shown.values())
     assert names - taken == set()
     assert {name for name in names if not (DOCS / "screenshots" / name).exists()} == set()
+
+
+def test_what_guides_print_in_bold_with_a_capital_letter_stands_on_a_page() -> None:
+    sources = [path.read_text() for path in (ROOT / "recorder" / "web").rglob("*") if path.suffix in (".html", ".py")]
+    words = "\n".join([*sources, *(wording.title(task) for task in CaseTask)])
+    bold = {
+        (page.name, " ".join(label.split()))
+        for page in GUIDES for label in re.findall(r"\*\*([A-Z][^*]+)\*\*", page.read_text())
+    }  # fmt: skip
+    assert len(bold) > 20
+    assert sorted((page, label) for page, label in bold if label not in words) == []
 
 
 def test_nothing_of_the_site_comes_from_another_host() -> None:
