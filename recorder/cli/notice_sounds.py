@@ -19,7 +19,7 @@ from recorder.calls.announcements import choice_of, load_announcements
 from recorder.calls.notice_check import CheckedSound, check_sound
 from recorder.calls.notices import Message, NoticeError, NoticeStore
 from recorder.cli import completion
-from recorder.cli.context import CommandContext, HomeContext
+from recorder.cli.context import CommandContext, HomeContext, LazyHomeContext
 from recorder.cli.errors import said_plainly
 from recorder.cli.notices import LanguageOption, MessageArgument, ServiceOption, findings_of, known_service
 from recorder.cli.options import JsonOption
@@ -35,9 +35,20 @@ _BLOCK_S = 0.1
 _VOICES = {"en": "en-gb"}
 """Voices of espeak-ng for languages that it has no voice of the same name for."""
 
-DeviceOption = Annotated[
-    str, typer.Option("--device", metavar="NAME", help="A sound device, by a part of its name.", show_default="default")
-]
+MicrophoneOption = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="NAME", help="A microphone, by a part of its name.", show_default="default",
+        autocompletion=completion.microphones,
+    ),
+]  # fmt: skip
+LoudspeakerOption = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="NAME", help="A loudspeaker, by a part of its name.", show_default="default",
+        autocompletion=completion.loudspeakers,
+    ),
+]  # fmt: skip
 
 
 def check(
@@ -65,7 +76,7 @@ def record(
     text: Annotated[
         Path | None, typer.Option("--text", metavar="FILE", help="The words, to be read out.", show_default="none")
     ] = None,
-    device: DeviceOption = "",
+    device: MicrophoneOption = "",
     seconds: Annotated[
         float, typer.Option("--seconds", min=1.0, max=MAX_PROMPT_S, help="Stop by itself after so many seconds.")
     ] = MAX_PROMPT_S,
@@ -121,7 +132,7 @@ def generate(
 
 
 def play(
-    context: HomeContext,
+    context: LazyHomeContext,
     what: Annotated[
         str,
         typer.Argument(
@@ -132,16 +143,15 @@ def play(
         int | None, typer.Option("--version", metavar="N", help="This version.", show_default="what is in force")
     ] = None,
     service: ServiceOption = ALL_SERVICES,
-    device: DeviceOption = "",
+    device: LoudspeakerOption = "",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE.wav", help="Write it instead of playing it.")
     ] = None,
 ) -> None:
     """Play a message or a sound file as callers hear it: 8 kHz, A-law. Its words are shown."""
-    known_service(context, service)
     try:
         prompt, ids, words = _heard(context, what, version, service)
-    except (NoticeError, PromptError, OSError) as error:
+    except (NoticeError, PromptError, OSError, UnicodeError) as error:
         fail(str(error))
     if words:
         say(words)
@@ -232,14 +242,15 @@ def _write(output: Path, samples: NDArray[np.int16], made_by: str, words: str) -
 
 def _heard(context: CommandContext, what: str, version: int | None, service: str) -> tuple[Prompt, list[str], str]:
     """Return what callers hear, the ids of its messages, and their words."""
-    store, config = NoticeStore(context.home.notices), context.config
-    names = {one.name for one in store.versions()} | {"first", "second"}
-    if what not in names:
-        return load_prompt(Path(what)).prompt, [], ""
+    store, path = NoticeStore(context.home.notices), Path(what)
+    if what not in {"first", "second", *(one.name for one in store.versions())}:
+        beside = path.with_suffix(".txt")
+        return load_prompt(path).prompt, [], beside.read_text(encoding="utf-8").strip() if beside.is_file() else ""
     if version is not None:
         one = store.version(what, version)
         return store.message(one).prompt, [f"{what}/{version}"], store.text_of(one)
-    choice = choice_of(config)
+    known_service(context, service)
+    choice = choice_of(context.config)
     heard = load_announcements(store, choice, utc_now()).of(service, utc_now())
     found = {choice.first: heard.first, choice.second: heard.second}.get(what)
     if found is None:
