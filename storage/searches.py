@@ -23,7 +23,7 @@ from storage.tables import identities as _identities
 from storage.tables import microseconds
 from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings
-from storage.types import Search, Visibility
+from storage.types import SELFTEST_MARK, Search, Visibility
 
 Position = tuple[int, str]
 """Position of a row in the order of a search (newest first): its start, microseconds since 1970, and its id."""
@@ -128,6 +128,8 @@ class _Span:
     def of(self, started_us: sa.Column[Any], recording: sa.Column[Any]) -> list[sa.ColumnElement[bool]]:
         """Return the conditions on a table's columns."""
         conditions: list[sa.ColumnElement[bool]] = []
+        if not self.search.selftests:
+            conditions.append(~recording.contains(SELFTEST_MARK, autoescape=True))
         if self.search.started_from is not None:
             conditions.append(started_us >= microseconds(self.search.started_from))
         if self.search.started_to is not None:

@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "reload": "live:reload",
         "drain": "drain:drain",
         "health": "health:health",
+        "selftest": "selftest:selftest",
         "demo": "service:demo",
         "login": "login:login",
         "logout": "login:logout",
