@@ -21,7 +21,7 @@ from storage.database import SQLITE
 from storage.search_terms import Beside, Criterion, Ids, Own, Side, Way, criteria_of, page_of
 from storage.tables import microseconds
 from storage.tables import recordings as _recordings
-from storage.types import Outcome, Search
+from storage.types import SELFTEST, Outcome, Search
 
 Position = tuple[int, str]
 """Position of a row in the order of a search (newest first): its start, microseconds since 1970, and its id."""
@@ -39,10 +39,14 @@ class _Span:
 
     search: Search
     before: Position | None
+    hidden: Sequence[str] = ()
+    """Recordings that are not found: those of self-tests, of which one at a time exists."""
 
     def of(self, started_us: sa.Column[Any], recording: sa.Column[Any]) -> list[sa.ColumnElement[bool]]:
         """Return the conditions on a table's columns."""
         conditions: list[sa.ColumnElement[bool]] = []
+        if self.hidden:
+            conditions.append(recording.not_in(self.hidden))
         if self.search.started_from is not None:
             conditions.append(started_us >= microseconds(self.search.started_from))
         if self.search.started_to is not None:
@@ -63,7 +67,7 @@ class Plan:
 
     def __init__(self, connection: sa.Connection, search: Search, *, before: Position | None = None) -> None:
         self._is_sqlite = connection.dialect.name == SQLITE
-        span = _Span(search, before)
+        span = _Span(search, before, () if search.selftests else _selftests(connection))
         criteria = criteria_of(search)
         if not criteria:
             column = _recordings.c
@@ -102,6 +106,11 @@ def documents_of(recordings: Sequence[str]) -> sa.Select[tuple[int, str, str]]:
 
 def _ways(criterion: Criterion) -> list[Way]:
     return [Way(criterion, beside) for beside in (None, *range(len(criterion.beside)))]
+
+
+def _selftests(connection: sa.Connection) -> Sequence[str]:
+    column = _recordings.c
+    return connection.execute(sa.select(column.id).where(column.extension == SELFTEST)).scalars().all()
 
 
 class _Costs:

@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "reload": "live:reload",
         "drain": "drain:drain",
         "health": "health:health",
+        "selftest": "selftest:selftest",
         "demo": "service:demo",
         "phone": "phone:phone",
         "login": "login:login",

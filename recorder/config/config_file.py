@@ -264,6 +264,11 @@ hours = 12.0                    # how long a sign-on lasts: longer than a shift,
 limit_s = 600.0                 # how long a stop waits for them, then it ends them; 0 ends them at once
 refuse_options = true           # OPTIONS are answered 503 too; false where a PBX would then send no emergency calls
 
+[selftest]
+# The recorder can call itself by two phones of its own, and check that the call was recorded: docs/selftest.md.
+every_minutes = "off"           # how often the daemon does so by itself, at least 5; `recorder selftest` does it once
+extension = "off"               # a nominated extension, by the rules of whose service; off: the first one
+
 [limits]
 max_calls = 1000                # recorded at the same time; more are answered 503, except emergency calls
 max_passed = 5000               # passed through at the same time, likewise

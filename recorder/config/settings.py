@@ -19,6 +19,7 @@ from recorder.config.metrics_options import MetricsOptions
 from recorder.config.node_options import NodeOptions
 from recorder.config.object_options import ObjectOptions
 from recorder.config.openid_options import OpenIdOptions
+from recorder.config.selftest_options import SelfTestOptions
 from recorder.config.sip_accounts import RegisterOptions
 from recorder.config.syslog_options import SyslogOptions
 from recorder.config.webhook_options import WebhookOptions
@@ -332,6 +333,7 @@ class Config:
     voicemail: Voicemail = field(default_factory=Voicemail)
     sign_on: SignOnRules = field(default_factory=SignOnRules)
     drain: Drain = field(default_factory=Drain)
+    selftest: SelfTestOptions = field(default_factory=SelfTestOptions)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
     syslog: SyslogOptions = field(default_factory=SyslogOptions)
