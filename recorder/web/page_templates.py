@@ -22,6 +22,8 @@ from recorder.recordings.lengths import flags_of, lengths_of
 from recorder.web.word_filters import filters_for
 
 HERE = Path(__file__).parent
+STYLE = HERE / "static/vendor/govuk-frontend.min.css"
+"""Stylesheet of the pages' components, which the set-up takes from npm (docs/adr/0060-govuk-frontend.md)."""
 
 _COMPONENTS = {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}
 _LAYOUT = dict.fromkeys(
