@@ -1,8 +1,7 @@
-"""Call records of a PBX, and the calls of them that the policy has recorded. Pure."""
+"""Rows of call records. Pure."""
 
-import enum
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 NUMBER_DIGITS = 4
 """How many last digits of an outside number are kept: enough to tell calls of one minute at one extension apart."""
@@ -50,52 +49,6 @@ class CallLeg:
     answered_by: str = ""
     linked_id: str = ""
     is_bypassed: bool = False
-
-
-class CallDirection(enum.StrEnum):
-    """The direction of an expected call, seen from the nominated extension."""
-
-    INBOUND = "inbound"
-    OUTBOUND = "outbound"
-    INTERNAL = "internal"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpectedCall:
-    """A call that the policy has recorded, as a PBX or a proxy saw it.
-
-    Attributes:
-        id: 32 hex, the same whenever the same call is imported.
-        pbx: Name of the system that wrote the record; its clock is compared as a whole.
-        answered_at: When it was answered, UTC by that system's clock.
-        talk_s: How long a nominated extension talked, seconds; 0 if unknown.
-        extensions: The nominated extensions of the call, the one that answers for it first.
-        direction: The direction.
-        number_end: The last digits of the other party's number; empty if it was withheld or is unknown.
-        service, team: Of the first extension, when the record was imported.
-        is_bypassed: A proxy in front of the recorders sent it round them.
-    """
-
-    id: str
-    pbx: str
-    answered_at: datetime
-    talk_s: float
-    extensions: tuple[str, ...]
-    direction: CallDirection
-    number_end: str = ""
-    service: str = ""
-    team: str = ""
-    is_bypassed: bool = False
-
-    @property
-    def extension(self) -> str:
-        """The extension that answers for the call."""
-        return self.extensions[0]
-
-    @property
-    def ended_at(self) -> datetime:
-        """When it ended, as far as is known."""
-        return self.answered_at + timedelta(seconds=self.talk_s)
 
 
 def end_of(number: str) -> str:

@@ -4,31 +4,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from recorder.assurance.call_records import ExpectedCall
 from recorder.assurance.judging import BAD, Judgement, Verdict, judge
 from recorder.assurance.matching import TOLERANCE, Matches, match
 from recorder.rules.policy import Extension, NoticeWhen, Service, extension_of
-from storage.rows import time_to_json
+from storage.assurance_types import ExpectedCall, Explanation
+from storage.rows import time_from_json, time_to_json
 from storage.types import Outcome, RecordingId, RecordingRow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """Why somebody thinks that a finding is in order.
-
-    Attributes:
-        by: Who says so.
-        at: When.
-        text: What they wrote.
-    """
-
-    by: str
-    at: datetime
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +67,18 @@ class Finding:
         }  # fmt: skip
 
 
+def finding_from_json(fields: Mapping[str, Any], explanation: Explanation | None) -> Finding:
+    """Return the finding of `Finding.as_json`, with the explanation that is stored beside it."""
+    at = time_from_json(fields["at"])
+    assert at is not None
+    return Finding(
+        id=fields["id"], verdict=Verdict(fields["verdict"]), also=tuple(map(Verdict, fields["also"])), at=at,
+        direction=fields["direction"], extension=fields["extension"], operator=fields["operator"],
+        team=fields["team"], service=fields["service"], recording=fields["recording"], pbx=fields["pbx"],
+        talk_s=fields["talk_s"], recorded_s=fields["recorded_s"], reason=fields["reason"], explanation=explanation,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayReport:
     """Expected against recorded on one day.
@@ -112,6 +109,25 @@ class DayReport:
         """How many of them have a bad verdict."""
         return sum(self.counts[one] for one in BAD)
 
+    def seen_by(self, teams: frozenset[str] | None) -> "DayReport":
+        """Return the report with the findings of some teams only; None is all. The counts are of the whole site."""
+        return self if teams is None else replace(self, findings=[one for one in self.findings if one.team in teams])
+
+    def counted(self) -> dict[str, Any]:
+        """Return the counts as JSON-able values."""
+        return {
+            "counts": {str(one): count for one, count in self.counts.items()}, "unmatched": self.unmatched,
+            "clock_s": dict(self.clock_s),
+        }  # fmt: skip
+
+    def as_json(self, *, with_findings: bool = True) -> dict[str, Any]:
+        """Return JSON-able values."""
+        fields = {
+            "day": self.day.isoformat(), "calls": self.calls, "bad": self.bad, "unexplained": self.unexplained,
+            "records": self.records, **self.counted(),
+        }  # fmt: skip
+        return {**fields, "findings": [one.as_json() for one in self.findings]} if with_findings else fields
+
     @property
     def unexplained(self) -> int:
         """How many of those nobody has explained."""
@@ -138,8 +154,8 @@ class Site:
 
     def bounds(self, day: date) -> tuple[datetime, datetime]:
         """Return the first moment of a day and that after its last."""
-        start, end = (datetime(one.year, one.month, one.day, tzinfo=self.zone) for one in (day, day + timedelta(days=1)))
-        return start, end
+        after = day + timedelta(days=1)
+        return datetime.combine(day, time(0), self.zone), datetime.combine(after, time(0), self.zone)
 
 
 def report_of(
@@ -163,10 +179,11 @@ def report_of(
     records = sum(not call.is_bypassed and _day(call, matches, site) == day for call in calls)
     counts = Counter(verdict for verdict, _ in judged)
     findings = [_explained(one, explanations or {}) for _, one in judged if one is not None]
+    beside = [row for row in matches.unmatched if site.day_of(row.started_at) == day and _is_call(row)]
     return DayReport(
         day=day, counts={one: counts[one] for one in Verdict}, records=records, clock_s=matches.clock_s,
         findings=sorted(findings, key=lambda one: (one.at, one.id)),
-        unmatched=sum(site.day_of(row.started_at) == day and _is_call(row) for row in matches.unmatched) if records else 0,
+        unmatched=len(beside) if records else 0,
     )  # fmt: skip
 
 

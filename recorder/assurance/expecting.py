@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from recorder.assurance.call_records import CallDirection, CallLeg, CallRecordsError, ExpectedCall, end_of
+from recorder.assurance.call_records import CallLeg, CallRecordsError, end_of
 from recorder.rules.policy import AnsweredBy, Extension, extension_of
 from recorder.rules.routing import EmergencyNumbers
 from recorder.rules.written_numbers import without_separators
+from storage.assurance_types import CallDirection, ExpectedCall
 
 JOINED = timedelta(minutes=10)
 """Rows with one id belong to one call if no more than this is between them: it may be parked or queued meanwhile."""
@@ -178,16 +179,14 @@ def _touching(leg: CallLeg, policy: Policy) -> _Touching | str:
         return "answered_elsewhere"
     ours = [one for one in (by, called) if one is not None]
     outside = leg.caller if ours else leg.called
-    if caller is not None and ours or policy.is_inside(outside):
+    if (caller is not None and ours) or policy.is_inside(outside):
         direction = CallDirection.INTERNAL
         if not policy.expects_internal:
             return "internal"
     else:
         direction = CallDirection.INBOUND if ours else CallDirection.OUTBOUND
     found = ours if caller is None else [*ours, caller]
-    return _Touching(
-        leg=leg, extensions=tuple(dict.fromkeys(found)), direction=direction, number_end=end_of(outside)
-    )
+    return _Touching(leg=leg, extensions=tuple(dict.fromkeys(found)), direction=direction, number_end=end_of(outside))
 
 
 def _apart(legs: "list[_Touching]") -> "Iterable[list[_Touching]]":

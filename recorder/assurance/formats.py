@@ -13,8 +13,11 @@ from typing import Any
 from recorder.assurance.call_records import CallRecordsError
 
 FACTS = frozenset(
-    {"call_id", "started", "answered", "ended", "duration_s", "talk_s", "caller", "called", "answered_by", "state", "linked_id"}
-)
+    {
+        "call_id", "linked_id", "started", "answered", "ended", "duration_s", "talk_s", "caller", "called",
+        "answered_by", "state",
+    }
+)  # fmt: skip
 """What a column may be: the keys of ``[columns]`` in a mapping."""
 NEEDED = ("started", "caller", "called")
 

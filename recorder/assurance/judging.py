@@ -7,8 +7,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recorder.assurance.call_records import ExpectedCall
 from recorder.rules.segments import seconds_of
+from storage.assurance_types import ExpectedCall
 from storage.types import Outcome, RecordingRow, SegmentKind
 
 
@@ -44,6 +44,11 @@ SHORT_SHARE = 0.1
 """A recording is short if more than `SHORT_S` seconds, and more than this share of the talk time, is missing."""
 LOST_S = 2.0
 """Seconds that the writer may lose without a finding, where nothing tells the talk time."""
+CLIPPED_SHARE = 0.01
+"""A side is clipped if this share of its samples has the codec's largest value."""
+DRIFT_S = 0.5
+DRIFT_SHARE = 0.0005
+"""A side drifts if its clock is off by this many seconds, and by this share (500 ppm): what playback aligns is less."""
 CONVERSATION_S = 10.0
 """A call that a PBX saw talking this long is no call without conversation."""
 _MIXED = frozenset({"mixed", "one_line"})
@@ -116,10 +121,16 @@ def _of_audio(row: RecordingRow) -> set[Verdict]:
     if row.recorded_s < JUDGED_S:
         return {Verdict.ONE_SIDED} if row.is_one_way else found
     least, most = sorted(row.speech_s)
-    if most < SPEECH_S:
+    if row.is_silent or most < SPEECH_S:
         found.add(Verdict.SILENT)
     elif row.is_one_way or (least < SPEECH_S and most >= OTHER_SPEECH_S and not _MIXED & set(row.remarks)):
         found.add(Verdict.ONE_SIDED)
+    if max(row.clipped) >= CLIPPED_SHARE:
+        found.add(Verdict.CLIPPED)
+    if any(
+        abs(off_s) >= max(DRIFT_S, DRIFT_SHARE * of_s) for off_s, of_s in zip(row.drift_s, row.stream_s, strict=True)
+    ):
+        found.add(Verdict.DRIFT)
     return found
 
 

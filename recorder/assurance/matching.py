@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
 
-from recorder.assurance.call_records import ExpectedCall, end_of
+from recorder.assurance.call_records import end_of
+from storage.assurance_types import ExpectedCall
 from storage.types import RecordingId, RecordingRow
 
 TOLERANCE = timedelta(seconds=60)
@@ -47,7 +48,7 @@ def match(calls: Sequence[ExpectedCall], rows: Iterable[RecordingRow]) -> Matche
         if clock_s is not None:
             found.clock_s[pbx] = clock_s
     taken: set[RecordingId] = set()
-    for _, _, call, row in sorted(_pairs(seen, book, found.clock_s), key=lambda pair: pair[:2] + (pair[2].id, pair[3].id)):
+    for _, _, _, row, call in sorted(_pairs(seen, book, found.clock_s), key=lambda pair: pair[:3]):
         if row.id not in taken and not found.recordings[call.id]:
             taken.add(row.id)
             found.recordings[call.id].append(row)
@@ -97,12 +98,12 @@ def _clock_s(calls: Sequence[ExpectedCall], book: _Book) -> float | None:
 
 def _pairs(
     calls: Sequence[ExpectedCall], book: _Book, clock_s: Mapping[str, float]
-) -> Iterable[tuple[int, float, ExpectedCall, RecordingRow]]:
+) -> Iterable[tuple[int, float, tuple[str, str], RecordingRow, ExpectedCall]]:
     for call in calls:
         at = call.answered_at - timedelta(seconds=clock_s.get(call.pbx, 0.0))
         for row in book.near(call, at, TOLERANCE):
             apart_s = abs((row.started_at - at).total_seconds()) + abs(row.duration_s - call.talk_s) / 10
-            yield _number_rank(call, row) or 0, apart_s, call, row
+            yield _number_rank(call, row) or 0, apart_s, (call.id, row.id), row, call
 
 
 def _further(

@@ -60,7 +60,8 @@ def read_bypassed(lines: Iterable[str]) -> Iterator[CallLeg]:
         if not call.is_refused:
             is_in = call.direction == "in"
             yield CallLeg(
-                line=number, call_id=call.call_id, started_at=call.at, answered_at=call.at, ended_at=call.at, talk_s=0.0,
+                line=number, call_id=call.call_id, started_at=call.at, answered_at=call.at, ended_at=call.at,
+                talk_s=0.0,
                 caller="" if is_in else call.extension, called=call.extension if is_in else "", is_bypassed=True,
             )  # fmt: skip
     if not number:

@@ -23,7 +23,10 @@ CALLS = 1000
 NOMINATED = {
     **{
         str(number): Extension(
-            number=str(number), operator=f"Officer {number}", service="Benefits", team="north" if number % 2 else "south"
+            number=str(number),
+            operator=f"Officer {number}",
+            service="Benefits",
+            team="north" if number % 2 else "south",
         )
         for number in range(2001, 2021)
     },
@@ -57,16 +60,24 @@ class Made:
     def extension(self) -> str:
         """The extension that answers for it."""
         first = self.parts[0]
-        return first.answered_by if first.answered_by in NOMINATED else first.called if first.called in NOMINATED else first.caller
+        return (
+            first.answered_by
+            if first.answered_by in NOMINATED
+            else first.called
+            if first.called in NOMINATED
+            else first.caller
+        )
 
 
 def made_day(seed: int, day: datetime) -> list[Made]:
     """Return `CALLS` calls of a day, the same for the same seed."""
-    dice = random.Random(seed)  # noqa: S311 - test data
+    dice = random.Random(seed)
     kinds = [kind for kind, count in {**WRONG, **IN_ORDER}.items() for _ in range(count)]
     kinds += ["good"] * (CALLS - len(kinds))
     dice.shuffle(kinds)
-    free = dict.fromkeys(map(str, range(2001, 2021)), day.replace(hour=8, minute=0, second=0, microsecond=0, tzinfo=ZONE))
+    free = dict.fromkeys(
+        map(str, range(2001, 2021)), day.replace(hour=8, minute=0, second=0, microsecond=0, tzinfo=ZONE)
+    )
     calls: list[Made] = []
     for number, kind in enumerate(kinds):
         extension = dice.choice(sorted(free, key=free.__getitem__)[:5])
@@ -74,7 +85,8 @@ def made_day(seed: int, day: datetime) -> list[Made]:
         made = _made(dice, number, kind, extension, start)
         calls.append(made)
         free[extension] = max(
-            start + timedelta(seconds=60), *((p.answered_at or p.started_at) + timedelta(seconds=p.talk_s) for p in made.parts)
+            start + timedelta(seconds=60),
+            *((p.answered_at or p.started_at) + timedelta(seconds=p.talk_s) for p in made.parts),
         ).astimezone(ZONE)
     return calls
 
@@ -94,7 +106,7 @@ def _made(dice: random.Random, number: int, kind: str, extension: str, start: da
         called, by = "6001", "2955"
     answered = start + timedelta(seconds=ring_s)
     one = Part(started_at=start, answered_at=answered, talk_s=talk_s, caller=caller, called=called, answered_by=by)
-    parts = (one,)
+    parts: tuple[Part, ...] = (one,)
     if kind == "unanswered":
         parts = (replace(one, answered_at=None, talk_s=0),)
     elif kind == "queued":  # the queue rings a colleague first
@@ -151,7 +163,9 @@ def _changed(row: RecordingRow, kind: str, talk_s: float, extension: str) -> Rec
     if kind == SILENT:
         return replace(row, speech_s=(0.0, 0.2))
     if kind == SHORT:
-        return replace(row, duration_s=talk_s / 3, recorded_s=talk_s / 3, ended_at=row.started_at + timedelta(seconds=talk_s / 3))
+        return replace(
+            row, duration_s=talk_s / 3, recorded_s=talk_s / 3, ended_at=row.started_at + timedelta(seconds=talk_s / 3)
+        )
     return row
 
 
@@ -217,14 +231,20 @@ def cucm(calls: Iterable[Made], *, clock_s: float = 0.0) -> str:
         "dateTimeOrigination", "callingPartyNumber", "originalCalledPartyNumber", "finalCalledPartyNumber",
         "dateTimeConnect", "dateTimeDisconnect", "duration", "origDeviceName", "globalCallId_ClusterID",
     ]  # fmt: skip
-    types = "INTEGER,INTEGER,INTEGER,INTEGER,INTEGER,VARCHAR(50),VARCHAR(50),VARCHAR(50),INTEGER,INTEGER,INTEGER,VARCHAR(129),VARCHAR(50)\n"
+    types = ["VARCHAR(50)" if "Number" in name or "Name" in name or "ID" in name[-2:] else "INTEGER" for name in names]
     rows: list[list[object]] = [
         [1, 1, 5000 + made.number, made.number, int(part.started_at.timestamp()), part.caller, part.called,
          part.answered_by or part.called, 0 if part.answered_at is None else int(part.answered_at.timestamp()),
          int(_ended(part).timestamp()), part.talk_s, "SEP001122334455", "StandAloneCluster"]
         for made, part in _parts(calls, clock_s)
     ]  # fmt: skip
-    return ",".join(f'"{name}"' for name in names) + "\n" + types + _text(rows, quoting=csv.QUOTE_NONNUMERIC)
+    return (
+        ",".join(f'"{name}"' for name in names)
+        + "\n"
+        + ",".join(types)
+        + "\n"
+        + _text(rows, quoting=csv.QUOTE_NONNUMERIC)
+    )
 
 
 def three_cx(calls: Iterable[Made], *, clock_s: float = 0.0) -> str:
@@ -240,8 +260,9 @@ def three_cx(calls: Iterable[Made], *, clock_s: float = 0.0) -> str:
     for made, part in _parts(calls, clock_s):
         by = part.answered_by or part.called
         rows.append(
-            [f"Call {made.number}", f"0000018{made.number:05x}", str(timedelta(seconds=part.talk_s)).zfill(8), when(part.started_at),
-             when(part.answered_at), when(_ended(part)), "TerminatedBySrc", named(part.caller), named(part.called),
+            [f"Call {made.number}", f"0000018{made.number:05x}", str(timedelta(seconds=part.talk_s)).zfill(8),
+             when(part.started_at), when(part.answered_at), when(_ended(part)), "TerminatedBySrc",
+             named(part.caller), named(part.called),
              "10000", by if len(by) == 4 else "", "", "ReplacedDst", named(by), by if len(by) == 4 else "10001",
              "", "", "", "", f"Chain: {part.caller};Ext.{by};", "Line", "Extension", "Extension", "", "", "", ""]
         )  # fmt: skip
