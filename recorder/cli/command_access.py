@@ -101,6 +101,10 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "retention write-off": takes(Act.RECONCILE),
         "reports pauses": takes(Act.REPORT),
         "reports bypassed": takes(Act.REPORT),
+        "assurance import": takes(Act.IMPORT_CALLS),
+        "assurance report": takes(Act.REPORT),
+        "assurance list": takes(Act.REPORT),
+        "assurance explain": kept(Act.EXPLAIN),
         "notices add": takes(Act.SET_NOTICE),
     }
 )  # fmt: skip
