@@ -119,6 +119,11 @@ class Assurance:
         days = self.store.days(last - timedelta(days=BEFORE_DAYS + MOST_DAYS), last)
         return trend_of({one.day: DayCount(calls=one.calls, bad=one.bad) for one in days}, last)
 
+    def last_counts(self) -> Mapping[str, float]:
+        """Return the calls of the last day that was judged, by verdict; empty if none of the last weeks was."""
+        days = self.store.days(self.today - timedelta(days=BEFORE_DAYS), self.today)
+        return {key: float(count) for key, count in days[-1].document["counts"].items()} if days else {}
+
     def add(self, found: Expected) -> "Imported":
         """Store calls of a file and judge their days; those that are too old to be judged are left out."""
         first = self.site.bounds(self.first_day)[0]
