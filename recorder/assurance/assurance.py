@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from recorder.assurance.day_report import DayReport, Finding, Site, finding_from_json, report_of
-from recorder.assurance.expecting import Expected, Policy
+from recorder.assurance.expecting import Expected, LeftOut, Policy
 from recorder.assurance.judging import Verdict
 from recorder.assurance.matching import FURTHEST_CLOCK, TOLERANCE
 from recorder.assurance.trend import BEFORE_DAYS, MOST_DAYS, DayCount, Trend, trend_of
@@ -128,13 +128,13 @@ class Assurance:
         """Store calls of a file and judge their days; those that are too old to be judged are left out."""
         first = self.site.bounds(self.first_day)[0]
         young = [call for call in found.calls if call.answered_at >= first]
-        found.left_out["too_old"] += len(found.calls) - len(young)
+        found.left_out[LeftOut.TOO_OLD] += len(found.calls) - len(young)
         changed = self.store.add_calls(young, self.now())
         days = sorted({self.site.day_of(call.answered_at) for call in young} & {*self._whole_days()})
         reports = [self.keep(day) for day in days] if changed else []
         return Imported(
             rows=found.rows, calls=len(young), new=changed, days=reports,
-            left_out={key: count for key, count in sorted(found.left_out.items()) if count},
+            left_out={str(key): count for key, count in sorted(found.left_out.items()) if count},
         )  # fmt: skip
 
     def _whole_days(self) -> Sequence[date]:
@@ -163,7 +163,7 @@ class Imported:
         """Return JSON-able values."""
         return {
             "rows": self.rows, "calls": self.calls, "new": self.new, "left_out": dict(self.left_out),
-            "days": [report.as_json(with_findings=False) for report in self.days],
+            "judged": [report.as_json(with_findings=False) for report in self.days],
         }  # fmt: skip
 
 

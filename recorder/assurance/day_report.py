@@ -57,7 +57,7 @@ class Finding:
         """Return JSON-able values."""
         explained = self.explanation
         return {
-            "id": self.id, "verdict": str(self.verdict), "also": [str(one) for one in self.also],
+            "id": self.id, "verdict": str(self.verdict), "further": [str(one) for one in self.also],
             "at": time_to_json(self.at), "direction": self.direction, "extension": self.extension,
             "operator": self.operator, "team": self.team, "service": self.service, "recording": self.recording,
             "pbx": self.pbx, "talk_s": self.talk_s, "recorded_s": self.recorded_s, "reason": self.reason,
@@ -72,7 +72,7 @@ def finding_from_json(fields: Mapping[str, Any], explanation: Explanation | None
     at = time_from_json(fields["at"])
     assert at is not None
     return Finding(
-        id=fields["id"], verdict=Verdict(fields["verdict"]), also=tuple(map(Verdict, fields["also"])), at=at,
+        id=fields["id"], verdict=Verdict(fields["verdict"]), also=tuple(map(Verdict, fields["further"])), at=at,
         direction=fields["direction"], extension=fields["extension"], operator=fields["operator"],
         team=fields["team"], service=fields["service"], recording=fields["recording"], pbx=fields["pbx"],
         talk_s=fields["talk_s"], recorded_s=fields["recorded_s"], reason=fields["reason"], explanation=explanation,
@@ -123,7 +123,7 @@ class DayReport:
     def as_json(self, *, with_findings: bool = True) -> dict[str, Any]:
         """Return JSON-able values."""
         fields = {
-            "day": self.day.isoformat(), "calls": self.calls, "bad": self.bad, "unexplained": self.unexplained,
+            "day": self.day.isoformat(), "calls": self.calls, "faulty": self.bad, "unexplained": self.unexplained,
             "records": self.records, **self.counted(),
         }  # fmt: skip
         return {**fields, "findings": [one.as_json() for one in self.findings]} if with_findings else fields

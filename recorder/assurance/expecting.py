@@ -4,6 +4,7 @@ Rows of one call are put together: a queue that rings several phones, a transfer
 own. The rules of nomination are those of the daemon, `recorder.rules.policy`.
 """
 
+import enum
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,18 @@ JOINED = timedelta(minutes=10)
 REUSED = timedelta(days=1)
 """After this long a PBX may have given an id again, as one does that was restarted."""
 Spans = Sequence[tuple[datetime, datetime]]
+
+
+class LeftOut(enum.StrEnum):
+    """Why a row is of no call that should have been recorded."""
+
+    NOT_ANSWERED = "not_answered"
+    NOT_NOMINATED = "not_nominated"
+    INTERNAL = "internal"
+    EMERGENCY = "emergency"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    REPEATED = "repeated"
+    TOO_OLD = "too_old"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +72,12 @@ class Expected:
     Attributes:
         calls: In order of time.
         rows: Rows that were read.
-        left_out: Rows by why they were left out: ``not_answered``, ``not_nominated``, ``internal``, ``emergency``,
-            ``answered_elsewhere``, ``repeated``.
+        left_out: Rows by why they were left out.
     """
 
     calls: list[ExpectedCall]
     rows: int
-    left_out: Counter[str]
+    left_out: Counter[LeftOut]
 
 
 class Expecting:
@@ -80,7 +92,7 @@ class Expecting:
         self._policy = policy
         self._pbx = pbx
         self._rows = 0
-        self._left_out: Counter[str] = Counter()
+        self._left_out: Counter[LeftOut] = Counter()
         self._touching: list[_Touching] = []
         self._seen: set[bytes] = set()
         self._linked: dict[str, str] = {}
@@ -89,12 +101,12 @@ class Expecting:
         """Add a row."""
         self._rows += 1
         found = _touching(leg, self._policy)
-        if isinstance(found, str):
+        if isinstance(found, LeftOut):
             self._left_out[found] += 1
             return
         digest = hashlib.sha256(repr(replace(leg, line=0)).encode()).digest()
         if digest in self._seen:
-            self._left_out["repeated"] += 1
+            self._left_out[LeftOut.REPEATED] += 1
             return
         self._seen.add(digest)
         if leg.call_id and leg.linked_id:
@@ -164,25 +176,25 @@ class _Touching:
         return self.answered_at + timedelta(seconds=self.leg.talk_s)
 
 
-def _touching(leg: CallLeg, policy: Policy) -> _Touching | str:
+def _touching(leg: CallLeg, policy: Policy) -> _Touching | LeftOut:
     """Return the row with its nominated extensions, or why it is not of a call that is recorded."""
     called, by = extension_of(policy.nominated, leg.called), extension_of(policy.nominated, leg.answered_by)
     caller = extension_of(policy.nominated, leg.caller)
     if called is None and by is None and caller is None:
-        return "not_nominated"
+        return LeftOut.NOT_NOMINATED
     if leg.answered_at is None:
-        return "not_answered"
+        return LeftOut.NOT_ANSWERED
     if policy.emergency.has(leg.called):
-        return "emergency"
+        return LeftOut.EMERGENCY
     is_theirs = called is not None and by is None and policy.is_inside(leg.answered_by)
     if is_theirs and caller is None and called is not None and called.answered_by is AnsweredBy.NOMINATED:
-        return "answered_elsewhere"
+        return LeftOut.ANSWERED_ELSEWHERE
     ours = [one for one in (by, called) if one is not None]
     outside = leg.caller if ours else leg.called
     if (caller is not None and ours) or policy.is_inside(outside):
         direction = CallDirection.INTERNAL
         if not policy.expects_internal:
-            return "internal"
+            return LeftOut.INTERNAL
     else:
         direction = CallDirection.INBOUND if ours else CallDirection.OUTBOUND
     found = ours if caller is None else [*ours, caller]

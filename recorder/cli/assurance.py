@@ -20,7 +20,7 @@ from recorder.cli.context import PersonContext
 from recorder.cli.entries import audit, permit, shell_audit
 from recorder.cli.errors import said_plainly
 from recorder.cli.hold import day_from
-from recorder.cli.options import ReasonOption
+from recorder.cli.options import DryRunOption, ReasonOption
 from recorder.cli.output import fail, print_table, progress_bar, say
 from recorder.cli.records import opened_index
 from recorder.common.clock import utc_now
@@ -69,7 +69,7 @@ def import_records(
     repeated_hour: Annotated[
         Repeated | None, typer.Option("--repeated-hour", help="Which one is meant when the clocks go back.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read the file and say what it has.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Import call records of a PBX, and compare them with the recordings.
 
@@ -189,7 +189,8 @@ def _permitted(context: PersonContext, person: Person, days: Sequence[date], *, 
 
 
 def _only_read(found: Expected) -> Imported:
-    return Imported(rows=found.rows, calls=len(found.calls), new=0, left_out=dict(sorted(found.left_out.items())))
+    left_out = {str(key): count for key, count in sorted(found.left_out.items())}
+    return Imported(rows=found.rows, calls=len(found.calls), new=0, left_out=left_out)
 
 
 def _imported_words(done: Imported, *, dry_run: bool) -> Iterator[str]:

@@ -115,6 +115,6 @@ def _open_on(day: date, found: Sequence[StoredFinding]) -> int:
 
 def _day_json(one: StoredDay, unexplained: int) -> dict[str, Any]:
     return {
-        "day": one.day.isoformat(), "calls": one.calls, "bad": one.bad, "records": one.records,
+        "day": one.day.isoformat(), "calls": one.calls, "faulty": one.bad, "records": one.records,
         "unexplained": unexplained, **one.document,
     }  # fmt: skip

@@ -137,11 +137,11 @@ def test_calls_are_named_explained_and_shown_to_those_who_answer_for_them(home: 
     assert (first["rows"], first["calls"], first["new"]) == (10, 8, 8)
     assert first["left_out"] == {"internal": 1, "not_nominated": 1}
     again = json.loads(imported(home, text, "--json").stdout)
-    assert (again["calls"], again["new"], again["days"]) == (8, 0, [])
+    assert (again["calls"], again["new"], again["judged"]) == (8, 0, [])
     assert {call.number_end for call in held(home)} >= {"1005", "0123"}
 
     (report,) = json.loads(assurance(home, "lead", "report", "--day", DAY.isoformat(), "--json").stdout)
-    assert (report["calls"], report["bad"], report["unexplained"], report["unmatched"]) == (8, 2, 2, 0)
+    assert (report["calls"], report["faulty"], report["unexplained"], report["unmatched"]) == (8, 2, 2, 0)
     assert report["clock_s"] == {"asterisk": 40.0}
     named = {(one["verdict"], one["extension"], one["operator"], one["team"]) for one in report["findings"]}
     assert named == {("one_sided", "2002", "bob", "south"), ("not_recorded", "2002", "bob", "south")}

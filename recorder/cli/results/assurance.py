@@ -9,7 +9,7 @@ class AssuranceDay:
 
     day: str
     calls: int
-    bad: int
+    faulty: int
     unexplained: int
     records: int
     counts: dict[str, int]
@@ -23,7 +23,7 @@ class AssuranceFinding:
 
     id: str
     verdict: str
-    also: list[str]
+    further: list[str]
     at: str
     direction: str
     extension: str
@@ -55,5 +55,5 @@ class ImportedCalls:
     calls: int
     new: int
     left_out: dict[str, int]
-    days: list[AssuranceDay]
+    judged: list[AssuranceDay]
     dry_run: bool
