@@ -18,6 +18,7 @@ from recorder.permissions import Act, Actor, Person
 from recorder.reports.reports import teams_seen_by
 from recorder.rules.retention_periods import Periods, is_service
 from recorder.rules.retention_schedule import SCHEDULE, DataClass
+from recorder.rules.wording import capital
 from storage.assurance import AssuranceStore
 from storage.assurance_types import Explanation, StoredDay, StoredFinding
 from storage.database import Database
@@ -205,7 +206,7 @@ def known_finding(assurance: Assurance, person: Person, finding_id: str) -> Stor
     try:
         stored = assurance.store.finding(finding_id)
     except NotFoundError as error:
-        raise ProblemError(404, f"{str(error).capitalize()}. `recorder assurance list` shows them.") from error
+        raise ProblemError(404, f"{capital(str(error))}. `recorder assurance list` shows them.") from error
     teams = teams_seen_by(person)
     if teams is not None and stored.team not in teams:
         raise ProblemError(404, f"No finding {finding_id}. `recorder assurance list` shows them.")
