@@ -102,6 +102,18 @@ def _configured(key: str, name: str) -> Complete:
 extensions = _configured("extension", "number")
 operators = _configured("extension", "operator")
 webhooks = _configured("webhook", "name")
+services = _configured("service", "name")
+
+
+def _fixed(*words: str) -> Complete:
+    def complete(ctx: typer.Context, args: list[str], incomplete: str) -> list[str]:
+        return [one for one in words if one.startswith(incomplete)]
+
+    return complete
+
+
+messages = _fixed("first", "second")
+message_languages = _fixed("cy", "en")
 
 
 def _live(list_: Callable[[Any], list[str]]) -> Complete:

@@ -45,6 +45,7 @@ from recorder.web import (
     letter_pages,
     live_pages,
     live_routes,
+    notice_pages,
     notification_pages,
     openapi_routes,
     openid_pages,
@@ -136,6 +137,7 @@ _ROUTERS = (
     report_pages.router,
     audit_pages.router,
     system_pages.router,
+    notice_pages.router,
     overview_pages.router,
     brand_routes.router,
 )
