@@ -103,6 +103,10 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "reports bypassed": takes(Act.REPORT),
         "notices import": takes(Act.SET_NOTICE),
         "notices use": takes(Act.SET_NOTICE),
+        "assurance import": takes(Act.IMPORT_CALLS),
+        "assurance report": takes(Act.REPORT),
+        "assurance list": takes(Act.REPORT),
+        "assurance explain": kept(Act.EXPLAIN),
     }
 )  # fmt: skip
 """Commands that need a person, and the permission they need."""

@@ -39,6 +39,7 @@ from recorder.control.broadcast import Broadcast
 from recorder.control.socket_server import SocketServer
 from recorder.recordings.home_stores import open_index, shared_name
 from recorder.recordings.left_open import LeftOpen
+from recorder.retention.selftest_deletion import SelfTestDeletion
 from recorder.retention.sweeping import Sweeping
 from recorder.rules.drain import DrainState
 from recorder.service import certificates, daemon_metrics
@@ -65,7 +66,6 @@ from recorder.service.node_registration import NodeLoad
 from recorder.service.object_keeping import kept_object_process
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
-from recorder.retention.selftest_deletion import SelfTestDeletion
 from recorder.service.selftests import SelfTests
 from recorder.service.site_node import NodeParts, SiteNode, open_site_node
 from recorder.service.site_threads import SiteThreads

@@ -22,8 +22,8 @@ from recorder.calls.live_calls import LiveCalls
 from recorder.calls.selftest_calls import HOST, SelfTestCall
 from recorder.common.problems import ProblemError
 from recorder.common.serial_executor import SerialExecutor
-from recorder.retention.selftest_deletion import SelfTestDeletion
 from recorder.recordings.resurrection_guard import SweepBusyError
+from recorder.retention.selftest_deletion import SelfTestDeletion
 from sip.endpoint import SipEndpoint
 from sip.options import Address
 from storage.audit_entry import RECORDER
