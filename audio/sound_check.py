@@ -39,7 +39,7 @@ class SoundMeasures:
     Attributes:
         duration_s: Its length, seconds.
         rate_hz: Its sample rate.
-        speech_s: How long somebody speaks, seconds; 0.0 if nobody does.
+        spoken_s: How long somebody speaks, seconds; 0.0 if nobody does.
         speech_dbfs: Level of the speech; None if there is none.
         peak_dbfs: Largest sample of the file.
         clipped: Share of its samples at full scale, in [0, 1].
@@ -49,7 +49,7 @@ class SoundMeasures:
 
     duration_s: float
     rate_hz: int
-    speech_s: float
+    spoken_s: float
     speech_dbfs: float | None
     peak_dbfs: float
     clipped: float
@@ -71,7 +71,7 @@ def measure(path: Path) -> tuple[LoadedPrompt, SoundMeasures]:
     return loaded, SoundMeasures(
         duration_s=round(duration_s, 2),
         rate_hz=rate_hz,
-        speech_s=round(len(spoken) * FRAME_S, 2),
+        spoken_s=round(len(spoken) * FRAME_S, 2),
         speech_dbfs=round(_mean_db(levels[active]), 1) if len(spoken) else None,
         peak_dbfs=round(_db(magnitudes.max()), 1),
         clipped=float((magnitudes >= FULL_SCALE).mean()),

@@ -96,7 +96,7 @@ def findings(sound: SoundMeasures) -> Iterator[SoundFinding]:
 
 
 def _level(sound: SoundMeasures) -> Iterator[SoundFinding]:
-    spoken_s = sound.speech_s
+    spoken_s = sound.spoken_s
     if sound.speech_dbfs is None or spoken_s < LEAST_SPEECH_S or spoken_s < LEAST_SPEECH_SHARE * sound.duration_s:
         yield _warning(
             f"speech was found in {spoken_s:.1f} s of {sound.duration_s:.1f} s",

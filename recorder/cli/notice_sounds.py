@@ -38,14 +38,14 @@ _VOICES = {"en": "en-gb"}
 MicrophoneOption = Annotated[
     str,
     typer.Option(
-        "--device", metavar="NAME", help="A microphone, by a part of its name.", show_default="default",
+        "--microphone", metavar="NAME", help="Microphone, by a part of its name.", show_default="default",
         autocompletion=completion.microphones,
     ),
 ]  # fmt: skip
 LoudspeakerOption = Annotated[
     str,
     typer.Option(
-        "--device", metavar="NAME", help="A loudspeaker, by a part of its name.", show_default="default",
+        "--speaker", metavar="NAME", help="Loudspeaker, by a part of its name.", show_default="default",
         autocompletion=completion.loudspeakers,
     ),
 ]  # fmt: skip
@@ -74,7 +74,7 @@ def record(
     text: Annotated[
         Path | None, typer.Option("--text", metavar="FILE", help="The words, to be read out.", show_default="none")
     ] = None,
-    device: MicrophoneOption = "",
+    microphone: MicrophoneOption = "",
     seconds: Annotated[
         float, typer.Option("--seconds", min=1.0, max=MAX_PROMPT_S, help="Stop by itself after so many seconds.")
     ] = MAX_PROMPT_S,
@@ -85,12 +85,12 @@ def record(
         fail(f"{output} exists already; give another name, or remove it", 2)
     with said_plainly():
         words = text.read_text(encoding="utf-8").strip() if text is not None else ""
-        with open_microphone(MICROPHONE_HZ, device=device) as microphone:
-            name = microphone.device.name
+        with open_microphone(MICROPHONE_HZ, device=microphone) as opened:
+            name = opened.device.name
             say(f"recording from {name}; press Enter to stop")
             if words:
                 say(f"\n{words}\n")
-            samples = _recorded(microphone.read, seconds)
+            samples = _recorded(opened.read, seconds)
         _write(output, samples, f"Recorded from {name}", words)
     checked = check_sound(output)
     duration_s = round(len(samples) / MICROPHONE_HZ, 2)
@@ -141,7 +141,7 @@ def play(
         int | None, typer.Option("--version", metavar="N", help="This version.", show_default="what is in force")
     ] = None,
     service: ServiceOption = ALL_SERVICES,
-    device: LoudspeakerOption = "",
+    speaker: LoudspeakerOption = "",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE.wav", help="Write it instead of playing it.")
     ] = None,
@@ -161,7 +161,7 @@ def play(
             except soundfile.LibsndfileError as error:
                 fail(f"{output} cannot be written: {error.error_string}")
         else:
-            with open_loudspeaker(TICKS_PER_S, device=device) as loudspeaker:
+            with open_loudspeaker(TICKS_PER_S, device=speaker) as loudspeaker:
                 loudspeaker.write(samples)
                 loudspeaker.finish()
     path = None if output is None else str(output)
@@ -194,13 +194,13 @@ def template(
     context.print_text(NoticeText(name=message, language=language, service=service, text=text), f"{text}\n")
 
 
-_MEASURES = ("duration_s", "rate_hz", "speech_s", "speech_dbfs", "peak_dbfs", "clipped", "before_s", "after_s")
+_MEASURES = ("duration_s", "rate_hz", "spoken_s", "speech_dbfs", "peak_dbfs", "clipped", "before_s", "after_s")
 
 
 def _say_measures(checked: CheckedSound) -> None:
     sound = checked.measures
     if sound is not None:
-        level = "none found" if sound.speech_dbfs is None else f"{sound.speech_s:.1f} s at {sound.speech_dbfs:.0f} dBFS"
+        level = "none found" if sound.speech_dbfs is None else f"{sound.spoken_s:.1f} s at {sound.speech_dbfs:.0f} dBFS"
         say(f"{sound.duration_s:.1f} s, {sound.rate_hz} Hz; speech: {level}; peak {sound.peak_dbfs:.0f} dBFS")
         say(f"silence: {sound.before_s:.1f} s before the speech, {sound.after_s:.1f} s after it")
     for one in checked.findings:

@@ -87,7 +87,7 @@ class CheckedNotice:
     is_usable: bool
     duration_s: float | None
     rate_hz: int | None
-    speech_s: float | None
+    spoken_s: float | None
     speech_dbfs: float | None
     peak_dbfs: float | None
     clipped: float | None
