@@ -6,7 +6,6 @@ Its text is a file beside the sound.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -21,7 +20,6 @@ from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.rules.notice_schedule import ALL_SERVICES, DEFAULT_LANGUAGE, NoticePeriod, NoticeUse, in_force, periods
 from storage.durable import save_atomically
-from storage.group_modes import file_mode, is_shared
 
 SHIPPED = Path(__file__).parent / "notices"
 NAMES = ("first", "second")
@@ -145,8 +143,7 @@ class NoticeStore:
             number = _next(versions, name)
             stored = self._folder / f"{loaded.sha256}{source.suffix.lower()}"
             if not stored.exists():
-                shutil.copyfile(source, stored)
-                self._share(stored)
+                self._keep_sound(source, stored, loaded.sha256)
             version = NoticeVersion(
                 name=name, version=number, sha256=loaded.sha256, file=stored.name,
                 duration_s=round(loaded.prompt.duration_s, 2), set_at=now, set_by=by, language=new.language,
@@ -278,9 +275,11 @@ class NoticeStore:
         save_atomically(self._folder / name, content)
         return name
 
-    def _share(self, path: Path) -> None:
-        if is_shared(self._folder):
-            path.chmod(file_mode(self._folder))  # the daemon may run as another OS user
+    def _keep_sound(self, source: Path, stored: Path, sha256: str) -> None:
+        content = source.read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise NoticeError(f"{source} was changed while it was read; try again")
+        save_atomically(stored, content)
 
     def _save(self, versions: list[NoticeVersion]) -> None:
         save_atomically(self._catalogue, json.dumps([one.as_json() for one in versions], indent=1).encode())

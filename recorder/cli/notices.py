@@ -25,6 +25,7 @@ from recorder.rules import wording
 from recorder.rules.notice_schedule import ALL_SERVICES, DEFAULT_LANGUAGE, is_language
 from recorder.rules.typed_dates import TypedDateError, moment_typed
 
+MOST_WORDS_BYTES = 20_000
 NEVER = "never"
 """Instead of a date: give the date up."""
 
@@ -249,6 +250,9 @@ def _words(text: Path | None, sound: Path) -> str:
     if path is None:
         return ""
     try:
+        size = path.stat().st_size
+        if size > MOST_WORDS_BYTES:
+            fail(f"{path} has {size:,} bytes: more than anybody reads out; give the words of the message only")
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         fail(f"{path} cannot be read as text: {getattr(error, 'strerror', None) or error}")
