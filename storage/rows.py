@@ -25,10 +25,11 @@ from storage.types import (
 
 _PLAIN = (
     "id", "direction", "extension", "operator", "service", "caller", "called", "outcome", "reason", "duration_s",
-    "recorded_s", "paused_s", "opted_out", "card_payment", "path", "bytes", "sha256", "is_one_way", "operator_key",
-    "team",
+    "recorded_s", "paused_s", "opted_out", "card_payment", "path", "bytes", "sha256", "is_one_way", "is_silent",
+    "operator_key", "team",
 )  # fmt: skip
-_LISTS = ("codecs", "holds", "related", "speech_s", "operators", "extensions", "numbers", "remarks")
+_OF_SIDES = ("codecs", "speech_s", "clipped", "stream_s", "drift_s", "packets", "packets_lost")
+_LISTS = (*_OF_SIDES, "holds", "related", "operators", "extensions", "numbers", "remarks")
 _TIMES = ("started_at", "ended_at", "retention_due")
 _DECORATION = re.compile(r"[\s().\-]")
 

@@ -194,6 +194,14 @@ class RecordingRow:
             recorded the one that was negotiated.
         operator_key: The opaque name of the folder.
         path: Relative to the recordings' root; None when nothing was kept.
+        speech_s: Seconds in which somebody spoke on each side.
+        is_one_way: One side was heard and the other was not.
+        is_silent: Audio was kept, and nobody spoke on either side.
+        clipped: Share of each side's samples that have the codec's largest value, in [0, 1].
+        stream_s: Seconds by the recorder's clock over which ``drift_s`` was measured.
+        drift_s: Seconds by which each side's clock ran ahead of the recorder's in that time; negative: it was slow.
+        packets: Packets that came for the recording; with all of these 0, an older version did not measure.
+        packets_lost: Packets missing between them, by sequence number.
         second_messages: Each playing of the second message, in order; empty in rows of an older version, of which
             ``notice.second_message`` says only whether it was played.
         node: Name of the node that made the recording; "" on a site with one recorder.
@@ -227,6 +235,12 @@ class RecordingRow:
     related: tuple[RecordingId, ...] = ()
     speech_s: tuple[float, float] = (0.0, 0.0)
     is_one_way: bool = False
+    is_silent: bool = False
+    clipped: tuple[float, float] = (0.0, 0.0)
+    stream_s: tuple[float, float] = (0.0, 0.0)
+    drift_s: tuple[float, float] = (0.0, 0.0)
+    packets: tuple[int, int] = (0, 0)
+    packets_lost: tuple[int, int] = (0, 0)
     operator_key: str = ""
     team: str = ""
     archived: Archived | None = None

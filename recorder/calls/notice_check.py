@@ -87,7 +87,7 @@ def findings(sound: SoundMeasures) -> Iterator[SoundFinding]:
     elif sound.duration_s > LONG_S:
         yield _warning(f"it lasts {sound.duration_s:.0f} s, and callers hang up", "shorten it")
     yield from _level(sound)
-    if sound.clipped > 0:
+    if sound.clipped_share > 0:
         yield _warning("some samples are at full scale, and crackle", "record it more quietly")
     if sound.rate_hz < LEAST_RATE_HZ:
         yield _warning(

@@ -194,7 +194,7 @@ def template(
     context.print_text(NoticeText(name=message, language=language, service=service, text=text), f"{text}\n")
 
 
-_MEASURES = ("duration_s", "rate_hz", "spoken_s", "speech_dbfs", "peak_dbfs", "clipped", "before_s", "after_s")
+_MEASURES = ("duration_s", "rate_hz", "spoken_s", "speech_dbfs", "peak_dbfs", "clipped_share", "before_s", "after_s")
 
 
 def _say_measures(checked: CheckedSound) -> None:

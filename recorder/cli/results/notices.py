@@ -90,7 +90,7 @@ class CheckedNotice:
     spoken_s: float | None
     speech_dbfs: float | None
     peak_dbfs: float | None
-    clipped: float | None
+    clipped_share: float | None
     before_s: float | None
     after_s: float | None
     findings: list[NoticeFinding]

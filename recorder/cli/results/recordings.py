@@ -150,12 +150,18 @@ class Recording:
     bytes: int | None
     sha256: str | None
     is_one_way: bool
+    is_silent: bool
     operator_key: str
     team: str
     codecs: list[str]
     holds: list[str]
     related: list[str]
     speech_s: list[float]
+    clipped: list[float]
+    stream_s: list[float]
+    drift_s: list[float]
+    packets: list[int]
+    packets_lost: list[int]
     operators: list[str]
     extensions: list[str]
     numbers: list[str]
