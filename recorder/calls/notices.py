@@ -8,14 +8,19 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from audio.prompts import LoadedPrompt, PromptError, load_prompt
-from audio.types import Prompt
-from recorder.calls.notice_catalogue import SHIPPED_BY, NoticeVersion, all_uses, moment_json
+from recorder.calls.notice_catalogue import (
+    SHIPPED_BY,
+    Message,
+    NewNotice,
+    NoticeVersion,
+    all_uses,
+    moment_json,
+)
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.rules.notice_schedule import ALL_SERVICES, DEFAULT_LANGUAGE, NoticePeriod, NoticeUse, in_force, periods
@@ -28,45 +33,6 @@ _SECOND, _LEAST = timedelta(seconds=1), timedelta(microseconds=1)
 
 class NoticeError(Exception):
     """A message cannot be used; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One version of a message, loaded."""
-
-    name: str
-    version: int
-    sha256: str
-    prompt: Prompt
-    language: str = DEFAULT_LANGUAGE
-
-    @property
-    def id(self) -> str:
-        """Return name and version: ``first/3``."""
-        return f"{self.name}/{self.version}"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return name, version, hash and language, as JSON-serialisable values."""
-        return {"name": self.name, "version": self.version, "sha256": self.sha256, "language": self.language}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewNotice:
-    """What is said of a sound file that is stored as a version of a message.
-
-    Attributes:
-        language: Tag of its language.
-        service: For which service, or `ALL_SERVICES`.
-        starts_at: From when it is in force; None for at once.
-        text: Its words, or empty.
-        speech_dbfs: Level of the speech; None if it was not measured.
-    """
-
-    language: str = DEFAULT_LANGUAGE
-    service: str = ALL_SERVICES
-    starts_at: datetime | None = None
-    text: str = ""
-    speech_dbfs: float | None = None
 
 
 class NoticeStore:

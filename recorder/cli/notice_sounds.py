@@ -16,8 +16,9 @@ from audio.sound_check import as_heard
 from audio.sound_devices import open_loudspeaker, open_microphone
 from audio.types import TICKS_PER_S, Prompt
 from recorder.calls.announcements import choice_of, load_announcements
+from recorder.calls.notice_catalogue import Message
 from recorder.calls.notice_check import CheckedSound, check_sound
-from recorder.calls.notices import Message, NoticeError, NoticeStore
+from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli import completion
 from recorder.cli.context import CommandContext, HomeContext, LazyHomeContext
 from recorder.cli.errors import said_plainly

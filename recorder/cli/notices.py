@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.calls.notice_catalogue import moment_json
+from recorder.calls.notice_catalogue import NewNotice, moment_json
 from recorder.calls.notice_check import CheckedSound, check_sound
-from recorder.calls.notices import NewNotice, NoticeError, NoticeStore
+from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli import completion
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
 from recorder.cli.entries import audit

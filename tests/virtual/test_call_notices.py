@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from recorder.calls.notices import NewNotice, NoticeStore
+from recorder.calls.notice_catalogue import NewNotice
+from recorder.calls.notices import NoticeStore
 from recorder.common.clock import utc_now
 from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange

@@ -11,7 +11,8 @@ import soundfile
 
 from audio.types import Codec
 from recorder.calls.announcements import MessageChoice, load_announcements
-from recorder.calls.notices import NAMES, SHIPPED, NewNotice, NoticeError, NoticeStore, install_shipped
+from recorder.calls.notice_catalogue import NewNotice
+from recorder.calls.notices import NAMES, SHIPPED, NoticeError, NoticeStore, install_shipped
 from recorder.rules.notice_schedule import NoticeState
 
 
