@@ -192,6 +192,14 @@ def test_languages_are_played_one_after_the_other(dated: NoticeStore, day: Day, 
     assert loaded.of("Benefits", NOW - timedelta(days=400)).first.id == english.id, "a clock that was set back"
 
 
+def test_a_clock_that_is_set_back_after_loading_leaves_nobody_untold(
+    dated: NoticeStore, day: Day, tmp_path: Path
+) -> None:
+    put = dated.put("first", sound(tmp_path / "a.wav"), by="sally", of=NewNotice(starts_at=NEW_YEAR))
+    day.now = NEW_YEAR
+    assert load_announcements(dated, choice("en"), day.now).of("Benefits", NOW).first.id == put.id
+
+
 def test_a_service_without_any_message_is_refused_in_words(dated: NoticeStore, day: Day, tmp_path: Path) -> None:
     dated.put("first", sound(tmp_path / "a.wav"), by="sally")
     with pytest.raises(NoticeError, match=r"no message 'first' in Welsh for Benefits; .* first FILE --language cy`"):
