@@ -144,6 +144,15 @@ def test_a_former_version_is_brought_back_and_a_date_is_given_up(dated: NoticeSt
         dated.withdraw("first", 2, service="")
 
 
+def test_of_changes_within_one_second_the_last_counts(dated: NoticeStore, tmp_path: Path) -> None:
+    for hz in (440, 880):
+        dated.put("first", sound(tmp_path / f"{hz}.wav", hz=hz), by="sally")
+    dated.use("first", 1, service="", starts_at=None, by="sally")
+    assert dated.load("first").version == 1
+    assert dated.put("first", sound(tmp_path / "660.wav", hz=660), by="sally").version == 3
+    assert dated.load("first").version == 3
+
+
 def test_what_callers_heard_is_not_rewritten(dated: NoticeStore, tmp_path: Path) -> None:
     past = NewNotice(starts_at=NOW - timedelta(days=1))
     with pytest.raises(NoticeError, match="is past: what callers heard until now stays as it was"):
