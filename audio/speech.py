@@ -43,7 +43,7 @@ _SLOT_FRAMES = 2
 _MOST_STEADY = 0.55
 """Share of frames like their neighbours in level and sign changes: above it is a tone."""
 _LEAST_MOVEMENT = 0.02
-"""Swing of the level (dB, plus 1) by the square of the deviation of sign changes (plus 0.01): below it nobody speaks."""
+"""Swing of the level (dB, plus 1) by the square of the deviation of sign changes (plus 0.01): below it is no speech."""
 
 _SPOKEN_SLOTS = 10
 """After so many slots of speech a side is known to speak: one second."""

@@ -14,6 +14,11 @@ RecordingId = NewType("RecordingId", str)
 """``YYYYMMDDTHHMMSSZ-<extension>-<6 hex>``: sorts by time, easy to read out, safe as a file name."""
 
 
+SELFTEST = "selftest"
+"""Extension and operator of the calls that the recorder makes to test itself."""
+SELFTEST_MARK = f"-{SELFTEST}-"
+"""In the id of every recording of such a call, and of no other (`recorder.rules.policy.recording_id`)."""
+
 Peaks = tuple[bytes, bytes]
 """Per channel, the largest sample of each 0.1 s as a number in [0, 255]."""
 
@@ -302,6 +307,7 @@ class Search:
         outcomes: Outcomes of which any will do, likewise.
         team: Team of the call, or of an officer of it, at the time.
         within: What the searcher may know of.
+        selftests: Whether to find calls of self-tests too, which people neither see nor count.
     """
 
     started_from: datetime | None = None
@@ -316,6 +322,7 @@ class Search:
     numbers: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     within: Visibility | None = None
+    selftests: bool = False
     limit: int = 100
     offset: int = 0
 

@@ -78,7 +78,9 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
         self.legs, self.parties = call.legs, call.parties
         self._offered = call.offered
         self._registry = registry
-        self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
+        self.id = recording_id(
+            self.clock.started_at, nomination.extension.number, random_hex, is_selftest=nomination.is_selftest
+        )
         self.recording = Recording(self, nomination, self.services.config.service_of(nomination.extension))
         card = card_rule(self.services.config.pause)
         self.controls = RecordingControls(self.recording, card.forget)

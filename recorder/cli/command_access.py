@@ -103,6 +103,10 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "reports bypassed": takes(Act.REPORT),
         "notices import": takes(Act.SET_NOTICE),
         "notices use": takes(Act.SET_NOTICE),
+        "assurance import": takes(Act.IMPORT_CALLS),
+        "assurance report": takes(Act.REPORT),
+        "assurance list": takes(Act.REPORT),
+        "assurance explain": kept(Act.EXPLAIN),
     }
 )  # fmt: skip
 """Commands that need a person, and the permission they need."""
@@ -130,6 +134,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "name the user of the operating system",
         "nodes list": "shows machines, states and counts, nothing about people or calls",
         "health": "shows alarms and counts, nothing about people or calls",
+        "selftest": "as SIGTERM, for the users who may send that. It makes a call of its own two phones, whose recording "
+        "is deleted. The entries `selftest.begun` and `selftest.ended` name the user of the operating system",
         "demo": "makes a recorder of its own",
         "phone": "is a telephone, which anybody may have: it opens no recorder but for the keys in recorder.toml",
         "calls list": "without a person it shows extension and state: enough to pause. The entry `live.view` says so",

@@ -77,6 +77,7 @@ def _of_accounts(what: str, table: str, condition: str = "TRUE") -> Complete:
 
 recordings = _of_index("recordings")
 holds = _of_index("holds")
+findings = _of_index("assurance_findings")
 claims = _of_index("claims")
 orders = _of_index("erasures")
 accounts = _of_accounts("name", "accounts")

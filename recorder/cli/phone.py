@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import signal
 import time
 from collections.abc import Iterator
 from enum import StrEnum
@@ -188,7 +189,7 @@ def _run(
     with _device(stack or _preferred(), events.append, user, line, address) as device:
         desk = Desk(device, settings, say, lambda: _toggle_mute(line))
         say(f"listening at sip:{user}@{address[0]}:{device.port}; {HELP}")
-        with pressed_keys() as keys, shown(desk, line) as show:
+        with _ended_by_sigterm(), pressed_keys() as keys, shown(desk, line) as show:
             try:
                 if target is not None:
                     desk.dial(target[0])
@@ -205,6 +206,16 @@ def _run(
             except KeyboardInterrupt:
                 desk.quit()
         return desk.call
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the phone as Ctrl-C does, so that the other side is not left in the call."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _toggle_mute(line: Line) -> bool:

@@ -179,6 +179,8 @@ class Desk:
 
     def quit(self) -> None:
         """End the call and the phone."""
+        if self.call is not None and self.call.answered_at is None:
+            self.call.reason = self.call.reason or f"the call to {self.call.uri} was given up before it was answered"
         self.is_over = self.state is State.IDLE
         self._ends_after_call = True
         self.device.do_hang_up()

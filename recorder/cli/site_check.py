@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 
 import typer
 
@@ -222,7 +221,7 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
 def _check_keys(home: Home, config: Config) -> Iterator[SiteFinding]:
     try:
         NodeKeys.load(home.root)
-        epoch = current_public(home.root / "keys" / "epochs", datetime.now(UTC))
+        epoch = current_public(home.root / "keys" / "epochs", utc_now())
     except StorageError as problem:
         yield error("keys", str(problem), why="nothing can be sealed, so nothing is recorded", do="restore `keys/`")
     else:

@@ -173,9 +173,15 @@ case_days = 1096                # texts of cases and of rights requests of data 
 access_days = 730               # accounts that were disabled, tokens that ended
 torn_days = 730                 # torn ends of the audit log, moved aside after a power cut
 delivery_days = 90              # events for webhooks, and the log of their deliveries
+call_record_days = 30           # imported call records of the telephone system
+assurance_days = 365            # days that were compared with them, and calls that were not recorded as they should be
 tombstone_days = 2192           # tombstones in the database (six years): no backup may be older
 most_share_a_day = 5.0          # percent: if more recordings are due in a day, the sweep stops and asks
 sweep_at = "03:00"              # time of day of the sweep, in the site's timezone
+
+[assurance]
+# Which calls of imported call records should have been recorded; docs/assurance.md.
+internal_calls = false          # true: calls between two people inside pass the recorder too
 
 [archive]
 # Finished recordings that are not held can be compressed where the private keys are; the original's digest is kept.
@@ -263,6 +269,11 @@ hours = 12.0                    # how long a sign-on lasts: longer than a shift,
 # Before the daemon stops, it refuses new calls (503) and lets calls in progress end; emergency calls always pass.
 limit_s = 600.0                 # how long a stop waits for them, then it ends them; 0 ends them at once
 refuse_options = true           # OPTIONS are answered 503 too; false where a PBX would then send no emergency calls
+
+[selftest]
+# The recorder can call itself by two phones of its own, and check that the call was recorded: docs/selftest.md.
+every_minutes = "off"           # how often the daemon does so by itself, at least 5; `recorder selftest` does it once
+extension = "off"               # a nominated extension, by the rules of whose service; off: the first one
 
 [limits]
 max_calls = 1000                # recorded at the same time; more are answered 503, except emergency calls

@@ -37,6 +37,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_sip(config, reader)
     _check_voicemail(config, reader)
     _check_sign_on(config, reader)
+    _check_selftest(config, reader)
     _check_network(config, reader)
     _check_siprec(config, reader)
     _check_transfers(config, reader)
@@ -110,6 +111,12 @@ def _check_pause(config: Config, reader: Reader) -> None:
 def _check_keys(keys: str | None, section: str, key: str, reader: Reader) -> None:
     if keys is not None and (len(keys) != 2 or keys[0] != "*" or keys[1] not in "0123456789#"):
         reader.fail(f"{key} must be * and one more key, not {keys!r}", section, key)
+
+
+def _check_selftest(config: Config, reader: Reader) -> None:
+    extension = config.selftest.extension
+    if extension is not None and extension not in config.extensions:
+        reader.fail(f"extension is {extension!r}, which is no [[extension]]", "selftest", "extension")
 
 
 def _check_sign_on(config: Config, reader: Reader) -> None:

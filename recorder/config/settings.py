@@ -19,6 +19,7 @@ from recorder.config.metrics_options import MetricsOptions
 from recorder.config.node_options import NodeOptions
 from recorder.config.object_options import ObjectOptions
 from recorder.config.openid_options import OpenIdOptions
+from recorder.config.selftest_options import SelfTestOptions
 from recorder.config.sip_accounts import RegisterOptions
 from recorder.config.syslog_options import SyslogOptions
 from recorder.config.webhook_options import WebhookOptions
@@ -163,6 +164,8 @@ class Retention:
     access_days: AtLeastOne = SCHEDULE[DataClass.ACCESS].days
     torn_days: AtLeastOne = SCHEDULE[DataClass.TORN].days
     delivery_days: AtLeastOne = SCHEDULE[DataClass.DELIVERIES].days
+    call_record_days: AtLeastOne = SCHEDULE[DataClass.CALL_RECORDS].days
+    assurance_days: AtLeastOne = SCHEDULE[DataClass.ASSURANCE].days
     tombstone_days: AtLeastOne = SCHEDULE[DataClass.TOMBSTONES].days
     most_share_a_day: Annotated[float, Interval(gt=0, le=100)] = 5.0
     sweep_at: str = "03:00"
@@ -176,6 +179,17 @@ class Retention:
     def sweep_time(self) -> time:
         """Return the time of day of the sweep."""
         return time.fromisoformat(self.sweep_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssuranceOptions:
+    """Which calls are compared with the recordings.
+
+    Attributes:
+        internal_calls: Calls between two people inside pass the recorder, so they are expected too.
+    """
+
+    internal_calls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +335,7 @@ class Config:
     storage: Storage = field(default_factory=Storage)
     retention: Retention = field(default_factory=Retention)
     archive: Archive = field(default_factory=Archive)
+    assurance: AssuranceOptions = field(default_factory=AssuranceOptions)
     anchors: AnchorOptions = field(default_factory=AnchorOptions)
     objects: ObjectOptions = field(default_factory=ObjectOptions)
     backup: BackupOptions = field(default_factory=BackupOptions)
@@ -332,6 +347,7 @@ class Config:
     voicemail: Voicemail = field(default_factory=Voicemail)
     sign_on: SignOnRules = field(default_factory=SignOnRules)
     drain: Drain = field(default_factory=Drain)
+    selftest: SelfTestOptions = field(default_factory=SelfTestOptions)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
     syslog: SyslogOptions = field(default_factory=SyslogOptions)

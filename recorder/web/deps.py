@@ -31,14 +31,22 @@ from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.live_access import Around
 from recorder.rules.signing_in import SignInRules
 from recorder.web.console_tallies import ConsoleTallies
-from storage.types import RecordingRow, Search
+from storage.types import Outcome, RecordingRow, Search
 
 
 class RecordingIndex(Protocol):
     """Finds recordings; blocks, safe from several threads."""
 
-    def page(self, search: Search, /) -> tuple[Sequence[RecordingRow], int]:
-        """Return one page, newest first, and the number of matches, at most `storage.index.COUNTED` + 1."""
+    def find(self, search: Search, /) -> Sequence[RecordingRow]:
+        """Return one page, newest first."""
+
+    def page_of_recordings(
+        self, search: Search, recorded: Sequence[Outcome], /
+    ) -> tuple[Sequence[RecordingRow], int, int]:
+        """Return one page, newest first, the number of matches, and how many of these have one of some outcomes.
+
+        Both are counted up to `storage.index.COUNTED` + 1.
+        """
 
     def get(self, id_or_prefix: str, /) -> RecordingRow:
         """Return one row; raises storage.errors.NotFoundError."""

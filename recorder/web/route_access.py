@@ -199,6 +199,10 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /overview": known("what waits for oneself; figures for the data protection officer"),
         "POST /overview": takes(Act.ACKNOWLEDGE),
         "GET /reports/pauses": takes(Act.REPORT),
+        "GET /assurance": takes(Act.REPORT),
+        "GET /assurance/days/{day}": takes(Act.REPORT),
+        "GET /assurance/findings/{finding_id}": kept(Act.REPORT),
+        "POST /assurance/findings/{finding_id}/explain": kept(Act.EXPLAIN),
         "GET /people": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
         "GET /people/{account}": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
         "GET /people/{account}/roles": takes(Act.MANAGE_PEOPLE),
@@ -273,6 +277,8 @@ API: Mapping[str, Requirement] = MappingProxyType(
         "POST /api/cases/{case_id}/narrow": takes(Act.SCOPE_CASE, note=_SCOPE),
         "POST /api/cases/{case_id}/confirm-scope": takes(Act.SCOPE_CASE, note=_SCOPE),
         "GET /api/reports/pauses": takes(Act.REPORT),
+        "GET /api/assurance/days": takes(Act.REPORT),
+        "GET /api/assurance/days/{day}": takes(Act.REPORT),
     }
 )
 """The API, for sessions, and for tokens with the scope of the act."""

@@ -50,7 +50,12 @@ def run_the_recorder(console: Console) -> None:
     """Give the recorder an alarm, messages and a changed configuration."""
     notices = NoticeStore(console.home.notices)
     install_shipped(notices)
-    welsh = NewNotice(language="cy", service="Revenues", starts_at=datetime(2099, 1, 1, tzinfo=UTC), text="Croeso.")
+    welsh = NewNotice(
+        language="cy",
+        service="Revenues",
+        starts_at=datetime(2099, 1, 1, tzinfo=UTC),
+        text="Rydym yn recordio galwadau.",
+    )
     notices.put("first", SHIPPED / "second.en.flac", by="sally", of=welsh)
     played = [{"name": "first", "version": 1}]
     console.daemon.said |= {"alarms": {"disk_full": 2}, "notices": played}

@@ -130,7 +130,9 @@ def test_a_call_without_a_sound_device(tmp_path: Path) -> None:
         with Phone("02079460000", kind=PhoneKind.BUILT_IN) as far:
             near.read_until("listening at sip:phone@127.0.0.1:")
             port = near.said.partition("127.0.0.1:")[2].partition(";")[0]
-            taken = CliRunner().invoke(app, ["phone", "--listen", f"127.0.0.1:{port}", "--tone", "440"])
+            words = ["--listen", f"127.0.0.1:{port}", "--tone", "440", "--record-to", str(tmp_path / "none.wav")]
+            taken = CliRunner().invoke(app, ["phone", *words])
+            assert not (tmp_path / "none.wav").exists()
             assert (taken.exit_code, f"127.0.0.1:{port} cannot be used: Address already in use" in plain(taken)) == (
                 1,
                 True,

@@ -101,7 +101,7 @@ def address(site: MatrixSite, route: str, things: Things) -> str:
     """Return a route with what stands in its path."""
     values = {
         **asdict(things), "emergency_id": site.emergency, "account": "lead", "secret": "x", "which": "acknowledgement",
-        "one": things.recording_id, "message": "first", "version": "1",
+        "one": things.recording_id, "message": "first", "version": "1", "day": "2026-11-28",
     }  # fmt: skip
     if "{hold_id}" in route:
         values["recording_id"] = things.held_id

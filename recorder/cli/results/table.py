@@ -17,6 +17,7 @@ from recorder.cli.results.accounts import (
     Token,
     WaitingProposal,
 )
+from recorder.cli.results.assurance import AssuranceFinding, AssuranceReport, ImportedCalls
 from recorder.cli.results.calls import (
     Agent,
     CallState,
@@ -107,6 +108,7 @@ from recorder.cli.results.site import (
     MailState,
     NewHome,
     Reloaded,
+    SelfTestReport,
     SentMail,
     SharedHome,
     SiteFinding,
@@ -153,6 +155,7 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         "drain": Drain,
         "health": Health,
         "phone": PhoneCall | list[SoundDeviceRow],
+        "selftest": SelfTestReport,
         "login": NewSession,
         "logout": EndedSession,
         "share": SharedHome,
@@ -226,6 +229,10 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         "webhooks test": TestDelivery,
         "reports pauses": PauseReport,
         "reports bypassed": BypassReport,
+        "assurance import": ImportedCalls,
+        "assurance report": list[AssuranceReport],
+        "assurance list": list[AssuranceFinding],
+        "assurance explain": AssuranceFinding,
         "audit list": list[AuditEntry],
         "audit verify": VerifiedAudit,
         "audit export": AuditPackage,

@@ -50,7 +50,7 @@ class RtpStream:
     Args:
         host: The local address.
         played: Called when a WAV was sent to its end.
-        pressed: Called with a key and the sample of the WAV at which it began, when its first packet was sent.
+        pressed: Called with a key and the sample of the WAV at which it was released, when that was sent.
         digit: Called with each key that arrives.
 
     Attributes:
@@ -156,7 +156,6 @@ class RtpStream:
     def _send_frame(self) -> None:
         if self._key is None and self._keys:
             self._key = _PressedKey(self._keys.popleft(), self._timestamp)
-            self._pressed(self._key.key, self._at)
         is_key = self._key is not None and self._send_key(self._key)
         if self._is_sending and not is_key:
             frame = self._wav[self._at : self._at + _FRAME]
@@ -175,6 +174,7 @@ class RtpStream:
         if key.frames == _KEY_FRAMES:
             for _ in range(_END_REPEATS):
                 self._send_event(key, key.frames, is_end=True)
+            self._pressed(key.key, self._at)
         if key.frames >= _KEY_FRAMES + _GAP_FRAMES:
             self._key = None
         return key.frames <= _KEY_FRAMES

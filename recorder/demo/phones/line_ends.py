@@ -169,7 +169,7 @@ class LoudspeakerSink:
 
 
 class Recording:
-    """A new WAV file of what is heard; only its owner may read it.
+    """A new WAV file of what is heard, which only its owner may read. If nothing was heard there is none in the end.
 
     Raises:
         PhoneError: The file exists already, or cannot be made.
@@ -182,13 +182,17 @@ class Recording:
             raise PhoneError(f"{path} exists already; name another file") from error
         except OSError as error:
             raise PhoneError(f"{path} cannot be written: {error.strerror}") from error
+        self._path, self._is_empty = path, True
         self._file = wave.open(str(path), "wb")  # noqa: SIM115 - open as long as the phone
         self._file.setparams((1, 2, RATE, 0, "NONE", ""))
 
     def put(self, samples: Samples) -> None:
         """Append samples."""
+        self._is_empty = False
         self._file.writeframes(samples.astype("<i2").tobytes())
 
     def close(self) -> None:
         """Complete the file."""
         self._file.close()
+        if self._is_empty:
+            self._path.unlink(missing_ok=True)

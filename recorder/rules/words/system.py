@@ -73,6 +73,7 @@ ALARM: Mapping[str, str] = {
     "node_name_taken": "name of the node taken",
     "node_removed": "node removed",
     "node_silent": "node does not answer",
+    "assurance_share_risen": "more calls not recorded as they should be",
     "node_clock_apart": "clock of a node wrong",
     "node_registry_away": "node not registered",
     "node_certificate_ends": "certificate of a node expires",

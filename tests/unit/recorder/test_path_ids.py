@@ -25,6 +25,8 @@ IDS = {
     "request_id": ["0a1b2c3d"],
     "proposal": ["0a1b2c3d"],
     "emergency_id": ["0a1b2c3d"],
+    "finding_id": ["0a1b2c3d4e5f6071"],
+    "day": ["2026-11-28"],
 }
 FIRST = sorted({found[1] for route in ROUTES if (found := re.search(r"\{(\w+)", route)) and found[1] not in WORDS})
 

@@ -156,6 +156,15 @@ def test_quitting_without_a_call() -> None:
     assert room.desk.is_over
 
 
+def test_quitting_before_the_answer() -> None:
+    room = Room()
+    room.desk.dial(URI)
+    room.desk.quit()
+    assert room.desk.call is not None
+    assert "given up before it was answered" in room.desk.call.reason
+    assert room.device.did[-1] == ("hang up",)
+
+
 def test_talking_time_is_over(connected: Room) -> None:
     settings: Callable[..., Settings] = Settings
     connected.desk.settings = settings(pause_keys="*5", resume_keys="*6", talk_s=2)
