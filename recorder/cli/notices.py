@@ -164,8 +164,7 @@ def import_notice(
         _begins(context, starts_at, service),
         *(() if words else ("nobody can read it in the console: give its words with --text",)),
     )
-    if context.config.notice.first != message != context.config.notice.second:
-        say(f"no call plays it: [notice] in recorder.toml has no message {message!r}")
+    _say_if_unplayed(context, message, language, service)
 
 
 def use_notice(
@@ -205,10 +204,25 @@ def use_notice(
         fail(str(error))
     result = UsedNotice(name=message, version=version, language=found.language, service=service, starts_at=begins)
     what = f"message {message}, version {version}, {wording.language(found.language)}"
+    if not is_given_up:
+        _say_if_unplayed(context, message, found.language, service)
     if is_given_up:
         context.tell(result, f"{what}: its date is given up; what is in force stays so")
     else:
         context.tell(result, what, _begins(context, starts_at, service))
+
+
+def _say_if_unplayed(context: CommandContext, message: str, language: str, service: str) -> None:
+    """Say why no call plays a message, if the configuration does not name it."""
+    config = context.config
+    if config.notice.first != message != config.notice.second:
+        say(f"no call plays it: [notice] in recorder.toml has no message {message!r}")
+    services = [service] if service else [one.name for one in config.service]
+    if not any(language in config.languages_of(one) for one in services):
+        say(
+            f"no call plays it yet: {language!r} is not among the languages in recorder.toml; add it to [notice], or to "
+            "[[service]], and run `recorder reload`"
+        )
 
 
 def _begins(context: CommandContext, starts_at: datetime | None, service: str) -> str:

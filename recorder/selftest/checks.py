@@ -57,7 +57,7 @@ def check_heard(report: Report, seen: CallSeen, notice: Signal) -> None:
         "notice",
         is_in(loud_pieces(notice), caller),
         "the caller heard the notice in full",
-        "the caller did not hear the notice as its file has it: listen to the file, store it with `recorder notices import`,"
+        "the caller did not hear the notice as its file has it: listen to the file, import it again,"
         " and run `recorder reload`",
     )
     before = _SETTLED_S, seen.lead_s - _MARGIN_S
