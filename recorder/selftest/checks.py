@@ -57,7 +57,7 @@ def check_heard(report: Report, seen: CallSeen, notice: Signal) -> None:
         "notice",
         is_in(loud_pieces(notice), caller),
         "the caller heard the notice in full",
-        "the caller did not hear the notice as its file has it: listen to the file, set it with `recorder notices add`,"
+        "the caller did not hear the notice as its file has it: listen to the file, import it again,"
         " and run `recorder reload`",
     )
     before = _SETTLED_S, seen.lead_s - _MARGIN_S
@@ -172,14 +172,14 @@ def check_row(report: Report, row: RecordingRow, seen: CallSeen, notice: tuple[s
         report: Takes the checks.
         row: The row.
         seen: What was seen of the call.
-        notice: Hash of the notice that the daemon has, and of the newest that is set.
+        notice: Hash of the notice that the daemon has, and of the one that is in force by the catalogue.
     """
     proof = row.notice
     report.check(
         "notice_proof",
         proof is not None and proof.complete and proof.proof == "heard" and proof.sha256 == notice[0] == notice[1],
         "the row proves that the notice was heard, and which one",
-        "the notice that was played is not the newest that is set: run `recorder reload`"
+        "the notice that was played is not the one that is in force: run `recorder reload`"
         if notice[0] != notice[1]
         else "the row does not prove that the notice was heard in full",
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recorder.calls.notices import SHIPPED, NewNotice, NoticeStore, install_shipped
+from recorder.calls.notice_catalogue import NewNotice
+from recorder.calls.notices import SHIPPED, NoticeStore, install_shipped
 from recorder.permissions import Role
 from recorder.web.live_rows import LONG_PAUSE_S
 from storage.types import NoticeProof, Segment, SegmentKind
