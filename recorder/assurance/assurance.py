@@ -65,7 +65,7 @@ class Assurance:
             days for key, days in self.periods.items()
             if key in (SCHEDULE[DataClass.RECORDINGS].key, unrecorded) or is_service(key)
         ]  # fmt: skip
-        return self.today - timedelta(days=min(JUDGED_DAYS, *(days - 1 for days in of_calls)))
+        return self.today - timedelta(days=min([JUDGED_DAYS, *(days - 1 for days in of_calls)]))
 
     def judge(self, day: date) -> DayReport:
         """Judge the calls of a day; stores nothing."""

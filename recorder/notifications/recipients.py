@@ -132,14 +132,13 @@ def of_findings(unexplained: Iterable[StoredFinding], approvers: Approvers) -> l
 
 
 def of_trend(trend: Trend, approvers: Approvers) -> list[Notification]:
-    """Notify data protection officers and ICT that the share of such calls has risen."""
+    """Notify data protection officers and ICT that the share of such calls has risen, once a week."""
     if not trend.has_risen:
         return []
+    monday = trend.since - timedelta(days=trend.since.weekday())
     text = f"{trend.now.bad} of {trend.now.calls} calls now\n{trend.before.bad} of {trend.before.calls} calls before"
     return [
-        Notification(
-            kind=NotificationKind.ASSURANCE_RISEN, account=person.name, moment=trend.since.isoformat(), text=text
-        )
+        Notification(kind=NotificationKind.ASSURANCE_RISEN, account=person.name, moment=monday.isoformat(), text=text)
         for person in approvers.people
         if person.roles & {Role.DPO, Role.ICT}
     ]

@@ -39,7 +39,7 @@ def legs(text: str, layout: Layout, *, repeated: Repeated | None = None) -> list
 def test_asterisk_with_a_header_of_its_database_is_read_by_name() -> None:
     text = (
         "calldate,clid,src,dst,dcontext,channel,dstchannel,duration,billsec,disposition,uniqueid,linkedid\n"
-        '2026-09-16 09:00:00,"""A"" <020>",02079461234,600,in,PJSIP/t-1,Local/2001@agents-0000;1,35,30,ANSWERED,2.1,1.1\n'
+        '2026-09-16 09:00:00,"""A"" <020>",020,600,in,PJSIP/t-1,Local/2001@agents-0000;1,35,30,ANSWERED,2.1,1.1\n'
         "2026-09-16 09:00:00,,02079461234,600,in,PJSIP/t-1,PJSIP/2002-1,9,0,NO ANSWER,2.2,1.1\n"
     )
     answered, missed = legs(text, LAYOUTS["asterisk"])
