@@ -1,10 +1,15 @@
 """Times as a PBX writes them: local, with an offset, or seconds since 1970. Pure."""
 
 import enum
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_USUAL = "%Y-%m-%d %H:%M:%S"
+_IS_USUAL = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 
 
 class Repeated(enum.StrEnum):
@@ -76,6 +81,9 @@ def _since_1970(text: str) -> datetime:
 
 
 def _parsed(text: str, patterns: Sequence[str]) -> datetime:
+    if _USUAL in patterns and _IS_USUAL.fullmatch(text):  # ten times faster than strptime
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
     for pattern in patterns:
         try:
             return datetime.strptime(text, pattern)  # noqa: DTZ007 - without a zone it is local, as `read` has it
