@@ -43,11 +43,14 @@ class Times:
         zone: The zone of local times.
         patterns: Patterns of `datetime.strptime`, tried in order; empty for seconds since 1970.
         repeated: What a repeated local time means; None refuses it.
+        since: Before this a repeated time is taken as the earlier one, and one that does not exist is believed: such
+            calls are too old to be compared. None: no time is.
     """
 
     zone: ZoneInfo
     patterns: Sequence[str]
     repeated: Repeated | None = None
+    since: datetime | None = None
 
     def read(self, text: str) -> datetime:
         """Return a time in UTC.
@@ -60,6 +63,8 @@ class Times:
             return written.astimezone(UTC)
         earlier, later = (written.replace(tzinfo=self.zone, fold=fold) for fold in (0, 1))
         if earlier.utcoffset() == later.utcoffset():
+            return earlier.astimezone(UTC)
+        if self.since is not None and later.astimezone(UTC) < self.since:
             return earlier.astimezone(UTC)
         if earlier.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None) != written:
             raise LocalTimeError(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from benchmarks.postgres import PostgresServer
 from recorder.assurance.assurance import JUDGED_DAYS, Assurance
-from recorder.assurance.daily import judge_due
+from recorder.assurance.daily import Judged, judge_due
 from recorder.assurance.day_report import Site
 from recorder.assurance.expecting import Policy
 from recorder.common.smtp_options import SmtpServer
@@ -176,10 +176,12 @@ def test_of_two_consoles_one_judges_and_one_that_was_stopped_writes_nothing(data
     first, second = (Turn(Leases(index.database), "assurance", name) for name in ("one", "two"))
     with first.mine() as lease:
         assert lease is not None
-        assert judge_due(assurance, second) == 0, "it is the other's turn"
+        assert judge_due(assurance, second) is None, "it is the other's turn"
         expire(index.database)
-        assert judge_due(assurance, second) == JUDGED_DAYS, "the whole days that nobody judged"
+        assert judge_due(assurance, second) == Judged(days=JUDGED_DAYS, unreadable=0), (
+            "the whole days that nobody judged"
+        )
         with pytest.raises(LeaseLostError):
             assurance.keep(now.date(), to=AssuranceStore(Leases(index.database).fenced(lease)))
-    assert judge_due(assurance, second) == 0, "once"
+    assert judge_due(assurance, second) == Judged(days=0, unreadable=0), "once"
     assert assurance.store.days(now.date(), now.date()) == []
