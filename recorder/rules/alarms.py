@@ -111,6 +111,11 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "`recorder health` and the daemon's log have the reason: check the server, its certificate, its name in "
             "the DNS and the firewall.",
         ),
+        "notices_unusable": Advice(
+            "The messages to callers were changed, and the new ones cannot be loaded. Callers hear the former ones.",
+            "The daemon's log has the reason. Store the message again with `recorder notices import`, or bring another "
+            "version into force with `recorder notices use`.",
+        ),
         "audit_not_copied": Advice(
             "The database has taken no entry of the audit log for ten minutes or more. The entries wait in the log, in "
             "order, and the recorder tries again; other machines do not see them meanwhile.",

@@ -87,9 +87,14 @@ def alarm_name(alarm: str) -> str:
 
 def message_name(name: str) -> str:
     """Return the name of a message that callers hear: ``first message``, ``first message, Welsh``."""
-    message, _, language = name.partition(".")
+    message, _, tag = name.partition(".")
     told = MESSAGE.get(message) or _unknown(message)
-    return f"{told}, {LANGUAGE.get(language, language)}" if language else told
+    return f"{told}, {LANGUAGE.get(tag, tag)}" if tag else told
+
+
+def language(tag: str) -> str:
+    """Return the name of a language: ``Welsh`` for ``cy``; the tag itself if it has none here."""
+    return LANGUAGE.get(tag, tag)
 
 
 def actor_name(actor: str) -> str:

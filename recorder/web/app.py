@@ -46,6 +46,7 @@ from recorder.web import (
     letter_pages,
     live_pages,
     live_routes,
+    notice_pages,
     notification_pages,
     openapi_routes,
     openid_pages,
@@ -138,6 +139,7 @@ _ROUTERS = (
     assurance_pages.router,
     audit_pages.router,
     system_pages.router,
+    notice_pages.router,
     overview_pages.router,
     brand_routes.router,
 )

@@ -17,6 +17,7 @@ STATIC = "GET /static"
 _SIGN_IN = "a step of signing in"
 _OWN_ACCOUNT = "one's own account"
 _TOLD = "what one was told oneself"
+_HEARD_BY_ALL = "what every caller hears (P5)"
 _GRANT = "with leave that was granted"
 _GLASS = "with leave that was granted; ICT by break-glass"
 _SCOPE = "the data protection officer alone"
@@ -215,7 +216,12 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /audit": takes(Act.VIEW_AUDIT),
         "POST /audit": takes(Act.VIEW_AUDIT),
         "GET /health": takes(Act.SEE_SYSTEM),
-        "GET /notices": takes(Act.SEE_SYSTEM),
+        "GET /notices": known(_HEARD_BY_ALL),
+        "GET /notices/{message}/{version}": known(_HEARD_BY_ALL),
+        "GET /notices/{message}/{version}/audio": known(_HEARD_BY_ALL),
+        "GET /notices/{message}/{version}/use": takes(Act.SET_NOTICE),
+        "POST /notices/{message}/{version}/use": takes(Act.SET_NOTICE),
+        "POST /notices/{message}/{version}/withdraw": takes(Act.SET_NOTICE),
         "GET /changes": takes(Act.SEE_SYSTEM),
     }
 )

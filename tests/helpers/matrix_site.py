@@ -22,6 +22,7 @@ from recorder.access.database import open_people
 from recorder.access.tables import second_factors
 from recorder.assurance.day_report import Finding
 from recorder.assurance.judging import Verdict
+from recorder.calls.notices import SHIPPED
 from recorder.common.home import Home
 from recorder.data_subjects import casework
 from recorder.permissions import Person, Role, Scope
@@ -103,6 +104,7 @@ class MatrixSite:
         begun = deps.hearing.emergencies.begin("ict", RecordingId(ID), "is it silent?", enter=lambda _: None)
         self.emergency = begun.id
         _remember(deps)
+        deps.notices.put("first", SHIPPED / "first.en.flac", by="sally")
         self.app: FastAPI = create_app(replace(deps, live=self._calls, events=_events, beats=_beats, rates=UNLIMITED))
 
     def ask(self, method: str, path: str, *, headers: dict[str, str], body: bytes = b"") -> Answer:

@@ -17,6 +17,7 @@ IDS = {
     "call": [RECORDING],
     "number": ["2001", "*12", "600"],
     "account": ["olive", "b.smith", "7of9"],
+    "message": ["first", "second"],
     "case_id": [f"{prefix}-2026-0007" for prefix in PREFIXES.values()],
     "hold_id": ["0a1b2c3d"],
     "order_id": ["0a1b2c3d"],
