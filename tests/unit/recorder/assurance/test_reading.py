@@ -58,7 +58,7 @@ def test_a_mapping_reads_another_file() -> None:
 
 
 @pytest.mark.parametrize(("change", "sentence"), [
-    (("delimiter", "delimeter"), "unknown key 'delimeter'"),
+    (("delimiter", "separator"), "unknown key 'separator'"),
     (('";"', '";;"'), "delimiter must be one character"),
     (("started =", "begun ="), "[columns] has no 'begun'"),
     (('talk_s = "Talk"\n', ""), "[columns] needs started, caller and called"),
