@@ -9,6 +9,7 @@ import pytest
 from recorder.assurance.trend import DayCount, trend_of
 from recorder.common.smtp_options import SmtpSecurity, is_mail_address
 from recorder.config.mail_options import MailOptions
+from recorder.notifications.assurance_recipients import of_findings, of_trend
 from recorder.notifications.kinds import WORDING, Notification, NotificationKind
 from recorder.notifications.mail_retries import retry_after
 from recorder.notifications.mails import mail_of
@@ -17,10 +18,8 @@ from recorder.notifications.recipients import (
     CaseClock,
     of_cases,
     of_decisions,
-    of_findings,
     of_policy,
     of_requests,
-    of_trend,
     usable,
 )
 from recorder.notifications.watch import of_opt_outs, of_takeovers
