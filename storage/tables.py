@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0014"
+REVISION = "0015"
 """Revision of the newest migration."""
 
 METADATA = sa.MetaData()
@@ -66,6 +66,7 @@ recordings = sa.Table(
     sa.Index("recordings_by_caller_end", "caller_reversed"),
     sa.Index("recordings_by_called_end", "called_reversed"),
     *(sa.Index(f"recordings_by_{name}", *columns) for name, columns in _SEARCHED.items()),
+    sa.Index("recordings_by_team_operator", "team", "operator"),
     sa.Index("recordings_by_due", "retention_due_us", "id"),
 )
 """One row for each call, recorded or not. ``document`` is the whole row as JSON; other columns are derived from it.
@@ -88,6 +89,7 @@ officers = sa.Table(
     sa.Index("officers_by_operator", "operator", "started_us", "recording", "extension", *_OF_THE_CALL),
     sa.Index("officers_by_extension", "extension", "started_us", "recording", "operator", *_OF_THE_CALL),
     sa.Index("officers_by_own_team", "own_team", "started_us", "recording", *_OF_THE_CALL),
+    sa.Index("officers_by_team_operator", "own_team", "operator"),
 )
 """Further officers: one row for each officer of a call besides the one in ``recordings``. ``own_team`` is the team of
 the officer. ``operator`` and ``own_team`` are empty if the call has that name or team already, so that a search finds a
