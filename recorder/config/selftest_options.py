@@ -5,7 +5,6 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-
 Minutes = Annotated[float, Ge(5)]
 
 

@@ -22,8 +22,8 @@ from recorder.calls.live_calls import LiveCalls
 from recorder.calls.selftest_calls import HOST, SelfTestCall
 from recorder.common.problems import ProblemError
 from recorder.common.serial_executor import SerialExecutor
-from recorder.retention.selftest_deletion import SelfTestDeletion
 from recorder.recordings.resurrection_guard import SweepBusyError
+from recorder.retention.selftest_deletion import SelfTestDeletion
 from sip.endpoint import SipEndpoint
 from sip.options import Address
 from storage.audit_entry import RECORDER
@@ -82,6 +82,8 @@ class SelfTests:
         self._run: _Run | None = None
         self._is_running = False
         self._last: dict[str, Any] | None = None
+        self.results = 0
+        """How many results there were since the start."""
         with suppress(OSError, ValueError):
             self._last = json.loads((state / STATE).read_text())
 
@@ -216,6 +218,7 @@ class SelfTests:
 
     def note(self, by: str, failed: Sequence[str], duration_s: float) -> None:
         """Note a result: the alarm stands until the next one that passes. Any thread."""
+        self.results += 1
         self._last = {
             "at": self._now().isoformat(), "passed": not failed, "failed": list(failed),
             "duration_s": round(duration_s, 1), "by": by,
