@@ -300,7 +300,8 @@ def test_a_call_of_somebody_else_meanwhile_is_recorded_and_kept(armed: tuple[Sit
     row = talk.hang_up()
     with SelfTestClient(site.home.socket) as client:
         client.end(begun["run"], failed=[], duration_s=1.0)
-        state = eventually(lambda: (s := client.state())["deleted"] is not None and s, "it is deleted")
+        eventually(lambda: client.state()["deleted"] is not None, "it is deleted")
+        state = client.state()
         assert state["deleted"], state["kept"]
     site.gone(state["recording"])
     assert (row["id"], row["outcome"], row["extension"]) == (kept, "recorded", "2001")
