@@ -10,6 +10,7 @@ from recorder.config.sip_transports import WILDCARDS, mistakes, parse_address
 from recorder.config.store_urls import overlap
 from recorder.config.toml_tables import Reader
 from recorder.rules.colours import READABLE, contrast_with_white, is_colour
+from recorder.rules.notice_schedule import language_problem
 from recorder.rules.retention_schedule import SCHEDULE, UNREACHED
 from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip
@@ -161,6 +162,9 @@ def _check_names(config: Config, reader: Reader) -> None:
         if (peer.auth_user is None) != (peer.auth_password_file is None):
             reader.fail(f"peer {peer.name!r} needs both auth_user and auth_password_file", "peer", "auth_user", i)
     _check_unique("service", [service.name for service in config.service], reader)
+    for i, service in enumerate(config.service):
+        if (problem := language_problem(service.languages)) is not None:
+            reader.fail(problem, "service", "languages", i)
     services = {service.name for service in config.service}
     numbers: set[str] = set()
     for i, extension in enumerate(config.extension):
@@ -232,7 +236,7 @@ def _check_database(config: Config, reader: Reader) -> None:
 
 def _check_sections(config: Config, reader: Reader) -> None:
     """Check each section that can tell by itself that it cannot work."""
-    for section in ("anchors", "backup", "objects", "mail", "syslog", "metrics", "console_metrics", "node"):
+    for section in ("notice", "anchors", "backup", "objects", "mail", "syslog", "metrics", "console_metrics", "node"):
         problem = getattr(config, section).problem
         if problem is not None:
             key, sentence = problem

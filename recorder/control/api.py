@@ -18,6 +18,7 @@ from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import LiveCalls
 from recorder.calls.opt_out_register import newest
 from recorder.common import problem_answers
+from recorder.common.clock import utc_now
 from recorder.common.web import application, patterns_of
 from recorder.control import acts, drains, opt_outs, selftests, sign_ons
 from recorder.control.acts import LiveActs
@@ -121,7 +122,7 @@ class LiveApi:
             "backup": found.backup,
             "selftest": found.selftest,
             "policy": {"review_on": None if review_on is None else review_on.isoformat()},
-            "notices": [one.as_json() for one in (services.sounds.first, services.sounds.second) if one is not None],
+            "notices": [one.as_json() for one in services.sounds.announcements.playing(utc_now())],
             **({} if (node := self._node()) is None else {"node": node}),
         }
 

@@ -111,6 +111,11 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "`recorder health` and the daemon's log have the reason: check the server, its certificate, its name in "
             "the DNS and the firewall.",
         ),
+        "notices_unusable": Advice(
+            "The messages to callers were changed, and the new ones cannot be loaded. Callers hear the former ones.",
+            "The daemon's log has the reason. Store the message again with `recorder notices import`, or bring another "
+            "version into force with `recorder notices use`.",
+        ),
         "audit_not_copied": Advice(
             "The database has taken no entry of the audit log for ten minutes or more. The entries wait in the log, in "
             "order, and the recorder tries again; other machines do not see them meanwhile.",
@@ -320,6 +325,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "This node was removed from the site, and the console does not reach it. It still records calls.",
             "Send its calls to other nodes and stop its daemon; or add it again as docs/several-machines.md says.",
         ),
+        "assurance_share_risen": Advice(
+            "The share of calls that were not recorded as they should have been has risen against the 4 weeks before.",
+            "The page Recording assurance names the calls: look for one trunk, telephone or extension among them.",
+        ),
         "node_silent": Advice(
             "A node does not answer the console: calls there cannot be seen or paused from here. It may be recording.",
             "Look at that machine, its daemon, and the network between. Officers pause with the keys of their phone.",
@@ -347,7 +356,9 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
     }
 )
-CONSOLE_ALARMS = frozenset({"accounts_changed", "accounts_unavailable", "erasure_failed", "node_silent"})
+CONSOLE_ALARMS = frozenset(
+    {"accounts_changed", "accounts_unavailable", "assurance_share_risen", "erasure_failed", "node_silent"}
+)
 """Alarms that the console raises, from what the daemon does not open; every other alarm is the daemon's."""
 
 LOSSES = frozenset(

@@ -46,6 +46,7 @@ class Service:
         mask_card_digits: Keep the caller's digits from the officer.
         ring_s: Seconds an officer's phone rings before the call counts as not answered.
         retention_days: Days that its recordings are kept; None for the default in ``[retention]``.
+        languages: Tags of the languages in which its callers hear the messages; empty for those of ``[notice]``.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Service:
     mask_card_digits: bool = False
     ring_s: OverZero = 60.0
     retention_days: AtLeastOne | None = None
+    languages: tuple[str, ...] = ()
 
 
 class AnsweredBy(enum.StrEnum):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recorder.calls.notices import NoticeStore, install_shipped
+from recorder.calls.notices import SHIPPED, NewNotice, NoticeStore, install_shipped
 from recorder.permissions import Role
 from recorder.web.live_rows import LONG_PAUSE_S
 from storage.types import NoticeProof, Segment, SegmentKind
@@ -47,7 +47,15 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 def run_the_recorder(console: Console) -> None:
     """Give the recorder an alarm, messages and a changed configuration."""
-    install_shipped(NoticeStore(console.home.notices))
+    notices = NoticeStore(console.home.notices)
+    install_shipped(notices)
+    welsh = NewNotice(
+        language="cy",
+        service="Revenues",
+        starts_at=datetime(2099, 1, 1, tzinfo=UTC),
+        text="Rydym yn recordio galwadau.",
+    )
+    notices.put("first", SHIPPED / "second.en.flac", by="sally", of=welsh)
     played = [{"name": "first", "version": 1}]
     console.daemon.said |= {"alarms": {"disk_full": 2}, "notices": played}
     details = {"sha256": "ab" * 32, "changed": ["pause.max_s", "extension.2001"]}
@@ -189,6 +197,12 @@ def release(page: Page) -> None:
     page.get_by_role("button", name="Release the hold").click()
 
 
+def use_notice(page: Page) -> None:
+    page.goto("/notices/first/2/use")
+    page.get_by_label("From a day, at midnight").check()
+    page.get_by_role("button", name="Bring into force").click()
+
+
 def keys(page: Page) -> None:
     page.goto("/agent")
     page.locator("#agent-key summary").click()
@@ -272,6 +286,8 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("overview", "dpo", at("/overview"), "Waiting for you"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
     ("notices", "dpo", at("/notices"), "In use"),
+    ("notice", "dpo", at("/notices/first/2"), "Give up this date"),
+    ("notice_use", "dpo", use_notice, "Enter the day from which callers hear this version"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),
     ("account_changed", "admin", propose, "is waiting for another administrator"),
     ("account_roles_wrong", "admin", roles_wrong, "Select a role"),

@@ -21,42 +21,11 @@ class MailAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredNotice:
-    """A new version of a message."""
-
-    name: str
-    version: int
-    duration_s: float
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SharedHome:
     """How many files of a home have, or would have, other rights."""
 
     changed: int
     dry_run: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """A version of a message."""
-
-    name: str
-    version: int
-    sha256: str
-    file: str
-    duration_s: float
-    set_at: str
-    set_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedNotice:
-    """A sound file that was made."""
-
-    path: str
-    voice: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,20 +35,26 @@ _URI = re.compile(r"sip:[^@]+@([^:;>]+)(?::(\d+))?")
 class BuiltinDevice:
     """The built-in phone."""
 
-    def __init__(self, report: Say, user: str, *, srtp: bool = False) -> None:
-        """Listen on a free port of 127.0.0.1.
+    def __init__(self, report: Say, user: str, *, srtp: bool = False, host: str = _HOST, port: int = 0) -> None:
+        """Listen at an address of this machine; port 0 is a free one.
 
         Raises:
+            OSError: The address cannot be bound.
             PhoneError: Encryption is wanted, which it does not have.
         """
         if srtp:
             raise PhoneError("the built-in phone has no encryption: install baresip or pjsua2")
         self._report, self._user = report, user
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((_HOST, 0))
+        try:
+            self._socket.bind((host, port))
+        except OSError:
+            self._socket.close()
+            raise
+        self._ip = host
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
-        self._host = f"{_HOST}:{self.port}"
+        self._host = f"{host}:{self.port}"
         self._resender = Resender(self._transmit, self._given_up)
         self._call: Dialog | None = None
         self._stream: RtpStream | None = None
@@ -177,7 +183,7 @@ class BuiltinDevice:
 
     def _new_stream(self) -> RtpStream:
         return RtpStream(
-            _HOST,
+            self._ip,
             played=lambda: self.say("played"),
             pressed=lambda key, at: self.say("pressed", at, key),
             digit=lambda key: self.say("digit", text=key),

@@ -210,8 +210,13 @@ class RtpStream:
         payload_type, payload = second & 0x7F, data[_HEADER.size + 4 * (first & 0x0F) :]
         if payload_type == self._event_type:
             self._take_event(timestamp, payload)
-        elif payload_type in (int(Codec.PCMA), int(Codec.PCMU)) and self._file is not None:
-            self._write(self._file, timestamp, Codec(payload_type), payload)
+        elif payload_type in (int(Codec.PCMA), int(Codec.PCMU)):
+            self.hear(Codec(payload_type), payload)
+            if self._file is not None:
+                self._write(self._file, timestamp, Codec(payload_type), payload)
+
+    def hear(self, codec: Codec, payload: bytes) -> None:
+        """Take the encoded audio of a packet that has arrived, in the order of arrival; does nothing here."""
 
     def _take_event(self, timestamp: int, payload: bytes) -> None:
         if len(payload) >= 4 and payload[0] < len(_KEYS) and timestamp != self._last_event:
