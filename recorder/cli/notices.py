@@ -220,8 +220,8 @@ def _say_if_unplayed(context: CommandContext, message: str, language: str, servi
     services = [service] if service else [one.name for one in config.service]
     if not any(language in config.languages_of(one) for one in services):
         say(
-            f"no call plays it yet: {language!r} is not among the languages in recorder.toml; add it to [notice], or to "
-            "[[service]], and run `recorder reload`"
+            f"no call plays it yet: {language!r} is not among the languages in recorder.toml; add it to [notice], or "
+            "to [[service]], and run `recorder reload`"
         )
 
 
