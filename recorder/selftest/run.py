@@ -9,6 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from audio.types import Codec
+from recorder.calls.announcements import choice_of, load_announcements
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -25,7 +29,7 @@ from recorder.selftest.checks import Material, check_clock, check_heard, check_r
 from recorder.selftest.places import is_written
 from recorder.selftest.recorded import Recorded, open_recorded
 from recorder.selftest.report import Report
-from recorder.selftest.signals import Signal
+from recorder.selftest.signals import Signal, linear
 from recorder.selftest.targets import check_targets
 from storage import crypto
 from storage.errors import NotFoundError, StorageError
@@ -129,7 +133,7 @@ class SelfTest:
     # --- the checks
 
     def _check(self, seen: CallSeen, state: dict[str, Any], begun: dict[str, Any]) -> None:
-        report, notice = self._report, self._notice()
+        report, notice = self._report, self._notice(begun["service"])
         report.recording = state["recording"]
         if seen.heard_by_caller.exists():
             check_heard(report, seen, notice[1])
@@ -148,26 +152,18 @@ class SelfTest:
             ))  # fmt: skip
         self._check_digits(seen, row, recorded)
 
-    def _notice(self) -> tuple[str, Signal]:
-        """Return hash and sound of the newest notice that is set."""
-        import soundfile  # noqa: PLC0415 - a library of sound that nothing else here needs
-        import soxr  # noqa: PLC0415
-
-        store = NoticeStore(self._home.notices)
-        name = self._config.notice.first
+    def _notice(self, service: str) -> tuple[str, Signal]:
+        """Return hash and sound of the notice that is set for a service."""
         try:
-            newest = store.load(name)
-            file = next(v["file"] for v in reversed(store.versions()) if v["name"] == name)
-            samples, rate = soundfile.read(self._home.notices / file, dtype="float64", always_2d=True)
-        except (NoticeError, StopIteration, OSError, RuntimeError) as error:
+            found = load_announcements(NoticeStore(self._home.notices), choice_of(self._config), utc_now())
+        except NoticeError as error:
             self._report.check("notice_file", False, "", f"the notice's file cannot be used: {error}")
-            return "", Signal([])
-        mono: Signal = soxr.resample(samples.mean(axis=1), rate, 8000)
-        return newest.sha256, mono
+            return "", np.zeros(0)
+        notice = found.of(service, utc_now()).first
+        return notice.sha256, linear(Codec.PCMA, notice.prompt.audio[Codec.PCMA])
 
     def _row(self, recording: RecordingId, state: dict[str, Any]) -> RecordingRow | None:
         """Find the row as people would, by time and extension."""
-        day = self._began_at.replace(microsecond=0)
         why = ""
         index = open_index(self._home, self._config, is_deferred=True)
         row = None
@@ -197,7 +193,6 @@ class SelfTest:
             "the row is found in the index",
             f"the row is not in the index{why}",
         )
-        _ = day
         return row
 
     def _open(self, row: RecordingRow, state: dict[str, Any]) -> Recorded | None:
