@@ -296,7 +296,7 @@ class Daemon:
         """Retry rows and audit entries that could not be written, and close recordings left open; repeats itself."""
         if self._services.rows.waiting:
             self._executors.filing.submit(self._services.rows.catch_up)
-        self._executors.filing.submit(self._reloader.look_at_notices)
+        self._reloader.watch_notices(self._executors.filing)
         if self._left_open.notice(self._services.alarms):
             self._executors.filing.submit(self._left_open.close)
         if self._services.late.waiting:
