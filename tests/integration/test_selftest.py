@@ -5,7 +5,9 @@ One daemon for all, with faults that can be switched on: the shims of the crash 
 
 import errno
 import json
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,8 +30,8 @@ from tests.crash.shim import build_shim
 from tests.crash.test_daemon_clock import HOUR_S, Clock
 from tests.crash.test_daemon_read_only import Fault
 from tests.helpers.exchange import Exchange, Talk, exchange
-from tests.helpers.recorder_home import eventually, must, run, tone_file
-from tests.helpers.sip_peer import Caller, Officer
+from tests.helpers.recorder_home import ROOT, eventually, must, run, tone_file
+from tests.helpers.sip_peer import Answer, Caller, Officer
 
 pytestmark = pytest.mark.slow
 STALL = Path(__file__).parents[1] / "leak" / "stall.c"
@@ -263,6 +265,32 @@ def test_without_a_daemon_while_it_drains_and_while_all_ports_are_taken(tmp_path
         assert "draining" in site.refusal()
         must("drain", "--cancel", "-C", str(site.home.root))
         assert "selftest_failed" not in site.alarms
+
+
+@pytest.mark.long
+def test_what_a_killed_daemon_left_is_deleted_at_the_next_start_and_the_daemon_tests_itself(tmp_path: Path) -> None:
+    with exchange(tmp_path, edits=EDITS) as lines, Caller() as phone, Officer(answer=Answer()) as other:
+        site = Site(lines, None, None, None)  # type: ignore[arg-type]
+        with SelfTestClient(site.home.socket) as client:
+            begun = client.begin(phone.address[1], other.address[1], "07" * 32)
+            phone.invite(lines.home.sip, begun["number"])
+            eventually(lambda: client.state()["phase"] == "joined", "both are on the call")
+            recording = client.state()["recording"]
+        eventually(lambda: list(site.home.recordings.rglob(f"{recording}*")), "it is being recorded")
+        talk = lines.call("2001")
+        kept = talk.join()
+        talk.talk_for(0.4)
+        lines.home.kill()
+        lines.home.start()
+        eventually(lambda: not list(site.home.root.rglob(f"{recording}*")), "it is deleted")
+        site.gone(recording)
+        assert [one["id"] for one in lines.home.rows()] == [kept], "the call of somebody else was recovered and stays"
+        done = subprocess.run(
+            [sys.executable, "-m", "recorder.selftest.process", str(site.home.root)],
+            capture_output=True, text=True, timeout=100, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert lines.home.health()["selftest"]["last"]["passed"]
 
 
 # --- attackers
