@@ -19,7 +19,7 @@ from typing import Any
 
 from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import LiveCalls
-from recorder.calls.selftest_calls import HOST, SelfTestCall, service_like
+from recorder.calls.selftest_calls import HOST, SelfTestCall, service_of
 from recorder.common.problems import ProblemError
 from recorder.common.serial_executor import SerialExecutor
 from recorder.recordings.resurrection_guard import SweepBusyError
@@ -146,8 +146,7 @@ class SelfTests:
     def _settings(self) -> dict[str, Any]:
         """Return what the self-test has to know of the configuration in force."""
         services, config = self._services, self._services.config
-        service = service_like(config).name
-        notice = services.sounds.announcements.of(service, self._now()).first
+        service = service_of(config).name
         targets = {
             (route.name, str(target)): [[one.host, one.port, one.transport.value] for one in services.locate(target)]
             for route in config.route
@@ -162,7 +161,7 @@ class SelfTests:
             "look_back_s": config.pause.look_back_s,
             "card_digits": config.pause.card_digits,
             "service": service,
-            "notice": {"id": notice.id, "sha256": notice.sha256},
+            "notice": {"sha256": services.sounds.announcements.of(service, self._now()).first.sha256},
             "targets": [{"route": route, "target": name, "at": at} for (route, name), at in targets.items()],
         }
 
