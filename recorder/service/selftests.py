@@ -82,6 +82,8 @@ class SelfTests:
         self._run: _Run | None = None
         self._is_running = False
         self._last: dict[str, Any] | None = None
+        self.results = 0
+        """How many results there were since the start."""
         with suppress(OSError, ValueError):
             self._last = json.loads((state / STATE).read_text())
 
@@ -219,6 +221,7 @@ class SelfTests:
 
     def note(self, by: str, failed: Sequence[str], duration_s: float) -> None:
         """Note a result: the alarm stands until the next one that passes. Any thread."""
+        self.results += 1
         self._last = {
             "at": self._now().isoformat(), "passed": not failed, "failed": list(failed),
             "duration_s": round(duration_s, 1), "by": by,
