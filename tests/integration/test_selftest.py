@@ -17,6 +17,7 @@ import pytest
 
 from audio.codecs import decode, encode
 from audio.types import Codec
+from recorder.calls.notices import NoticeStore
 from recorder.common.home import Home
 from recorder.control.client import SelfTestClient
 from recorder.control.errors import DaemonRefusedError
@@ -125,16 +126,21 @@ def test_a_recorder_that_works_passes_and_leaves_nothing(site: Site) -> None:
 
 
 def trunk_and_notice(site: Site, _patch: pytest.MonkeyPatch) -> Callable[[], object]:
-    """The PBX does not answer, and a new notice is set that the daemon does not play yet."""
+    """The PBX does not answer, and a new notice is set that the daemon cannot take: the second message is damaged."""
     catalogue = site.home.notices / "catalogue.json"
     text, config = catalogue.read_text(), site.home.config.read_text()
     word = "first"
+    store = NoticeStore(site.home.notices)
+    second = store.path_of([one for one in store.versions() if one.name == "second"][-1])
+    content = second.read_bytes()
+    second.write_bytes(b"damaged")
     sound = tone_file(site.home.root.parent / "other.wav", 900, 0.8)
     person = ("--as", "founder", "--password-file", str(site.lines.home.password_file))
     must("notices", "add", word, str(sound), "-C", str(site.home.root), *person)
     site.lines.officer.close()
 
     def mend() -> None:
+        second.write_bytes(content)
         catalogue.write_text(text)
         site.home.config.write_text(config)
         site.lines.officer = Officer(site.lines.officer.address, answer=site.lines._answer)
