@@ -1,7 +1,7 @@
 """Whether somebody speaks on one side of a recording, judged by samples of its audio (docs/adr/0064).
 
 Judging all audio of all calls would cost as much as recording it. So windows of 0.5 s are judged: close together until
-a second of speech was found, then one in 30 s. Which slots (0.1 s) are loud is known of the whole recording, by their
+a second of speech was found, then one in 20 s. Which slots (0.1 s) are loud is known of the whole recording, by their
 peaks. The share of loud slots that was speech in the windows, times the loud slots of the recording, is its speech.
 
 A window is judged in two steps. Level and sign changes of speech move from one 20 ms to the next, those of hum, tones,
@@ -26,8 +26,8 @@ WINDOW_SAMPLES = 4000
 """Samples of a window, at 8000 Hz."""
 LOUD_PEAK = 4
 """Peak (of 255) below which nothing is speech: about -36 dBFS."""
-LOUD_OVER_NOISE = 1.25
-"""A slot is loud when its peak is this many times (2 dB) above the noise floor."""
+LOUD_OVER_NOISE = 1.6
+"""A slot is loud when its peak is this many times (4 dB) above the noise floor."""
 FLOOR_RISE = 1.03
 """The floor falls at once and rises 3 % a slot, 26 dB in 10 s: it finds the pauses between words, not the words."""
 FIRST_FLOOR = 6.0
@@ -38,12 +38,12 @@ _FRAME_BYTES = 320
 _FRAMES_PER_SLOT = 5
 _MODE = 3
 """The detector's strictest mode."""
-_SLOT_FRAMES = 2
-"""A slot is speech if the detector takes so many of its five frames for speech."""
-_MOST_STEADY = 0.55
+_SLOT_FRAMES = 1
+"""A slot is speech if the detector takes so many of its five frames for speech, and the window moves like speech."""
+_MOST_STEADY = 0.6
 """Share of frames like their neighbours in level and sign changes: above it is a tone."""
-_LEAST_MOVEMENT = 0.02
-"""Swing of the level (dB, plus 1) by the square of the deviation of sign changes (plus 0.01): below it is no speech."""
+_LEAST_MOVEMENT = 0.015
+"""Swing of the level (dB, plus 1) by the squared deviation of sign changes (plus 0.01): below it nobody speaks."""
 
 _SPOKEN_SLOTS = 10
 """After so many slots of speech a side is known to speak: one second."""
@@ -51,9 +51,9 @@ _GAP_SLOTS = 5
 _WINDOWS_TO_DOUBLE = 2
 """Until then windows are 0.5 s apart at first, and twice as far after every two."""
 _MOST_DOUBLINGS = 6
-_MOST_GAP_SLOTS = 300
-"""The farthest that windows are apart, 30 s."""
-_LEAST_SHARE = 0.1
+_MOST_GAP_SLOTS = 200
+"""The farthest that windows are apart, 20 s."""
+_LEAST_SHARE = 0.25
 """A smaller share of speech in the loud slots is nobody's: music and noise are taken for speech now and then."""
 
 
