@@ -24,14 +24,15 @@ from storage.assurance_types import ExpectedCall, Explanation, StoredDay, Stored
 from storage.database import Database
 from storage.errors import NotFoundError
 from storage.index import Index
+from storage.tombstones import Deletions
 from storage.types import Search
 
 JUDGED_DAYS = 14
-"""Days that are judged again when call records of them arrive; older ones stay as they were judged."""
+"""Days that are judged again; older ones stay as they were judged."""
 MISSING_DAYS = 4
 """Whole days without a call record after which they are missed: longer than a bank holiday weekend's closing."""
-SETTLED = timedelta(days=1)
-"""A day is judged a last time this long after its end: rows of recordings may be filed late."""
+AGAIN = timedelta(hours=23)
+"""A day is judged again after this long: recordings may be filed late, by a node that was away for days."""
 _AROUND = FURTHEST_CLOCK + TOLERANCE
 
 
@@ -79,7 +80,9 @@ class Assurance:
         start, end = self.site.bounds(day)
         rows = list(self.index.each(Search(started_from=start - _AROUND, started_to=end + _AROUND)))
         known = {one.id: one.explanation for one in self.store.findings(day, day) if one.explanation is not None}
-        return report_of(day, self.store.calls(start - _AROUND, end + _AROUND), rows, self.site, known)
+        deleted = Deletions(self.store.database).began_within(start - _AROUND, end)
+        calls = self.store.calls(start - _AROUND, end + _AROUND)
+        return report_of(day, calls, rows, self.site, explanations=known, deleted=deleted)
 
     def report(self, day: date) -> DayReport:
         """Return the report of a day: judged now if that is possible, else as it was stored."""
@@ -116,7 +119,7 @@ class Assurance:
         if judged_at is None:
             return True
         start, end = self.site.bounds(day)
-        if judged_at < end + SETTLED <= self.now():
+        if judged_at < self.now() - AGAIN:
             return True
         imported = self.store.last_import(start - _AROUND, end + _AROUND)
         return imported is not None and imported >= judged_at

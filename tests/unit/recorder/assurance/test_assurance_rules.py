@@ -189,6 +189,14 @@ def test_a_call_that_went_round_the_recorder_is_named_once() -> None:
     assert report_of(AT.date() + timedelta(days=1), [call(1), round_it], [], SITE).calls == 0
 
 
+def test_a_call_whose_recording_was_deleted_since_was_recorded() -> None:
+    gone = RecordingId("20261103T085930Z-2001-00000a")
+    report = report_of(AT.date(), [call(1), call(2, 20)], [], SITE, deleted=[gone])
+    assert (report.counts[Verdict.NOT_DUE], report.counts[Verdict.NOT_RECORDED]) == (1, 1), "it explains one call"
+    for other in ("20261103T085930Z-2002-00000a", "20261103T085630Z-2001-00000a", "20261103T090130Z-2001-00000a"):
+        assert report_of(AT.date(), [call(1)], [], SITE, deleted=[RecordingId(other)]).bad == 1, other
+
+
 def test_an_explanation_stays_with_its_finding_and_calls_without_conversation_do_not_count() -> None:
     rows = [row(1, outcome=Outcome.FAILED), row(2, 500, outcome=Outcome.NO_CONVERSATION, duration_s=0.0)]
     report = report_of(AT.date(), [], rows, SITE)
