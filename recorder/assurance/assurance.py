@@ -6,10 +6,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from recorder.assurance.call_records import CallRecordsError
 from recorder.assurance.day_report import DayReport, Finding, Site, finding_from_json, report_of
 from recorder.assurance.expecting import Expected, LeftOut, Policy
 from recorder.assurance.judging import Verdict
-from recorder.assurance.matching import FURTHEST_CLOCK, TOLERANCE
+from recorder.assurance.matching import FURTHEST_CLOCK, MOST_HOURS, TOLERANCE, hours_off
 from recorder.assurance.trend import BEFORE_DAYS, MOST_DAYS, DayCount, Trend, trend_of
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
@@ -150,7 +151,7 @@ class Assurance:
         """Store calls of a file and judge their days; those that are too old to be judged are left out.
 
         Args:
-            found: The calls.
+            found: The calls; `check` them first.
             to: As for `keep`.
         """
         young = self._young(found)
@@ -162,6 +163,24 @@ class Assurance:
             rows=found.rows, calls=len(young), new=changed, days=reports,
             left_out={str(key): count for key, count in sorted(found.left_out.items()) if count},
         )  # fmt: skip
+
+    def check(self, found: Expected) -> None:
+        """Check the times of a file against the recordings, by its last day.
+
+        Raises:
+            CallRecordsError: They are those of another zone.
+        """
+        young = self._young(found)
+        if not young:
+            return
+        last, around = young[-1].answered_at, timedelta(hours=MOST_HOURS) + _AROUND
+        calls = [call for call in young if call.answered_at > last - timedelta(days=1)]
+        search = Search(started_from=calls[0].answered_at - around, started_to=last + around)
+        if hours := hours_off(calls, self.index.each(search)):
+            raise CallRecordsError(
+                f"its times fit the recordings only if they are {abs(hours)} h "
+                f"{'earlier' if hours > 0 else 'later'}; give the time zone of the PBX"
+            )
 
     def _young(self, found: Expected) -> Sequence[ExpectedCall]:
         return [call for call in found.calls if call.answered_at >= self.since]

@@ -11,7 +11,7 @@ from recorder.assurance.call_records import CallLeg, CallRecordsError
 from recorder.assurance.day_report import Site, report_of
 from recorder.assurance.expecting import Expected, Expecting, LeftOut, Policy
 from recorder.assurance.judging import Verdict, judge
-from recorder.assurance.matching import match
+from recorder.assurance.matching import hours_off, match
 from recorder.assurance.trend import DayCount, trend_of
 from storage.assurance_types import CallDirection, ExpectedCall
 from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
@@ -131,6 +131,15 @@ def test_a_wrong_clock_is_recognised_from_enough_calls(ahead_s: float) -> None:
     assert all(len(rows) == 1 for rows in found.recordings.values())
     few = match(calls[:4], rows[:4])
     assert few.clock_s == {}
+
+
+@pytest.mark.parametrize("hours", [-5, 0, 1, 10])
+def test_a_wrong_time_zone_is_recognised(hours: int) -> None:
+    calls = [call(one, one * 300 + hours * 3600, number_end=f"{one:04d}") for one in range(12)]
+    rows = [row(one, one * 300, caller=f"0207946{one:04d}") for one in range(12)]
+    assert hours_off(calls, rows) == hours
+    assert hours_off(calls, rows[:5]) == 0, "most of them have to fit"
+    assert hours_off(calls, []) == 0
 
 
 # --- judging
