@@ -135,7 +135,8 @@ class Loudspeaker(_Stream):
     def write(self, samples: Samples) -> None:
         """Play samples, int16, shape (n,) or, of several channels, (n, channels); waits until the device took them.
 
-        The array is handed over as it is: PyAudio makes no copy, so that the caller can wipe it afterwards.
+        The array is handed over as it is: PyAudio makes no copy, so that the caller can wipe it afterwards. A late
+        write leaves a gap; PyAudio can report that only by closing the stream, so it is not asked to.
 
         Raises:
             SoundError: The device has failed.

@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0015"
+REVISION = "0014"
 """Revision of the newest migration."""
 
 METADATA = sa.MetaData()
@@ -36,8 +36,6 @@ _SEARCHED = {
 """An index for each search column: that column, then the order of a search, which the id makes total, then all other
 search columns. So pages are found and matches counted within the index, without reading rows."""
 
-_MEASURED = ("speech_left_s", "speech_right_s", "clipped", "drift_s", "lost")
-
 recordings = sa.Table(
     "recordings",
     METADATA,
@@ -60,8 +58,6 @@ recordings = sa.Table(
     sa.Column("called_reversed", _Text, nullable=False, server_default=""),
     sa.Column("pauses", sa.Integer, nullable=False, server_default="0"),
     sa.Column("is_opted_out", sa.Integer, nullable=False, server_default="0"),
-    *(sa.Column(name, sa.Integer, nullable=False, server_default="0") for name in ("is_one_way", "is_silent")),
-    *(sa.Column(name, sa.Float(53), nullable=False, server_default="0") for name in _MEASURED),
     sa.Index("recordings_by_time", "started_us", "id", "outcome", "pauses", "is_opted_out"),
     sa.Index("recordings_by_caller_end", "caller_reversed"),
     sa.Index("recordings_by_called_end", "called_reversed"),
@@ -70,8 +66,7 @@ recordings = sa.Table(
     sa.Index("recordings_by_due", "retention_due_us", "id"),
 )
 """One row for each call, recorded or not. ``document`` is the whole row as JSON; other columns are derived from it.
-``caller_reversed`` is ``caller_e164`` from its end, so that an index finds numbers by their last digits. ``clipped``,
-``drift_s`` (without its sign) and ``lost``, the share of packets, are those of the worse side."""
+``caller_reversed`` is ``caller_e164`` from its end, so that an index finds numbers by their last digits."""
 
 _OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164", "service", "team")
 

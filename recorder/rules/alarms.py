@@ -162,6 +162,14 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "No backup has been made for 36 hours.",
             "Look at the timer's log, then run `recorder backups add` as the console's user.",
         ),
+        "selftest_failed": Advice(
+            "The last self-test found a fault: calls may not be recorded as they should.",
+            "Run `recorder selftest`: it names each fault and what to do. The alarm ends with a test that passes.",
+        ),
+        "selftest_misused": Advice(
+            "A call claimed to be that of a self-test and was not. It was refused.",
+            "Only programs on this machine can know the number: find out which one called, by the daemon's log.",
+        ),
         "mail_failing": Advice(
             "No mail to people has been sent for an hour or more. The mails are queued, and the recorder tries again.",
             "Run `recorder mail show` for the server's answer, correct the cause, then `recorder mail test ADDRESS`.",

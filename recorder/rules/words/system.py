@@ -34,6 +34,8 @@ ALARM: Mapping[str, str] = {
     "objects_locked": "objects locked by the store",
     "backup_behind": "backup behind",
     "backup_overdue": "backup overdue",
+    "selftest_failed": "self-test found a fault",
+    "selftest_misused": "a call pretended to be a self-test",
     "mail_failing": "emails not sent",
     "accounts_changed": "accounts changed outside the recorder",
     "accounts_unavailable": "accounts unavailable",

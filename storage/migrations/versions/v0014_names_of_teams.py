@@ -2,12 +2,12 @@
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0014"
+down_revision = "0013"
 
 
 def upgrade() -> None:
     """Create the two indices."""
     op.create_index("recordings_by_team_operator", "recordings", ["team", "operator"])
     op.create_index("officers_by_team_operator", "officers", ["own_team", "operator"])
-    op.execute("UPDATE schema_version SET version = 15 WHERE id = 1")
+    op.execute("UPDATE schema_version SET version = 14 WHERE id = 1")
