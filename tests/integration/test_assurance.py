@@ -138,6 +138,10 @@ def test_calls_are_named_explained_and_shown_to_those_who_answer_for_them(home: 
     dry = imported(home, text, "--dry-run", "--json")
     assert (json.loads(dry.stdout)["calls"], held(home)) == (8, [])
 
+    elsewhere = imported(home, text, "--time-zone", "America/New_York")
+    assert (elsewhere.returncode, held(home)) == (1, [])
+    assert "its times fit the recordings only if they are " in elsewhere.stderr
+
     first = json.loads(imported(home, text, "--json").stdout)
     assert (first["rows"], first["calls"], first["new"]) == (10, 8, 8)
     assert first["left_out"] == {"internal": 1, "not_nominated": 1}
