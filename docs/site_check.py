@@ -37,8 +37,7 @@ class _Reader(HTMLParser):
         self._code -= tag in ("code", "pre", "script", "style")
 
     def handle_data(self, data: str) -> None:
-        if not self._code:
-            self.text.append(data)
+        self.text.append("code" if self._code else data)
 
 
 def problems(site: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """The tables of recording assurance, in the database of the index. Safe from any thread and from several processes."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -34,17 +34,16 @@ class AssuranceStore:
         """Add calls, all or none; one that is there already is replaced. Return how many were new or changed."""
         changed = 0
         with self.database.begin() as connection:
-            for start in range(0, len(calls), _AT_ONCE):
-                some = {call.id: call for call in calls[start : start + _AT_ONCE]}
-                query = _records.select().where(_records.c.id.in_(some))
-                known = {found.id: _call(found) for found in connection.execute(query)}
-                fresh = [call for call in some.values() if known.get(call.id) != call]
-                if gone := [call.id for call in fresh if call.id in known]:
-                    connection.execute(_records.delete().where(_records.c.id.in_(gone)))
-                if fresh:
-                    connection.execute(_records.insert(), [_columns(call, at) for call in fresh])
+            for fresh in _fresh(connection, calls):
+                connection.execute(_records.delete().where(_records.c.id.in_([call.id for call in fresh])))
+                connection.execute(_records.insert(), [_columns(call, at) for call in fresh])
                 changed += len(fresh)
         return changed
+
+    def count_new(self, calls: Sequence[ExpectedCall]) -> int:
+        """Return how many calls `add_calls` would add or change."""
+        with self.database.connect() as connection:
+            return sum(map(len, _fresh(connection, calls)))
 
     def calls(self, start: datetime, end: datetime) -> list[ExpectedCall]:
         """Return the calls that were answered in [start, end), by the clocks of their PBXs."""
@@ -146,6 +145,15 @@ class AssuranceStore:
     def _forget(self, table: sa.Table, which: sa.ColumnElement[bool]) -> int:
         with self.database.begin() as connection:
             return connection.execute(table.delete().where(which)).rowcount
+
+
+def _fresh(connection: sa.Connection, calls: Sequence[ExpectedCall]) -> Iterator[list[ExpectedCall]]:
+    """Yield the calls that are new or changed, some at a time; never none."""
+    for start in range(0, len(calls), _AT_ONCE):
+        some = {call.id: call for call in calls[start : start + _AT_ONCE]}
+        known = {one.id: _call(one) for one in connection.execute(_records.select().where(_records.c.id.in_(some)))}
+        if fresh := [call for call in some.values() if known.get(call.id) != call]:
+            yield fresh
 
 
 def _columns(call: ExpectedCall, at: datetime) -> dict[str, Any]:

@@ -276,15 +276,4 @@ def columns_of(row: RecordingRow) -> dict[str, Any]:
         "called_reversed": normalise_number(row.called)[::-1],
         "pauses": sum(segment.kind is SegmentKind.PAUSED for segment in row.segments),
         "is_opted_out": int(row.opted_out),
-        "is_one_way": int(row.is_one_way),
-        "is_silent": int(row.is_silent),
-        "speech_left_s": row.speech_s[0],
-        "speech_right_s": row.speech_s[1],
-        "clipped": max(row.clipped),
-        "drift_s": max(map(abs, row.drift_s)),
-        "lost": max(map(_lost_share, row.packets, row.packets_lost)),
     }
-
-
-def _lost_share(packets: int, lost: int) -> float:
-    return lost / (packets + lost) if packets + lost else 0.0

@@ -51,16 +51,16 @@ class KnownValues:
 
     def operators(self, teams: Collection[str] | None = None) -> list[str]:
         """Return the names of the officers, sorted; of calls of some teams, or of all for None."""
-        own, beside = _recordings.c.operator, _officers.c.operator
+        names = (_recordings.c.operator, _officers.c.operator)
         if teams is None:
             with self._database.connect() as connection:
-                return sorted({*_jumps(connection, own), *_jumps(connection, beside)} - {""})
-        queries = [
-            sa.select(own).distinct().where(_recordings.c.team.in_(teams)),
-            sa.select(beside).distinct().where(_officers.c.own_team.in_(teams)),
-        ]
-        with self._database.connect() as connection:
-            return sorted({one for query in queries for one in connection.execute(query).scalars()} - {""})
+                found = {one for column in names for one in _jumps(connection, column)}
+        else:
+            of_team = (_recordings.c.team, _officers.c.own_team)
+            pairs = [(column, own == team) for column, own in zip(names, of_team, strict=True) for team in teams]
+            with self._database.connect() as connection:
+                found = {one for column, led in pairs for one in _jumps(connection, column, led)}
+        return sorted(found - {""})
 
     def services(self) -> list[str]:
         """Return the names of the services, sorted."""
@@ -104,16 +104,24 @@ class KnownValues:
 def _jumps(
     connection: sa.Connection,
     column: sa.Column[str],
-    *,
+    *led: sa.ColumnElement[bool],
     start: str | None = None,
     end: str | None = None,
     most: int | None = None,
 ) -> list[str]:
-    """Return the distinct values of an indexed column in order, from ``start`` and below ``end`` if given.
+    """Return the distinct values of an indexed column in order.
 
     The query jumps from each value to the next one in the index. Neither database plans DISTINCT like that.
+
+    Args:
+        connection: The connection.
+        column: The column.
+        led: Conditions of equality on the columns before it in its index.
+        start: The least value; None for all.
+        end: The value that all are below; None for all.
+        most: The most values; None for all.
     """
-    below = [] if end is None else [column < end]
+    below = [*led] if end is None else [*led, column < end]
     first = sa.select(sa.func.min(column).label("value")).where(*([] if start is None else [column >= start]), *below)
     values = first.cte("known", recursive=True)
     following = sa.select(sa.func.min(column)).where(column > values.c.value, *below).scalar_subquery()

@@ -36,8 +36,6 @@ _SEARCHED = {
 """An index for each search column: that column, then the order of a search, which the id makes total, then all other
 search columns. So pages are found and matches counted within the index, without reading rows."""
 
-_MEASURED = ("speech_left_s", "speech_right_s", "clipped", "drift_s", "lost")
-
 recordings = sa.Table(
     "recordings",
     METADATA,
@@ -60,17 +58,15 @@ recordings = sa.Table(
     sa.Column("called_reversed", _Text, nullable=False, server_default=""),
     sa.Column("pauses", sa.Integer, nullable=False, server_default="0"),
     sa.Column("is_opted_out", sa.Integer, nullable=False, server_default="0"),
-    *(sa.Column(name, sa.Integer, nullable=False, server_default="0") for name in ("is_one_way", "is_silent")),
-    *(sa.Column(name, sa.Float(53), nullable=False, server_default="0") for name in _MEASURED),
     sa.Index("recordings_by_time", "started_us", "id", "outcome", "pauses", "is_opted_out"),
     sa.Index("recordings_by_caller_end", "caller_reversed"),
     sa.Index("recordings_by_called_end", "called_reversed"),
     *(sa.Index(f"recordings_by_{name}", *columns) for name, columns in _SEARCHED.items()),
+    sa.Index("recordings_by_team_operator", "team", "operator"),
     sa.Index("recordings_by_due", "retention_due_us", "id"),
 )
 """One row for each call, recorded or not. ``document`` is the whole row as JSON; other columns are derived from it.
-``caller_reversed`` is ``caller_e164`` from its end, so that an index finds numbers by their last digits. ``clipped``,
-``drift_s`` (without its sign) and ``lost``, the share of packets, are those of the worse side."""
+``caller_reversed`` is ``caller_e164`` from its end, so that an index finds numbers by their last digits."""
 
 _OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164", "service", "team")
 
@@ -88,6 +84,7 @@ officers = sa.Table(
     sa.Index("officers_by_operator", "operator", "started_us", "recording", "extension", *_OF_THE_CALL),
     sa.Index("officers_by_extension", "extension", "started_us", "recording", "operator", *_OF_THE_CALL),
     sa.Index("officers_by_own_team", "own_team", "started_us", "recording", *_OF_THE_CALL),
+    sa.Index("officers_by_team_operator", "own_team", "operator"),
 )
 """Further officers: one row for each officer of a call besides the one in ``recordings``. ``own_team`` is the team of
 the officer. ``operator`` and ``own_team`` are empty if the call has that name or team already, so that a search finds a

@@ -20,7 +20,7 @@ from recorder.rules.retention_periods import Periods, is_service
 from recorder.rules.retention_schedule import SCHEDULE, DataClass
 from recorder.rules.wording import capital
 from storage.assurance import AssuranceStore
-from storage.assurance_types import Explanation, StoredDay, StoredFinding
+from storage.assurance_types import ExpectedCall, Explanation, StoredDay, StoredFinding
 from storage.database import Database
 from storage.errors import NotFoundError
 from storage.index import Index
@@ -28,6 +28,8 @@ from storage.types import Search
 
 JUDGED_DAYS = 14
 """Days that are judged again when call records of them arrive; older ones stay as they were judged."""
+MISSING_DAYS = 4
+"""Whole days without a call record after which they are missed: longer than a bank holiday weekend's closing."""
 SETTLED = timedelta(days=1)
 """A day is judged a last time this long after its end: rows of recordings may be filed late."""
 _AROUND = FURTHEST_CLOCK + TOLERANCE
@@ -65,7 +67,12 @@ class Assurance:
             days for key, days in self.periods.items()
             if key in (SCHEDULE[DataClass.RECORDINGS].key, unrecorded) or is_service(key)
         ]  # fmt: skip
-        return self.today - timedelta(days=min(JUDGED_DAYS, *(days - 1 for days in of_calls)))
+        return self.today - timedelta(days=min([JUDGED_DAYS, *(days - 1 for days in of_calls)]))
+
+    @property
+    def since(self) -> datetime:
+        """Call records from before this moment are not compared any more."""
+        return self.site.bounds(self.first_day)[0] - _AROUND
 
     def judge(self, day: date) -> DayReport:
         """Judge the calls of a day; stores nothing."""
@@ -120,23 +127,41 @@ class Assurance:
         days = self.store.days(last - timedelta(days=BEFORE_DAYS + MOST_DAYS), last)
         return trend_of({one.day: DayCount(calls=one.calls, bad=one.bad) for one in days}, last)
 
+    def has_stopped(self) -> bool:
+        """Tell whether call records came in the last weeks, and none of the last `MISSING_DAYS` whole days did."""
+        last = self.today - timedelta(days=1)
+        days = self.store.days(last - timedelta(days=BEFORE_DAYS), last)
+        recent = [one.records for one in days if (last - one.day).days < MISSING_DAYS]
+        return len(recent) == MISSING_DAYS and not any(recent) and any(one.records for one in days)
+
     def last_counts(self) -> Mapping[str, float]:
         """Return the calls of the last day that was judged, by verdict; empty if none of the last weeks was."""
         days = self.store.days(self.today - timedelta(days=BEFORE_DAYS), self.today)
         return {key: float(count) for key, count in days[-1].document["counts"].items()} if days else {}
 
-    def add(self, found: Expected) -> "Imported":
-        """Store calls of a file and judge their days; those that are too old to be judged are left out."""
-        first = self.site.bounds(self.first_day)[0]
-        young = [call for call in found.calls if call.answered_at >= first]
+    def count_new(self, found: Expected) -> int:
+        """Return how many calls of a file are not stored yet, and not too old."""
+        return self.store.count_new(self._young(found))
+
+    def add(self, found: Expected, *, to: AssuranceStore | None = None) -> "Imported":
+        """Store calls of a file and judge their days; those that are too old to be judged are left out.
+
+        Args:
+            found: The calls.
+            to: As for `keep`.
+        """
+        young = self._young(found)
         found.left_out[LeftOut.TOO_OLD] += len(found.calls) - len(young)
-        changed = self.store.add_calls(young, self.now())
+        changed = (to or self.store).add_calls(young, self.now())
         days = sorted({self.site.day_of(call.answered_at) for call in young} & {*self._whole_days()})
-        reports = [self.keep(day) for day in days] if changed else []
+        reports = [self.keep(day, to=to) for day in days] if changed else []
         return Imported(
             rows=found.rows, calls=len(young), new=changed, days=reports,
             left_out={str(key): count for key, count in sorted(found.left_out.items()) if count},
         )  # fmt: skip
+
+    def _young(self, found: Expected) -> Sequence[ExpectedCall]:
+        return [call for call in found.calls if call.answered_at >= self.since]
 
     def _whole_days(self) -> Sequence[date]:
         return [self.first_day + timedelta(days=one) for one in range((self.today - self.first_day).days)]

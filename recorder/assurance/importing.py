@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,9 +12,8 @@ from recorder.assurance.expecting import Expected, Expecting, Policy
 from recorder.assurance.formats import KAMAILIO, LAYOUTS, Layout, read_mapping
 from recorder.assurance.local_times import LocalTimeError, Repeated, Times, zone_named
 from recorder.assurance.reading import read_bypassed, read_legs
+from recorder.config.call_record_options import FORMATS
 
-FORMATS: Sequence[str] = (*LAYOUTS, KAMAILIO)
-"""Formats that need no mapping."""
 _TOLD_EACH = 1000
 Progress = Callable[[int, int], None]
 """Called with bytes read and bytes in all."""
@@ -70,8 +70,20 @@ def import_order(
     return ImportOrder(path=path, layout=layout, pbx=pbx or name, zone=zone, repeated=repeated)
 
 
-def read_calls(order: ImportOrder, policy: Policy, progress: Progress = lambda _done, _total: None) -> Expected:
+def read_calls(
+    order: ImportOrder,
+    policy: Policy,
+    progress: Progress = lambda _done, _total: None,
+    *,
+    since: datetime | None = None,
+) -> Expected:
     """Read a file, row by row.
+
+    Args:
+        order: The file.
+        policy: Which calls are recorded.
+        progress: Called now and then.
+        since: Local times before this need not be exact; None: all must be.
 
     Raises:
         CallRecordsError: A line is wrong, two calls have one id, or the file is empty.
@@ -83,7 +95,7 @@ def read_calls(order: ImportOrder, policy: Policy, progress: Progress = lambda _
             size = path.stat().st_size
             encoding = "utf-8-sig" if order.layout is None else order.layout.encoding
             text = io.TextIOWrapper(raw, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
-            for number, leg in enumerate(_legs(text, order)):
+            for number, leg in enumerate(_legs(text, order, since)):
                 expecting.add(leg)
                 if number % _TOLD_EACH == 0:
                     progress(raw.tell(), size)
@@ -91,10 +103,10 @@ def read_calls(order: ImportOrder, policy: Policy, progress: Progress = lambda _
     return expecting.finish()
 
 
-def _legs(text: io.TextIOWrapper, order: ImportOrder) -> Iterable[CallLeg]:
+def _legs(text: io.TextIOWrapper, order: ImportOrder, since: datetime | None) -> Iterable[CallLeg]:
     if order.layout is None:
         return read_bypassed(text)
-    times = Times(zone=order.zone, patterns=order.layout.times, repeated=order.repeated)
+    times = Times(zone=order.zone, patterns=order.layout.times, repeated=order.repeated, since=since)
     return read_legs(text, order.layout, times)
 
 

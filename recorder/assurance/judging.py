@@ -108,8 +108,6 @@ def _verdicts(rows: Sequence[RecordingRow], talk_s: float | None, notice_s: floa
     found = {verdict for row in heard for verdict in _of_audio(row)}
     if _is_short(heard, talk_s, notice_s):
         found.add(Verdict.SHORT)
-    if Verdict.SILENT in found:
-        found.discard(Verdict.ONE_SIDED)
     if not found and any(row.reason == "opted_out" for row in heard):
         return [Verdict.NOT_DUE]
     return [one for one in Verdict if one in found]

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from audio.prompts import joined
 from audio.types import Prompt
-from recorder.calls.notice_catalogue import all_uses
-from recorder.calls.notices import Message, NoticeError, NoticeStore
+from recorder.calls.notice_catalogue import Message, all_uses
+from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.config.settings import Config
 from recorder.rules import wording
 from recorder.rules.notice_schedule import DEFAULT_LANGUAGE, NoticeState, NoticeUse, in_force, periods

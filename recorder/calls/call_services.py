@@ -131,7 +131,7 @@ class CallServices:
     """Returns how storing recordings in the object store goes, with its current alarms; reads a file."""
     backup: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of backups, with its current alarms; reads a file."""
-    selftest: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
+    selftest: Callable[[], dict[str, Any]] = lambda: {"last": None, "alarms": {}}
     """Returns the result of the last self-test, with its alarm."""
     transports: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of the SIP transports, with its current alarms."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audio.prompts import SPOKEN_BY
+from audio.types import Prompt
 from recorder.rules.notice_schedule import ALL_SERVICES, DEFAULT_LANGUAGE, NoticeUse
 
 SHIPPED_BY = "shipped"
@@ -102,6 +103,45 @@ class NoticeVersion:
                 for use in self.uses
             ],
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One version of a message, loaded."""
+
+    name: str
+    version: int
+    sha256: str
+    prompt: Prompt
+    language: str = DEFAULT_LANGUAGE
+
+    @property
+    def id(self) -> str:
+        """Return name and version: ``first/3``."""
+        return f"{self.name}/{self.version}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return name, version, hash and language, as JSON-serialisable values."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256, "language": self.language}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNotice:
+    """What is said of a sound file that is stored as a version of a message.
+
+    Attributes:
+        language: Tag of its language.
+        service: For which service, or `ALL_SERVICES`.
+        starts_at: From when it is in force; None for at once.
+        text: Its words, or empty.
+        speech_dbfs: Level of the speech; None if it was not measured.
+    """
+
+    language: str = DEFAULT_LANGUAGE
+    service: str = ALL_SERVICES
+    starts_at: datetime | None = None
+    text: str = ""
+    speech_dbfs: float | None = None
 
 
 def all_uses(versions: Iterable[NoticeVersion]) -> list[NoticeUse]:

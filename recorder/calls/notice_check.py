@@ -87,7 +87,7 @@ def findings(sound: SoundMeasures) -> Iterator[SoundFinding]:
     elif sound.duration_s > LONG_S:
         yield _warning(f"it lasts {sound.duration_s:.0f} s, and callers hang up", "shorten it")
     yield from _level(sound)
-    if sound.clipped > 0:
+    if sound.clipped_share > 0:
         yield _warning("some samples are at full scale, and crackle", "record it more quietly")
     if sound.rate_hz < LEAST_RATE_HZ:
         yield _warning(
@@ -96,7 +96,7 @@ def findings(sound: SoundMeasures) -> Iterator[SoundFinding]:
 
 
 def _level(sound: SoundMeasures) -> Iterator[SoundFinding]:
-    spoken_s = sound.speech_s
+    spoken_s = sound.spoken_s
     if sound.speech_dbfs is None or spoken_s < LEAST_SPEECH_S or spoken_s < LEAST_SPEECH_SHARE * sound.duration_s:
         yield _warning(
             f"speech was found in {spoken_s:.1f} s of {sound.duration_s:.1f} s",

@@ -6,22 +6,25 @@ Its text is a file beside the sound.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from audio.prompts import LoadedPrompt, PromptError, load_prompt
-from audio.types import Prompt
-from recorder.calls.notice_catalogue import SHIPPED_BY, NoticeVersion, all_uses, moment_json
+from recorder.calls.notice_catalogue import (
+    SHIPPED_BY,
+    Message,
+    NewNotice,
+    NoticeVersion,
+    all_uses,
+    moment_json,
+)
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.rules.notice_schedule import ALL_SERVICES, DEFAULT_LANGUAGE, NoticePeriod, NoticeUse, in_force, periods
 from storage.durable import save_atomically
-from storage.group_modes import file_mode, is_shared
 
 SHIPPED = Path(__file__).parent / "notices"
 NAMES = ("first", "second")
@@ -30,45 +33,6 @@ _SECOND, _LEAST = timedelta(seconds=1), timedelta(microseconds=1)
 
 class NoticeError(Exception):
     """A message cannot be used; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One version of a message, loaded."""
-
-    name: str
-    version: int
-    sha256: str
-    prompt: Prompt
-    language: str = DEFAULT_LANGUAGE
-
-    @property
-    def id(self) -> str:
-        """Return name and version: ``first/3``."""
-        return f"{self.name}/{self.version}"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return name, version, hash and language, as JSON-serialisable values."""
-        return {"name": self.name, "version": self.version, "sha256": self.sha256, "language": self.language}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewNotice:
-    """What is said of a sound file that is stored as a version of a message.
-
-    Attributes:
-        language: Tag of its language.
-        service: For which service, or `ALL_SERVICES`.
-        starts_at: From when it is in force; None for at once.
-        text: Its words, or empty.
-        speech_dbfs: Level of the speech; None if it was not measured.
-    """
-
-    language: str = DEFAULT_LANGUAGE
-    service: str = ALL_SERVICES
-    starts_at: datetime | None = None
-    text: str = ""
-    speech_dbfs: float | None = None
 
 
 class NoticeStore:
@@ -145,8 +109,7 @@ class NoticeStore:
             number = _next(versions, name)
             stored = self._folder / f"{loaded.sha256}{source.suffix.lower()}"
             if not stored.exists():
-                shutil.copyfile(source, stored)
-                self._share(stored)
+                self._keep_sound(source, stored, loaded.sha256)
             version = NoticeVersion(
                 name=name, version=number, sha256=loaded.sha256, file=stored.name,
                 duration_s=round(loaded.prompt.duration_s, 2), set_at=now, set_by=by, language=new.language,
@@ -278,9 +241,11 @@ class NoticeStore:
         save_atomically(self._folder / name, content)
         return name
 
-    def _share(self, path: Path) -> None:
-        if is_shared(self._folder):
-            path.chmod(file_mode(self._folder))  # the daemon may run as another OS user
+    def _keep_sound(self, source: Path, stored: Path, sha256: str) -> None:
+        content = source.read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise NoticeError(f"{source} was changed while it was read; try again")
+        save_atomically(stored, content)
 
     def _save(self, versions: list[NoticeVersion]) -> None:
         save_atomically(self._catalogue, json.dumps([one.as_json() for one in versions], indent=1).encode())

@@ -21,8 +21,8 @@ from recorder.calls.group_acts import GroupActs
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import Side
 from recorder.calls.tallies import Tallies
-from recorder.config.settings import Voicemail
-from recorder.rules.policy import CardPayment, Direction, Extension, Nomination
+from recorder.config.settings import Config, Voicemail
+from recorder.rules.policy import CardPayment, Direction, Extension, Nomination, Service
 from recorder.rules.routing import Peer, Route
 from sip.events import CallOffered, ReferReceived
 from sip.options import Address
@@ -148,6 +148,12 @@ class _NoTransfers:
         return 403
 
 
+def service_like(config: Config) -> Service:
+    """Return the service whose rules and messages a self-test's call has: of the configured extension, or the first."""
+    named = config.selftest.extension
+    return config.service_of(next((one for one in config.extension if one.number == named), config.extension[0]))
+
+
 def services_of(services: CallServices, test: SelfTestCall) -> CallServices:
     """Return the services of a self-test's call: as those of all calls, but apart where the call must leave no trace.
 
@@ -155,9 +161,7 @@ def services_of(services: CallServices, test: SelfTestCall) -> CallServices:
     else the self-test's pause would discard its recording.
     """
     config = services.config
-    named = config.selftest.extension
-    like = next((one for one in config.extension if one.number == named), config.extension[0])
-    service = replace(config.service_of(like), card_payment=CardPayment.PAUSE)
+    service = replace(service_like(config), card_payment=CardPayment.PAUSE)
     ours = replace(
         config,
         peer=(Peer(name=SELFTEST, networks=(f"{HOST}/32",)),),

@@ -13,7 +13,7 @@ from recorder.assurance.assurance import Assurance, Imported, assurance_of, expl
 from recorder.assurance.call_records import CallRecordsError
 from recorder.assurance.day_report import DayReport, Finding, finding_from_json
 from recorder.assurance.expecting import Expected
-from recorder.assurance.importing import FORMATS, import_order, read_calls
+from recorder.assurance.importing import import_order, read_calls
 from recorder.assurance.local_times import Repeated
 from recorder.cli import completion
 from recorder.cli.context import PersonContext
@@ -24,6 +24,7 @@ from recorder.cli.options import DryRunOption, ReasonOption
 from recorder.cli.output import fail, print_table, progress_bar, say
 from recorder.cli.records import opened_index
 from recorder.common.clock import utc_now
+from recorder.config.call_record_options import FORMATS
 from recorder.permissions import Act, Person
 from recorder.reports.reports import ReportRefusedError, teams_of
 from recorder.rules import times
@@ -85,7 +86,7 @@ def import_records(
         details = {"format": Path(form).name, "pbx": order.pbx, "dry_run": dry_run}
         permit(context.home, Act.IMPORT_CALLS, person, reason="", subject="", operator=None, details=details)
         with progress_bar("reading", 1) as progress:
-            found = read_calls(order, assurance.policy, progress)
+            found = read_calls(order, assurance.policy, progress, since=assurance.since)
         done = _only_read(found) if dry_run else assurance.add(found)
     context.tell({**done.as_json(), "dry_run": dry_run}, *_imported_words(done, dry_run=dry_run))
 

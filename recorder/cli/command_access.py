@@ -134,8 +134,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "name the user of the operating system",
         "nodes list": "shows machines, states and counts, nothing about people or calls",
         "health": "shows alarms and counts, nothing about people or calls",
-        "selftest": "as SIGTERM, for the users who may send that. It makes a call of its own two phones, whose recording "
-        "is deleted. The entries `selftest.begun` and `selftest.ended` name the user of the operating system",
+        "selftest": "as SIGTERM, for the users who may send that. It makes a call of its own two phones, whose "
+        "recording is deleted. The entries `selftest.begun` and `selftest.ended` name the user of the operating system",
         "demo": "makes a recorder of its own",
         "phone": "is a telephone, which anybody may have: it opens no recorder but for the keys in recorder.toml",
         "calls list": "without a person it shows extension and state: enough to pause. The entry `live.view` says so",

@@ -16,8 +16,9 @@ from audio.sound_check import as_heard
 from audio.sound_devices import open_loudspeaker, open_microphone
 from audio.types import TICKS_PER_S, Prompt
 from recorder.calls.announcements import choice_of, load_announcements
+from recorder.calls.notice_catalogue import Message
 from recorder.calls.notice_check import CheckedSound, check_sound
-from recorder.calls.notices import Message, NoticeError, NoticeStore
+from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli import completion
 from recorder.cli.context import CommandContext, HomeContext, LazyHomeContext
 from recorder.cli.errors import said_plainly
@@ -38,14 +39,14 @@ _VOICES = {"en": "en-gb"}
 MicrophoneOption = Annotated[
     str,
     typer.Option(
-        "--device", metavar="NAME", help="A microphone, by a part of its name.", show_default="default",
+        "--microphone", metavar="NAME", help="Microphone, by a part of its name.", show_default="default",
         autocompletion=completion.microphones,
     ),
 ]  # fmt: skip
 LoudspeakerOption = Annotated[
     str,
     typer.Option(
-        "--device", metavar="NAME", help="A loudspeaker, by a part of its name.", show_default="default",
+        "--speaker", metavar="NAME", help="Loudspeaker, by a part of its name.", show_default="default",
         autocompletion=completion.loudspeakers,
     ),
 ]  # fmt: skip
@@ -56,12 +57,10 @@ def check(
 ) -> None:
     """Measure a sound file as callers would hear it, and say what is wrong with it as a message."""
     checked = check_sound(file)
-    measures: dict[str, Any] = (
-        dict.fromkeys(_MEASURES.values()) if checked.measures is None else asdict(checked.measures)
-    )
+    measures: dict[str, Any] = dict.fromkeys(_MEASURES) if checked.measures is None else asdict(checked.measures)
     result = CheckedNotice(
         path=str(file), is_usable=not checked.errors, findings=findings_of(checked),
-        **{key: measures[name] for key, name in _MEASURES.items()},
+        **{key: measures[key] for key in _MEASURES},
     )  # fmt: skip
     if json:
         print_json(asdict(result))
@@ -76,7 +75,7 @@ def record(
     text: Annotated[
         Path | None, typer.Option("--text", metavar="FILE", help="The words, to be read out.", show_default="none")
     ] = None,
-    device: MicrophoneOption = "",
+    microphone: MicrophoneOption = "",
     seconds: Annotated[
         float, typer.Option("--seconds", min=1.0, max=MAX_PROMPT_S, help="Stop by itself after so many seconds.")
     ] = MAX_PROMPT_S,
@@ -87,12 +86,12 @@ def record(
         fail(f"{output} exists already; give another name, or remove it", 2)
     with said_plainly():
         words = text.read_text(encoding="utf-8").strip() if text is not None else ""
-        with open_microphone(MICROPHONE_HZ, device=device) as microphone:
-            name = microphone.device.name
+        with open_microphone(MICROPHONE_HZ, device=microphone) as opened:
+            name = opened.device.name
             say(f"recording from {name}; press Enter to stop")
             if words:
                 say(f"\n{words}\n")
-            samples = _recorded(microphone.read, seconds)
+            samples = _recorded(opened.read, seconds)
         _write(output, samples, f"Recorded from {name}", words)
     checked = check_sound(output)
     duration_s = round(len(samples) / MICROPHONE_HZ, 2)
@@ -143,7 +142,7 @@ def play(
         int | None, typer.Option("--version", metavar="N", help="This version.", show_default="what is in force")
     ] = None,
     service: ServiceOption = ALL_SERVICES,
-    device: LoudspeakerOption = "",
+    speaker: LoudspeakerOption = "",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE.wav", help="Write it instead of playing it.")
     ] = None,
@@ -163,7 +162,7 @@ def play(
             except soundfile.LibsndfileError as error:
                 fail(f"{output} cannot be written: {error.error_string}")
         else:
-            with open_loudspeaker(TICKS_PER_S, device=device) as loudspeaker:
+            with open_loudspeaker(TICKS_PER_S, device=speaker) as loudspeaker:
                 loudspeaker.write(samples)
                 loudspeaker.finish()
     path = None if output is None else str(output)
@@ -196,17 +195,13 @@ def template(
     context.print_text(NoticeText(name=message, language=language, service=service, text=text), f"{text}\n")
 
 
-_MEASURES = {
-    "duration_s": "duration_s", "rate_hz": "rate_hz", "spoken_s": "speech_s", "speech_dbfs": "speech_dbfs",
-    "peak_dbfs": "peak_dbfs", "clipped_share": "clipped", "before_s": "before_s", "after_s": "after_s",
-}  # fmt: skip
-"""Fields of the result by those of the measures; recordings have ``speech_s`` and ``clipped`` of two sides."""
+_MEASURES = ("duration_s", "rate_hz", "spoken_s", "speech_dbfs", "peak_dbfs", "clipped_share", "before_s", "after_s")
 
 
 def _say_measures(checked: CheckedSound) -> None:
     sound = checked.measures
     if sound is not None:
-        level = "none found" if sound.speech_dbfs is None else f"{sound.speech_s:.1f} s at {sound.speech_dbfs:.0f} dBFS"
+        level = "none found" if sound.speech_dbfs is None else f"{sound.spoken_s:.1f} s at {sound.speech_dbfs:.0f} dBFS"
         say(f"{sound.duration_s:.1f} s, {sound.rate_hz} Hz; speech: {level}; peak {sound.peak_dbfs:.0f} dBFS")
         say(f"silence: {sound.before_s:.1f} s before the speech, {sound.after_s:.1f} s after it")
     for one in checked.findings:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.calls.notice_catalogue import moment_json
+from recorder.calls.notice_catalogue import NewNotice, moment_json
 from recorder.calls.notice_check import CheckedSound, check_sound
-from recorder.calls.notices import NewNotice, NoticeError, NoticeStore
+from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli import completion
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
 from recorder.cli.entries import audit
@@ -25,6 +25,7 @@ from recorder.rules import wording
 from recorder.rules.notice_schedule import ALL_SERVICES, DEFAULT_LANGUAGE, is_language
 from recorder.rules.typed_dates import TypedDateError, moment_typed
 
+MOST_WORDS_BYTES = 20_000
 NEVER = "never"
 """Instead of a date: give the date up."""
 
@@ -163,8 +164,7 @@ def import_notice(
         _begins(context, starts_at, service),
         *(() if words else ("nobody can read it in the console: give its words with --text",)),
     )
-    if context.config.notice.first != message != context.config.notice.second:
-        say(f"no call plays it: [notice] in recorder.toml has no message {message!r}")
+    _say_if_unplayed(context, message, language, service)
 
 
 def use_notice(
@@ -204,10 +204,25 @@ def use_notice(
         fail(str(error))
     result = UsedNotice(name=message, version=version, language=found.language, service=service, starts_at=begins)
     what = f"message {message}, version {version}, {wording.language(found.language)}"
+    if not is_given_up:
+        _say_if_unplayed(context, message, found.language, service)
     if is_given_up:
         context.tell(result, f"{what}: its date is given up; what is in force stays so")
     else:
         context.tell(result, what, _begins(context, starts_at, service))
+
+
+def _say_if_unplayed(context: CommandContext, message: str, language: str, service: str) -> None:
+    """Say why no call plays a message, if the configuration does not name it."""
+    config = context.config
+    if config.notice.first != message != config.notice.second:
+        say(f"no call plays it: [notice] in recorder.toml has no message {message!r}")
+    services = [service] if service else [one.name for one in config.service]
+    if not any(language in config.languages_of(one) for one in services):
+        say(
+            f"no call plays it yet: {language!r} is not among the languages in recorder.toml; add it to [notice], or "
+            "to [[service]], and run `recorder reload`"
+        )
 
 
 def _begins(context: CommandContext, starts_at: datetime | None, service: str) -> str:
@@ -249,6 +264,9 @@ def _words(text: Path | None, sound: Path) -> str:
     if path is None:
         return ""
     try:
+        size = path.stat().st_size
+        if size > MOST_WORDS_BYTES:
+            fail(f"{path} has {size:,} bytes: more than anybody reads out; give the words of the message only")
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         fail(f"{path} cannot be read as text: {getattr(error, 'strerror', None) or error}")

@@ -183,6 +183,13 @@ sweep_at = "03:00"              # time of day of the sweep, in the site's timezo
 # Which calls of imported call records should have been recorded; docs/assurance.md.
 internal_calls = false          # true: calls between two people inside pass the recorder too
 
+# Where a PBX leaves its call records: the console imports them each half hour.
+# [[call_records]]
+# path = "/var/log/asterisk/cdr-csv/Master.csv"  # a file, or a folder of files
+# format = "asterisk"           # freeswitch, cucm, 3cx, kamailio, or a mapping: "/etc/recorder/pbx.toml"
+# pbx = ""                      # its name, where there are several of one format
+# time_zone = "off"             # of its local times; off is the site's
+
 [archive]
 # Finished recordings that are not held can be compressed where the private keys are; the original's digest is kept.
 after_days = "off"              # days after the end of the call; off: never

@@ -49,6 +49,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_policy_review(config, reader)
     _check_colour(config, reader)
     _check_webhooks(config, reader)
+    _check_call_records(config, reader)
     _check_metrics(config, reader)
 
 
@@ -241,6 +242,13 @@ def _check_sections(config: Config, reader: Reader) -> None:
         if problem is not None:
             key, sentence = problem
             reader.fail(sentence, section, key)
+
+
+def _check_call_records(config: Config, reader: Reader) -> None:
+    for i, place in enumerate(config.call_records):
+        if place.problem is not None:
+            key, sentence = place.problem
+            reader.fail(sentence, "call_records", key, i)
 
 
 def _check_webhooks(config: Config, reader: Reader) -> None:

@@ -14,6 +14,7 @@ from recorder.common.logs import LogFormat
 from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.config.anchor_options import AnchorOptions
 from recorder.config.backup_options import BackupOptions
+from recorder.config.call_record_options import CallRecordsOptions
 from recorder.config.mail_options import MailOptions
 from recorder.config.metrics_options import MetricsOptions
 from recorder.config.node_options import NodeOptions
@@ -352,6 +353,7 @@ class Config:
     log: LogSettings = field(default_factory=LogSettings)
     syslog: SyslogOptions = field(default_factory=SyslogOptions)
     webhook: tuple[WebhookOptions, ...] = ()
+    call_records: tuple[CallRecordsOptions, ...] = ()
     node: NodeOptions = field(default_factory=NodeOptions)
     sha256: str = ""
     unsaid_answered_by: tuple[str, ...] = ()

@@ -3,27 +3,21 @@
 Each notification is stored once per account; `Notification.key` identifies it.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from recorder.access.granting import PasswordSet, Proposal, confirmers
-from recorder.assurance.judging import Verdict
-from recorder.assurance.trend import Trend
 from recorder.notifications.kinds import Notification, NotificationKind
 from recorder.permissions import Person, Role
 from recorder.retention import rights
 from recorder.rules.requesting import AccessRequest, Approvers, RequestState, deciders
-from recorder.rules.wording import title
-from storage.assurance_types import StoredFinding
 from storage.retention_types import Claim, ClaimState, Hold
 
 TOLD_FOR = timedelta(days=7)
 """Decisions older than this are not reported."""
 REVIEW_REMINDED_FOR = timedelta(days=90)
 """The reminder of the policy review comes this long before its day (P24)."""
-_SEE_ALL_TEAMS = frozenset({Role.DPO, Role.ICT, Role.TEAM_LEADER})
 SCOPE_AGAIN_FOR = timedelta(days=4)
 """The data protection officer is reminded of an unconfirmed hold this long before it ends."""
 
@@ -105,49 +99,6 @@ def of_conduct(
         for kind, about, moment in sorted(found)
         for told in sorted(approvers.protectors - {about} or approvers.with_role(Role.ADMIN) - {about})
     ]
-
-
-def of_findings(unexplained: Iterable[StoredFinding], approvers: Approvers) -> list[Notification]:
-    """Notify the people who explain calls that were not recorded as they should have been, and ICT, once a day.
-
-    Args:
-        unexplained: Findings that nobody has explained.
-        approvers: Accounts and their roles.
-    """
-    found = list(unexplained)
-    told = []
-    for person in approvers.people:
-        teams = None if person.roles & _SEE_ALL_TEAMS else frozenset(person.teams)
-        if not person.roles & (_SEE_ALL_TEAMS | {Role.MANAGER}):
-            continue
-        theirs = [one for one in found if teams is None or one.team in teams]
-        told += [
-            Notification(
-                kind=NotificationKind.ASSURANCE_WAITS, account=person.name, moment=day.isoformat(),
-                text=_verdicts([one for one in theirs if one.day == day]),
-            )
-            for day in sorted({one.day for one in theirs})
-        ]  # fmt: skip
-    return told
-
-
-def of_trend(trend: Trend, approvers: Approvers) -> list[Notification]:
-    """Notify data protection officers and ICT that the share of such calls has risen."""
-    if not trend.has_risen:
-        return []
-    text = f"{trend.now.bad} of {trend.now.calls} calls now\n{trend.before.bad} of {trend.before.calls} calls before"
-    return [
-        Notification(
-            kind=NotificationKind.ASSURANCE_RISEN, account=person.name, moment=trend.since.isoformat(), text=text
-        )
-        for person in approvers.people
-        if person.roles & {Role.DPO, Role.ICT}
-    ]
-
-
-def _verdicts(found: Iterable[StoredFinding]) -> str:
-    counts = Counter(one.document["verdict"] for one in found)
-    return "\n".join(f"{title(one)}: {counts[one]}" for one in Verdict if counts[one])
 
 
 def of_notices(changed: Iterable[tuple[str, str, datetime]], approvers: Approvers) -> list[Notification]:

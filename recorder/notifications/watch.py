@@ -22,7 +22,7 @@ from recorder.config.settings import Config
 from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_holds import waiting_scopes
-from recorder.notifications import conduct, recipients
+from recorder.notifications import assurance_recipients, conduct, recipients
 from recorder.notifications.addresses import Addresses
 from recorder.notifications.box import Box
 from recorder.notifications.conduct import Granted, LoggedAct
@@ -238,8 +238,8 @@ def _assured(repos: WatchRepositories, approvers: Approvers) -> list[Notificatio
     last = assurance.today - timedelta(days=1)
     found = assurance.store.findings(last - recipients.TOLD_FOR, last)
     return [
-        *recipients.of_findings([one for one in found if one.explanation is None], approvers),
-        *recipients.of_trend(assurance.trend(), approvers),
+        *assurance_recipients.of_findings([one for one in found if one.explanation is None], approvers),
+        *assurance_recipients.of_trend(assurance.trend(), approvers),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The checks of a self-test: by signal, on what the phones heard and on what was recorded. No I/O but reading sounds."""
+"""The checks of a self-test: by signal, on what the phones heard and on what was recorded."""
 
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from recorder.selftest.signals import (
     loud_pieces,
     pieces,
     read,
+    score,
 )
 from storage.types import RecordingRow, SegmentKind
 
@@ -57,7 +58,7 @@ def check_heard(report: Report, seen: CallSeen, notice: Signal) -> None:
         "notice",
         is_in(loud_pieces(notice), caller),
         "the caller heard the notice in full",
-        "the caller did not hear the notice as its file has it: listen to the file, set it with `recorder notices add`,"
+        "the caller did not hear the notice as its file has it: listen to the file, import it again,"
         " and run `recorder reload`",
     )
     before = _SETTLED_S, seen.lead_s - _MARGIN_S
@@ -96,24 +97,28 @@ def check_recorded(report: Report, found: Material) -> None:
             if not is_there
             else f"the {name} is in the other channel too",
         )
-    _check_pause(report, found, recorded)
+    if found.seen.resumed_at_s:  # else the call came no further than the keys, which is said already
+        _check_pause(report, found, recorded)
 
 
 def _check_codec(report: Report, found: Material, recorded: Recorded, kept: tuple[float, float]) -> None:
-    wrong = []
-    for name, said, channel in (
-        ("caller", found.seen.caller, recorded.left),
-        ("officer", found.seen.officer, recorded.right),
-    ):
-        parts = pieces(said, *kept)
-        if not is_in(parts, channel) and is_in(parts, as_other_law(channel)):
-            wrong.append(name)
+    sides = (("caller", found.seen.caller, recorded.left), ("officer", found.seen.officer, recorded.right))
+    wrong = [name for name, said, channel in sides if _is_of_other_law(pieces(said, *kept), channel)]
     report.check(
         "codec",
         not wrong,
         f"both sides are recorded with the codec that was agreed ({', '.join(found.row.codecs)})",
-        f"the audio of the {' and the '.join(wrong)} is in another codec than was agreed: A-law and mu-law are confused",
+        f"the audio of the {' and the '.join(wrong)} is in another codec than was agreed: A-law and mu-law "
+        "are confused",
     )
+
+
+def _is_of_other_law(parts: list[Signal], channel: Signal) -> bool:
+    """Tell whether audio that was decoded by one law fits better if it is decoded by the other.
+
+    Either way noise is loud where it was loud, so the wrong law alone does not make a match fail.
+    """
+    return score(parts, as_other_law(channel)) > max(score(parts, channel), LIKE)
 
 
 def _check_pause(report: Report, found: Material, recorded: Recorded) -> None:
@@ -149,15 +154,16 @@ def _check_pause(report: Report, found: Material, recorded: Recorded) -> None:
 def _early_s(found: Material, recorded: Recorded, start: int) -> float | None:
     """Return how much later than due the pause took effect, seconds; None if the phone does not say when it pressed.
 
-    Measured by the officer's own voice: the sample of it at which the key was released, and the last one that is recorded.
+    Measured by the officer's own voice: the sample of it at which the key was released, and the last one that is
+    recorded.
     """
     if found.seen.paused_at is None:
         return None
     parts = pieces(found.seen.officer, _SETTLED_S, found.seen.lead_s - found.erase_s - _MARGIN_S)
     if not parts:
         return None
-    score, at = find(parts[0], recorded.right)
-    if score <= LIKE:
+    found_at, at = find(parts[0], recorded.right)
+    if found_at <= LIKE:
         return None
     offset = at - round(_SETTLED_S * RATE)
     before = recorded.right[:start]
@@ -172,14 +178,14 @@ def check_row(report: Report, row: RecordingRow, seen: CallSeen, notice: tuple[s
         report: Takes the checks.
         row: The row.
         seen: What was seen of the call.
-        notice: Hash of the notice that the daemon has, and of the newest that is set.
+        notice: Hash of the notice that the daemon has, and of the one that is in force by the catalogue.
     """
     proof = row.notice
     report.check(
         "notice_proof",
         proof is not None and proof.complete and proof.proof == "heard" and proof.sha256 == notice[0] == notice[1],
         "the row proves that the notice was heard, and which one",
-        "the notice that was played is not the newest that is set: run `recorder reload`"
+        "the notice that was played is not the one that is in force: run `recorder reload`"
         if notice[0] != notice[1]
         else "the row does not prove that the notice was heard in full",
     )

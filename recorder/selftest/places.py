@@ -24,10 +24,8 @@ def is_written(home: Home, digits: str, *, since: datetime, row: RecordingRow, p
         found.append("the index")
     if wanted in plain:
         found.append("the recording")
-    for path in home.root.rglob("*"):
-        if _SEALED not in path.parts and _is_new(path, since) and wanted in _content(path):
-            found.append(str(path.relative_to(home.root)))
-    return found
+    new = (path for path in home.root.rglob("*") if _SEALED not in path.parts and _is_new(path, since))
+    return [*found, *(str(path.relative_to(home.root)) for path in new if wanted in _content(path))]
 
 
 def _is_new(path: Path, since: datetime) -> bool:

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from audio.sound_check import as_heard
+from recorder.calls.announcements import choice_of, load_announcements
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -129,7 +131,7 @@ class SelfTest:
     # --- the checks
 
     def _check(self, seen: CallSeen, state: dict[str, Any], begun: dict[str, Any]) -> None:
-        report, notice = self._report, self._notice()
+        report, notice = self._report, self._notice(begun["service"])
         report.recording = state["recording"]
         if seen.heard_by_caller.exists():
             check_heard(report, seen, notice[1])
@@ -148,22 +150,17 @@ class SelfTest:
             ))  # fmt: skip
         self._check_digits(seen, row, recorded)
 
-    def _notice(self) -> tuple[str, Signal]:
-        """Return hash and sound of the newest notice that is set."""
-        import soundfile  # noqa: PLC0415 - a library of sound that nothing else here needs
-        import soxr  # noqa: PLC0415
-
-        store = NoticeStore(self._home.notices)
-        name = self._config.notice.first
+    def _notice(self, service: str) -> tuple[str, Signal]:
+        """Return hash and sound of the notice that is in force for a service."""
+        now = utc_now()
         try:
-            newest = store.load(name)
-            file = next(v["file"] for v in reversed(store.versions()) if v["name"] == name)
-            samples, rate = soundfile.read(self._home.notices / file, dtype="float64", always_2d=True)
-        except (NoticeError, StopIteration, OSError, RuntimeError) as error:
+            announcements = load_announcements(NoticeStore(self._home.notices), choice_of(self._config), now)
+        except NoticeError as error:
             self._report.check("notice_file", False, "", f"the notice's file cannot be used: {error}")
             return "", Signal([])
-        mono: Signal = soxr.resample(samples.mean(axis=1), rate, 8000)
-        return newest.sha256, mono
+        notice = announcements.of(service, now).first
+        sound: Signal = as_heard(notice.prompt) / 32768
+        return notice.sha256, sound
 
     def _row(self, recording: RecordingId, state: dict[str, Any]) -> RecordingRow | None:
         """Find the row as people would, by time and extension."""

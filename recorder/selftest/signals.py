@@ -31,7 +31,9 @@ def voice(seconds: float) -> Signal:
     hertz = np.fft.rfftfreq(samples, 1 / RATE)
     spectrum[(hertz < _LOW_HZ) | (hertz > _HIGH_HZ)] = 0
     noise = np.fft.irfft(spectrum, samples)
-    return np.clip(noise * (_LEVEL / np.sqrt(np.mean(noise**2))), -1, 1)
+    level = _LEVEL / float(np.sqrt(np.mean(noise**2)))
+    clipped: Signal = np.clip(noise * level, -1, 1)
+    return clipped
 
 
 def write(signal: Signal, path: Path) -> None:
@@ -56,7 +58,7 @@ def linear(codec: Codec, data: bytes) -> Signal:
 
 
 def as_other_law(signal: Signal) -> Signal:
-    """Return what audio is that was decoded by A-law and is mu-law, or the other way round, whichever is louder."""
+    """Return what audio is that was decoded by A-law and is mu-law."""
     samples = np.clip(signal * 32_768, -32_768, 32_767).astype(np.int16)
     return linear(Codec.PCMU, encode(Codec.PCMA, samples))
 
@@ -86,9 +88,14 @@ def loud_pieces(signal: Signal) -> list[Signal]:
     return [one for one in pieces(signal, 0.0, len(signal) / RATE) if np.sqrt(np.mean(one**2)) > _LOUD]
 
 
+def score(parts: list[Signal], channel: Signal) -> float:
+    """Return how well the piece that matches worst matches a channel, in [0, 1]."""
+    return min((find(one, channel)[0] for one in parts), default=0.0)
+
+
 def is_in(parts: list[Signal], channel: Signal) -> bool:
     """Tell whether every piece is in a channel."""
-    return bool(parts) and all(find(one, channel)[0] > LIKE for one in parts)
+    return score(parts, channel) > LIKE
 
 
 def is_absent(parts: list[Signal], channel: Signal) -> bool:

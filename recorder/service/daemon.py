@@ -66,6 +66,7 @@ from recorder.service.node_registration import NodeLoad
 from recorder.service.object_keeping import kept_object_process
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
+from recorder.service.selftest_schedule import SelfTestSchedule
 from recorder.service.selftests import SelfTests
 from recorder.service.site_node import NodeParts, SiteNode, open_site_node
 from recorder.service.site_threads import SiteThreads
@@ -138,6 +139,7 @@ class Daemon:
         self._heartbeat = self._make_heartbeat()
         self._selftests = self._make_selftests()
         self._services.selftest = self._selftests.health
+        self._selftest_schedule = SelfTestSchedule(home, lambda: self._services.config, self._selftests)
         api = self._make_api(broadcast).app()
         self._socket = SocketServer(api, self._home.socket)
         self._site_node = self._open_site_node(config, node, api)
@@ -184,7 +186,8 @@ class Daemon:
         name = self._services.config.node.name or ""
         return LiveApi(
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
-            drain=self._draining, disk=self._disk.as_json, selftests=self._selftests, verifier=Verifier(self._home.root, node=name),
+            drain=self._draining, disk=self._disk.as_json, selftests=self._selftests,
+            verifier=Verifier(self._home.root, node=name),
             node=lambda: None if self._site_node is None else self._site_node.as_json(),
         )  # fmt: skip
 
@@ -238,6 +241,7 @@ class Daemon:
         self._site_keys.start()
         self._objects.start_if_wanted()
         self._selftests.start()
+        self._selftest_schedule.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
         if self._manager.is_silent and self._services.config.drain.limit_s:
@@ -292,7 +296,7 @@ class Daemon:
         """Retry rows and audit entries that could not be written, and close recordings left open; repeats itself."""
         if self._services.rows.waiting:
             self._executors.filing.submit(self._services.rows.catch_up)
-        self._executors.filing.submit(self._reloader.look_at_notices)
+        self._reloader.watch_notices(self._executors.filing)
         if self._left_open.notice(self._services.alarms):
             self._executors.filing.submit(self._left_open.close)
         if self._services.late.waiting:
@@ -337,6 +341,7 @@ class Daemon:
                 "%d recordings were not filed; the next start recovers them", len(self._services.open_recordings)
             )
         self._writer.close()
+        self._selftest_schedule.close()
         self._selftests.close()
         self._sweeping.close()
         self._site.close()

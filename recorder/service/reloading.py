@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import fields
 from typing import Any
 
@@ -9,6 +10,7 @@ from recorder.calls.call_services import CallServices, Sounds
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
+from recorder.common.serial_executor import SerialExecutor
 from recorder.common.service_manager import ServiceManager
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
@@ -63,6 +65,7 @@ class Reloader:
         self._resolver = resolver
         self._store = NoticeStore(home.notices)
         self._known = self._store.fingerprint
+        self._look: Future[None] | None = None
 
     def reload_by_signal(self) -> None:
         """Reload on the executor's thread; a faulty file is logged."""
@@ -103,8 +106,12 @@ class Reloader:
         _log.info("configuration reloaded, changed: %s", ", ".join(changed) or "nothing")
         return {"sha256": new.sha256, "changed": changed, "needs_restart": needs_restart}
 
-    def look_at_notices(self) -> None:
-        """Load the messages to callers again if somebody has changed them. Reads files, so never on the call thread."""
+    def watch_notices(self, executor: SerialExecutor) -> None:
+        """Have an executor load the messages to callers again if somebody has changed them. Call thread."""
+        if self._look is None or self._look.done():
+            self._look = executor.submit(self._look_at_notices)
+
+    def _look_at_notices(self) -> None:
         config, found = self._services.config, self._store.fingerprint
         if found == self._known:
             return

@@ -19,7 +19,7 @@ from typing import Any
 
 from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import LiveCalls
-from recorder.calls.selftest_calls import HOST, SelfTestCall
+from recorder.calls.selftest_calls import HOST, SelfTestCall, service_like
 from recorder.common.problems import ProblemError
 from recorder.common.serial_executor import SerialExecutor
 from recorder.recordings.resurrection_guard import SweepBusyError
@@ -82,6 +82,8 @@ class SelfTests:
         self._run: _Run | None = None
         self._is_running = False
         self._last: dict[str, Any] | None = None
+        self.results = 0
+        """How many results there were since the start."""
         with suppress(OSError, ValueError):
             self._last = json.loads((state / STATE).read_text())
 
@@ -144,6 +146,8 @@ class SelfTests:
     def _settings(self) -> dict[str, Any]:
         """Return what the self-test has to know of the configuration in force."""
         services, config = self._services, self._services.config
+        service = service_like(config).name
+        notice = services.sounds.announcements.of(service, self._now()).first
         targets = {
             (route.name, str(target)): [[one.host, one.port, one.transport.value] for one in services.locate(target)]
             for route in config.route
@@ -157,7 +161,8 @@ class SelfTests:
             "erase_s": config.pause.erase_s,
             "look_back_s": config.pause.look_back_s,
             "card_digits": config.pause.card_digits,
-            "notice": services.sounds.first.as_json(),
+            "service": service,
+            "notice": {"id": notice.id, "sha256": notice.sha256},
             "targets": [{"route": route, "target": name, "at": at} for (route, name), at in targets.items()],
         }
 
@@ -216,6 +221,7 @@ class SelfTests:
 
     def note(self, by: str, failed: Sequence[str], duration_s: float) -> None:
         """Note a result: the alarm stands until the next one that passes. Any thread."""
+        self.results += 1
         self._last = {
             "at": self._now().isoformat(), "passed": not failed, "failed": list(failed),
             "duration_s": round(duration_s, 1), "by": by,

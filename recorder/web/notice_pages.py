@@ -150,7 +150,7 @@ def _shown(console: ConsoleParts, caller: ConsoleCaller) -> tuple[list[ShownNoti
         console.audit_service.note_late(Act.SEE_SYSTEM, caller.actor.actor, "", {"page": "notices"})
         try:
             health = console.live.health()
-            played = {(one["name"], one["version"]) for one in health.get("notices", [])}
+            played = {(one["name"], one["version"]) for one in health["notices"]} if "notices" in health else None
         except ProblemError as error:
             problem = error.detail
     store = console.deps.notices

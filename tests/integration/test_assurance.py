@@ -1,7 +1,9 @@
 """Call records imported by command into a real index: what is named, who sees it, what is kept, and bad files."""
 
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,15 @@ import pytest
 
 from recorder.access.accounts import People
 from recorder.access.database import open_people
+from recorder.assurance.assurance import JUDGED_DAYS, assurance_of
+from recorder.assurance.daily import Judged, judge_due
+from recorder.assurance.sources import CallRecordSources
+from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.call_record_options import CallRecordsOptions
+from recorder.config.settings import Config
 from recorder.permissions import Role
+from recorder.rules.policy import Extension
 from storage.assurance import AssuranceStore
 from storage.assurance_types import CallDirection, ExpectedCall, Explanation, StoredDay, StoredFinding
 from storage.audit import AuditLog
@@ -104,10 +113,6 @@ WRONG_FILES = {
     "header": (HEADER.replace("src", "source"), (), "line 1: the header has no column 'src'"),
     "zone": (HEADER + line(0, "2001"), ("--time-zone", "Europe/Londn"), "'Europe/Londn' is no time zone"),
     "format": (HEADER + line(0, "2001"), ("--format", "avaya"), "there is no format 'avaya'"),
-    "twice": (HEADER + line(0, "2001") + "2026-10-25 01:30:00,2026-10-25 01:30:05,,020,2001,,65,60,ANSWERED,7\n",
-              (), "line 3: '2026-10-25 01:30:00' exists twice in Europe/London"),
-    "never": (HEADER + "2026-03-29 01:30:00,2026-03-29 01:30:05,,020,2001,,65,60,ANSWERED,7\n",
-              (), "line 2: '2026-03-29 01:30:00' does not exist in Europe/London"),
     "one id": (HEADER + line(0, "2001", uid="7") + line(50, "2002", uid="7"),
                (), "line 3: this call has the same id as the one of line 2"),
     "quotes": (HEADER + 'a,"b\n', (), "line 2: this is no line of comma-separated values"),
@@ -169,6 +174,56 @@ def test_calls_are_named_explained_and_shown_to_those_who_answer_for_them(home: 
     files = b"".join(path.read_bytes() for path in Path(home.root).glob("audit/*") if path.is_file())
     assert b"07700900123" not in files
     assert b"7700900123" not in Home(home.root).index.read_bytes()
+
+
+def test_the_console_imports_what_changes_at_a_place_and_says_what_it_cannot_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    index, folder = Index(sqlite_url(tmp_path / "index.sqlite")), tmp_path / "cdr"
+    folder.mkdir()
+    audit, place = AuditLog(tmp_path / "audit"), CallRecordsOptions(path=str(folder), format="asterisk")
+    assurance = assurance_of(
+        Config(extension=(Extension(number="2001", operator="alice", service="s"),)), index.database, index, utc_now
+    )
+    sources = CallRecordSources(options=[place], audit=audit, zone=LONDON)
+    (folder / "a.csv").write_text(HEADER + line(0, "2001"))
+    (folder / "b.csv").write_text(HEADER + f"{CALLERS.format(1234)},,,,,,,,,\n")
+    old = folder / "old.csv"
+    old.write_text("not read")
+    os.utime(old, (0, 0))
+
+    def stored_calls() -> int:
+        return len(assurance.store.calls(NOON - timedelta(days=1), NOON + timedelta(days=1)))
+
+    assert judge_due(assurance, sources=sources) == Judged(days=JUDGED_DAYS - 1, unreadable=1), "one by the import"
+    assert stored_calls() == 1
+    assert judge_due(assurance, sources=sources) == Judged(days=0, unreadable=1)
+    with (folder / "a.csv").open("a") as file:
+        file.write(line(10, "2001"))
+    (folder / "b.csv").unlink()
+    assert judge_due(assurance, sources=sources) == Judged(days=0, unreadable=0)
+    assert stored_calls() == 2
+    assert [(one.actor, one.details["calls"]) for one in audit.entries()] == [("recorder", 1), ("recorder", 1)]
+    assert "b.csv, line 2 cannot be imported" in caplog.text
+    assert "1234" not in caplog.text
+    folder.rename(tmp_path / "away")
+    assert judge_due(assurance, sources=sources) == Judged(days=0, unreadable=1)
+    index.close()
+
+
+def test_call_records_that_stop_coming_are_missed(tmp_path: Path) -> None:
+    index = Index(sqlite_url(tmp_path / "index.sqlite"))
+    assurance = assurance_of(Config(), index.database, index, lambda: NOON)
+    for days, records in ((9, 7), (4, 0), (3, 0), (2, 0)):
+        day = assurance.today - timedelta(days=days)
+        judged = StoredDay(day=day, judged_at=NOON, records=records, calls=records, bad=0, document={})
+        assurance.store.keep_day(judged, [])
+    assert not assurance.has_stopped()
+    assurance.store.keep_day(replace(judged, day=assurance.today - timedelta(days=1)), [])
+    assert assurance.has_stopped()
+    assurance.store.keep_day(replace(judged, day=assurance.today - timedelta(days=9)), [])
+    assert not assurance.has_stopped(), "there were never any"
+    index.close()
 
 
 def call(number: int, at: datetime, **changed: Any) -> ExpectedCall:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from recorder.assurance.daily import judge_due
+from recorder.assurance.daily import Judged, judge_due
 from recorder.common.home import Home
 from storage.database import sqlite_url
 from storage.index import Index
@@ -38,8 +38,10 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
             for number, team in enumerate(("Revenues", "Revenues", "Housing", "Housing"))
         )
         index.close()
-        assert judge_due(made.deps.watch.assurance) >= 2, "the whole days that nobody judged"
-        assert judge_due(made.deps.watch.assurance) == 0, "once"
+        first, again = (judge_due(made.deps.watch.assurance) for _ in range(2))
+        assert first is not None
+        assert first.days >= 2, "the whole days that nobody judged"
+        assert again == Judged(days=0, unreadable=0), "once"
         yield made
 
 

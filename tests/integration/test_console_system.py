@@ -12,7 +12,8 @@ import soundfile
 
 from audio.codecs import decode
 from audio.types import Codec
-from recorder.calls.notices import SHIPPED, NewNotice, NoticeStore, install_shipped
+from recorder.calls.notice_catalogue import NewNotice
+from recorder.calls.notices import SHIPPED, NoticeStore, install_shipped
 from recorder.data_subjects import casework
 from recorder.notifications.watch import notify_of_changes
 from recorder.retention.sweep_state import NAME, SweepState, state_to_json

@@ -1,7 +1,8 @@
 """The commands of the tutorial and of the guides, run as they are written: in a home of their own, over real calls.
 
-The tutorial makes its recorder itself. The guides are about one council, whose people are those of the policy's walks.
-They are followed in the order of the navigation, since one person goes on where another one stopped.
+The tutorial makes its recorder itself; phones of the tests stand for `recorder phone`, whose own tests are elsewhere.
+The guides are about one council, whose people are those of the policy's walks. They are followed in the order of the
+navigation, since one person goes on where another one stopped.
 """
 
 from collections.abc import Iterator
@@ -35,6 +36,11 @@ class Phones:
         self._talk = self._lines.call(extension)
         self._talk.join()
         self._talk.talk_for(0.5)
+
+    def phone(self, *words: str) -> None:
+        """Be what `recorder phone` is: the officer's telephone is there, and whoever is dialled is called."""
+        if "--listen" not in words:
+            self.call(words[0].partition("@")[0])
 
     def hang_up(self) -> None:
         """End the call, when something was said since the last pause, and wait until it is filed."""
@@ -77,7 +83,7 @@ def test_the_tutorial_makes_a_recorder_that_records_a_call(tmp_path: Path) -> No
         shell = GuideShell(
             tmp_path,
             tmp_path / "first-password",
-            {"up": lambda *_: home.start(), "@call": phones.call, "@hang-up": phones.hang_up},
+            {"up": lambda *_: home.start(), "phone": phones.phone, "@hang-up": phones.hang_up},
             {"127.0.0.1:5060": f"127.0.0.1:{home.sip[1]}", "127.0.0.1:5070": f"127.0.0.1:{lines.officer.address[1]}"},
             {"init": prepare},
         )

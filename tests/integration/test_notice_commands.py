@@ -78,6 +78,7 @@ def test_a_message_is_stored_for_a_service_from_a_day_on(shell: Shell) -> None:
     words = ("--service", "Revenues", "--from", "1 January 2099", "--text", str(SHIPPED / "second.en.txt"))
     said = shell.said("import", "first", str(SPEECH), *words, code=0)
     assert "callers of Revenues hear it from 1 January 2099, midnight; the daemon needs no reload" in said
+    assert "no call plays it" not in said
     (version,) = [one for one in shell.store.versions() if one.uses[0].service]
     assert shell.store.text_of(version) == (SHIPPED / "second.en.txt").read_text().strip() + "\n"
     assert version.speech_dbfs == pytest.approx(-25, abs=2)
@@ -115,6 +116,7 @@ def test_a_computer_speaks_a_placeholder(shell: Shell, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, arguments, input=shell("template", "first", "--language", "cy").stdout)
     assert "spoken by a computer: a placeholder, until a person records it" in " ".join(done.stderr.split())
     assert (tmp_path / "cy.txt").read_text().startswith("Diolch am ffonio")
-    shell.said("import", "first", str(made), "--language", "cy", code=0)
+    said = shell.said("import", "first", str(made), "--language", "cy", code=0)
+    assert "no call plays it yet: 'cy' is not among the languages in recorder.toml" in said
     assert shell.store.versions()[-1].is_placeholder
     assert shell.store.text_of(shell.store.versions()[-1]).startswith("Diolch am ffonio")

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from recorder.calls.notices import NewNotice, NoticeStore
+from recorder.calls.notice_catalogue import NewNotice
+from recorder.calls.notices import NoticeStore
 from recorder.common.clock import utc_now
 from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange
@@ -46,6 +47,8 @@ def test_a_message_in_a_second_language_begins_at_its_date(lines: Exchange) -> N
     time.sleep(60)
     assert heard("2001") == (1, 1, [(english.id, "en", "Revenues"), (welsh.id, "cy", "Revenues")])
     assert heard("3001") == (1, 0, [(english.id, "en", "Queue")])
+    shown = lines.home.run("show", lines.home.rows()[0]["id"], *lines.home.as_admin(), "-C", str(lines.home.root))
+    assert f"{english.id}\ten\t" in shown.stdout
     played = {(one["version"], one["language"]) for one in lines.home.health()["notices"] if one["name"] == "first"}
     assert played == {(english.version, "en"), (welsh.version, "cy")}
 

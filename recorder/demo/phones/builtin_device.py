@@ -14,8 +14,8 @@ from recorder.demo.phones.builtin_dialog import (
     ANSWERED_BY,
     Address,
     Dialog,
+    DialogStage,
     Resender,
-    Stage,
     direction_of,
     formats_of,
     remote_media,
@@ -155,7 +155,7 @@ class BuiltinDevice:
         call = self._call
         if call is None:
             return
-        if call.stage is Stage.CONFIRMED:
+        if call.stage is DialogStage.CONFIRMED:
             bye = call.request("BYE")
             self._resender.send(bye.branch, bytes(bye), call.peer)
             self._finish(200, "OK")
@@ -164,11 +164,11 @@ class BuiltinDevice:
             self._finish(486, "Busy Here")
         elif not call.is_cancelled:
             call.is_cancelled = True
-            if call.stage is Stage.EARLY:  # no CANCEL before a provisional response (RFC 3261 section 9.1)
+            if call.stage is DialogStage.EARLY:  # no CANCEL before a provisional response (RFC 3261 section 9.1)
                 self._cancel(call)
 
     def _answered(self) -> tuple[Dialog, RtpStream]:
-        if self._call is None or self._stream is None or self._call.stage is not Stage.CONFIRMED:
+        if self._call is None or self._stream is None or self._call.stage is not DialogStage.CONFIRMED:
             raise PhoneError("there is no answered call")
         return self._call, self._stream
 
@@ -266,15 +266,15 @@ class BuiltinDevice:
     def _progress(self, call: Dialog, response: Message) -> None:
         if response.body:
             self._connect(response.body)
-        if call.stage is Stage.CALLING and call.is_ours:
-            call.stage = Stage.EARLY
+        if call.stage is DialogStage.CALLING and call.is_ours:
+            call.stage = DialogStage.EARLY
             if call.is_cancelled:
                 self._cancel(call)
         if response.status > 100:
             self.say("early", response.status, response.phrase)
 
     def _confirm(self, call: Dialog) -> None:
-        call.stage = Stage.CONFIRMED
+        call.stage = DialogStage.CONFIRMED
         if call.is_cancelled:  # the answer crossed our CANCEL
             self.do_hang_up()
             return
@@ -291,7 +291,7 @@ class BuiltinDevice:
             self._resender.stop("final")
             if request.body:
                 self._connect(request.body)
-            if not call.is_ours and call.stage is Stage.EARLY:
+            if not call.is_ours and call.stage is DialogStage.EARLY:
                 self._confirm(call)
         elif (earlier := call.answered(request)) is not None:
             self._transmit(earlier, source)
@@ -326,7 +326,7 @@ class BuiltinDevice:
         self._call = call = Dialog.called(self._host, request, source)
         self._open_media()
         self.say("incoming", text=text)
-        call.stage = Stage.EARLY
+        call.stage = DialogStage.EARLY
         self._transmit(call.respond(request, 180), source)
         self.say("early", 180, "Ringing")
         self._answer_at = time.monotonic() + after_s

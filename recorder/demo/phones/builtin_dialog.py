@@ -20,7 +20,7 @@ Address = tuple[str, int]
 _EVENTS = re.compile(r"^a=rtpmap:(\d+) telephone-event/8000", re.MULTILINE | re.IGNORECASE)
 
 
-class Stage(Enum):
+class DialogStage(Enum):
     """Where the call stands."""
 
     CALLING = "calling"
@@ -95,7 +95,7 @@ class Dialog:
     remote: str
     is_ours: bool
     remote_uri: str
-    stage: Stage = Stage.CALLING
+    stage: DialogStage = DialogStage.CALLING
     cseq: int = 1
     version: int = 1
     routes: Sequence[tuple[str, str]] = ()

@@ -50,7 +50,7 @@ class RtpStream:
     Args:
         host: The local address.
         played: Called when a WAV was sent to its end.
-        pressed: Called with a key and the sample of the WAV at which it was released, when that was sent.
+        pressed: Called with a key and the sample of the WAV, on the phone's clock, at which its release was sent.
         digit: Called with each key that arrives.
 
     Attributes:
@@ -174,7 +174,8 @@ class RtpStream:
         if key.frames == _KEY_FRAMES:
             for _ in range(_END_REPEATS):
                 self._send_event(key, key.frames, is_end=True)
-            self._pressed(key.key, self._at)
+            late_s = max(time.monotonic() - (self._next_at - FRAME_S), 0.0)  # of this frame, on a busy machine
+            self._pressed(key.key, self._at + round(late_s * RATE))
         if key.frames >= _KEY_FRAMES + _GAP_FRAMES:
             self._key = None
         return key.frames <= _KEY_FRAMES

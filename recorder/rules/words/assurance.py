@@ -29,7 +29,7 @@ ASSURANCE: Mapping[str, Mapping[str, str]] = {
 TO_DO: Mapping[str, str] = {
     "not_recorded": "Ask ICT whether the call took another route than through the recorder, and whether the extension "
     "is nominated with its present number.",
-    "bypassed": "The recorders were away or full. Ask ICT what happened then; `recorder health` has the alarms.",
+    "bypassed": "The recorders were away or full. Ask ICT what happened then; the page Health has the alarms.",
     "silent": "Listen to the recording. If nobody is heard, ask ICT to check the audio of trunk and telephone.",
     "one_sided": "Listen to the recording. If one side is missing, ask ICT to check that side's audio: firewall, "
     "encryption, address.",

@@ -43,3 +43,8 @@ def test_a_fault_is_named_with_its_page(site: Path, text: str, said: str) -> Non
     assert problems(site) == [f"a.html: {said}"]
     (site / "a.html").write_text(GOOD.replace("</body>", f"<pre>{text.replace('<', '&lt;')}</pre></body>"))
     assert problems(site) == [], "code shows whatever it likes"
+
+
+def test_a_hyphen_between_two_keys_is_no_list(site: Path) -> None:
+    (site / "a.html").write_text(GOOD.replace("</body>", "<td>\n<code>0</code>- <code>9</code></td></body>"))
+    assert problems(site) == []

@@ -104,18 +104,18 @@ def test_what_is_no_sound_file(tmp_path: Path) -> None:
 
 
 FINE = SoundMeasures(
-    duration_s=20, rate_hz=16000, speech_s=18, speech_dbfs=-24, peak_dbfs=-6, clipped=0, before_s=0.2, after_s=0.5
+    duration_s=20, rate_hz=16000, spoken_s=18, speech_dbfs=-24, peak_dbfs=-6, clipped_share=0, before_s=0.2, after_s=0.5
 )
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"duration_s": 4.0, "speech_s": 3.0}, "it lasts only 4.0 s"),
-        ({"duration_s": 61.0, "speech_s": 50.0}, "it lasts 61 s, and callers hang up"),
+        ({"duration_s": 4.0, "spoken_s": 3.0}, "it lasts only 4.0 s"),
+        ({"duration_s": 61.0, "spoken_s": 50.0}, "it lasts 61 s, and callers hang up"),
         ({"speech_dbfs": -33.0}, "the speech is quiet, -33 dBFS"),
         ({"speech_dbfs": -13.0}, "the speech is loud, -13 dBFS"),
-        ({"clipped": 0.0001}, "some samples are at full scale"),
+        ({"clipped_share": 0.0001}, "some samples are at full scale"),
         ({"before_s": 1.2}, "the speech begins after 1.2 s"),
         ({"after_s": 3.2}, "3.2 s follow the last word"),
         ({"rate_hz": 6000}, "fewer than a telephone's 8000"),

@@ -11,7 +11,8 @@ import soundfile
 
 from audio.types import Codec
 from recorder.calls.announcements import MessageChoice, load_announcements
-from recorder.calls.notices import NAMES, SHIPPED, NewNotice, NoticeError, NoticeStore, install_shipped
+from recorder.calls.notice_catalogue import NewNotice
+from recorder.calls.notices import NAMES, SHIPPED, NoticeError, NoticeStore, install_shipped
 from recorder.rules.notice_schedule import NoticeState
 
 
@@ -143,6 +144,15 @@ def test_a_former_version_is_brought_back_and_a_date_is_given_up(dated: NoticeSt
         dated.withdraw("first", 2, service="")
 
 
+def test_of_changes_within_one_second_the_last_counts(dated: NoticeStore, tmp_path: Path) -> None:
+    for hz in (440, 880):
+        dated.put("first", sound(tmp_path / f"{hz}.wav", hz=hz), by="sally")
+    dated.use("first", 1, service="", starts_at=None, by="sally")
+    assert dated.load("first").version == 1
+    assert dated.put("first", sound(tmp_path / "660.wav", hz=660), by="sally").version == 3
+    assert dated.load("first").version == 3
+
+
 def test_what_callers_heard_is_not_rewritten(dated: NoticeStore, tmp_path: Path) -> None:
     past = NewNotice(starts_at=NOW - timedelta(days=1))
     with pytest.raises(NoticeError, match="is past: what callers heard until now stays as it was"):
@@ -189,6 +199,14 @@ def test_languages_are_played_one_after_the_other(dated: NoticeStore, day: Day, 
         assert len(heard) - len(first) - len(second) == 0.6 * 8000, "the pause between them"
     assert loaded.of("Benefits", NEW_YEAR).second is None
     assert loaded.of("Benefits", NOW - timedelta(days=400)).first.id == english.id, "a clock that was set back"
+
+
+def test_a_clock_that_is_set_back_after_loading_leaves_nobody_untold(
+    dated: NoticeStore, day: Day, tmp_path: Path
+) -> None:
+    put = dated.put("first", sound(tmp_path / "a.wav"), by="sally", of=NewNotice(starts_at=NEW_YEAR))
+    day.now = NEW_YEAR
+    assert load_announcements(dated, choice("en"), day.now).of("Benefits", NOW).first.id == put.id
 
 
 def test_a_service_without_any_message_is_refused_in_words(dated: NoticeStore, day: Day, tmp_path: Path) -> None:

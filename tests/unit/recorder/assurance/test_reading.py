@@ -39,7 +39,7 @@ def legs(text: str, layout: Layout, *, repeated: Repeated | None = None) -> list
 def test_asterisk_with_a_header_of_its_database_is_read_by_name() -> None:
     text = (
         "calldate,clid,src,dst,dcontext,channel,dstchannel,duration,billsec,disposition,uniqueid,linkedid\n"
-        '2026-09-16 09:00:00,"""A"" <020>",02079461234,600,in,PJSIP/t-1,Local/2001@agents-0000;1,35,30,ANSWERED,2.1,1.1\n'
+        '2026-09-16 09:00:00,"""A"" <020>",020,600,in,PJSIP/t-1,Local/2001@agents-0000;1,35,30,ANSWERED,2.1,1.1\n'
         "2026-09-16 09:00:00,,02079461234,600,in,PJSIP/t-1,PJSIP/2002-1,9,0,NO ANSWER,2.2,1.1\n"
     )
     answered, missed = legs(text, LAYOUTS["asterisk"])
@@ -58,7 +58,7 @@ def test_a_mapping_reads_another_file() -> None:
 
 
 @pytest.mark.parametrize(("change", "sentence"), [
-    (("delimiter", "delimeter"), "unknown key 'delimeter'"),
+    (("delimiter", "separator"), "unknown key 'separator'"),
     (('";"', '";;"'), "delimiter must be one character"),
     (("started =", "begun ="), "[columns] has no 'begun'"),
     (('talk_s = "Talk"\n', ""), "[columns] needs started, caller and called"),
@@ -85,6 +85,10 @@ def test_a_wrong_mapping_is_named(change: tuple[str, str], sentence: str) -> Non
      "line 1: the call ends before it begins"),
     ("freeswitch", ",020,2001,c,2026-09-16 09:00:00,2026-09-16 09:00:05,2026-09-16 09:00:10,5,nan,N,u,b,\n",
      "line 1: 'nan' is no length in seconds"),
+    ("freeswitch", ",020,2001,c,2026-10-25 00:59:00,2026-10-25 01:30:00,,5,5,N,u,b,\n",
+     "line 1: '2026-10-25 01:30:00' exists twice in Europe/London"),
+    ("freeswitch", "\n,020,2001,c,2026-03-29 01:30:00,,,5,5,N,u,b,\n",
+     "line 2: '2026-03-29 01:30:00' does not exist in Europe/London"),
     ("freeswitch", ",020,2001,c,16.9.2026,,,5,5,N,u,b,\n", "line 1: '16.9.2026' is no time as %Y-%m-%d %H:%M:%S"),
 ])  # fmt: skip
 def test_a_wrong_line_is_named(layout: str, text: str, sentence: str) -> None:
@@ -106,6 +110,8 @@ def test_the_hour_that_happens_twice_is_refused_or_as_said() -> None:
     assert [one.hour for one in found] == [0, 1]
     with pytest.raises(LocalTimeError, match="does not exist"):
         Times(zone=LONDON, patterns=times.patterns, repeated=Repeated.LATER).read("2026-03-29 01:00:00")
+    old = Times(zone=LONDON, patterns=times.patterns, since=datetime(2026, 11, 1, tzinfo=UTC))
+    assert old.read("2026-10-25 01:30:00") == datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "too old to matter"
 
 
 def test_of_kamailios_list_only_calls_that_went_on_are_read() -> None:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0013"
+down_revision = "0012"
 
 
 def upgrade() -> None:
@@ -44,4 +44,4 @@ def upgrade() -> None:
         sa.Column("explanation", sa.Text),
     )
     op.create_index("assurance_findings_by_day", "assurance_findings", ["day", "id"])
-    op.execute("UPDATE schema_version SET version = 14 WHERE id = 1")
+    op.execute("UPDATE schema_version SET version = 13 WHERE id = 1")
