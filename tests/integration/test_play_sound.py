@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -139,6 +140,8 @@ def test_a_pause_on_the_terminal_and_a_lock_meanwhile(
     os.close(theirs)
     try:
         read_until(screen, "playing 0:00 / 1:00")
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), "it leaves no core file"
         os.write(screen, b"1")
         read_until(screen, "caller")
         os.write(screen, b" ")
