@@ -72,6 +72,7 @@ class Call:
         ended_at: When it ended; None while it lasts.
         status: SIP status of its end; 0 while it lasts.
         reason: Why it failed, in words; "" if it was answered.
+        has_rung: Whether the other side said that it rings.
         is_given_up: Whether nobody answered in time.
     """
 
@@ -82,6 +83,7 @@ class Call:
     ended_at: float | None = None
     status: int = 0
     reason: str = ""
+    has_rung: bool = False
     is_given_up: bool = False
 
     def talked_s(self, now: float) -> float:
@@ -130,8 +132,8 @@ class Desk:
             case "incoming":
                 self.state, self.call = State.RUNG, Call(uri=event.text, is_outgoing=False, began_at=self.clock())
                 self.say(f"{event.text} is calling: a answers, h refuses")
-            case "early" if self.state is State.CALLING:
-                self.state = State.RINGING
+            case "early" if self.call is not None and self.state is State.CALLING:
+                self.state, self.call.has_rung = State.RINGING, True
                 self.say("ringing")
             case "confirmed" if self.call is not None:
                 self.state, self.call.answered_at = State.ANSWERED, self.clock()
@@ -152,10 +154,13 @@ class Desk:
             self.say("the call was not answered")
 
     def _why_not(self, call: Call, event: PhoneEvent) -> str:
-        if call.is_given_up:
+        if call.is_given_up and call.has_rung:
             return f"{call.uri} did not answer within {self.settings.ring_s:g} s"
-        if event.code == _NO_REPLY:
-            return f"nothing replies at {call.uri}: check address and port, and that the recorder runs"
+        if call.is_given_up or event.code == _NO_REPLY:
+            return (
+                f"nothing replies at {call.uri}: check address and port, that the recorder runs, and that this "
+                "phone's address is in the networks of a [[peer]]"
+            )
         if event.code == _CANCELLED:
             return f"the call to {call.uri} was given up before it was answered"
         return f"{call.uri} refused the call: {event.code} {event.text}".rstrip()

@@ -129,6 +129,16 @@ def test_a_call_that_nobody_answers_is_given_up() -> None:
     assert room.desk.call.reason == f"{URI} did not answer within 20 s"
 
 
+def test_a_call_to_which_nothing_replies_is_given_up() -> None:
+    room = Room(ring_s=20)
+    room.desk.dial(URI)
+    room.at(20)
+    room.happens("disconnected", 487, "Request Terminated")
+    assert room.desk.call is not None
+    assert f"nothing replies at {URI}" in room.desk.call.reason
+    assert "networks of a [[peer]]" in room.desk.call.reason
+
+
 def test_a_call_that_comes_in() -> None:
     room = Room(answer_after_s=3)
     room.happens("incoming", text="sip:02079460000@127.0.0.1")
