@@ -19,7 +19,6 @@ import pytest
 
 from audio.codecs import decode, encode
 from audio.types import Codec
-from recorder.calls.notices import NoticeStore
 from recorder.common.home import Home
 from recorder.control.client import SelfTestClient
 from recorder.control.errors import DaemonRefusedError

@@ -1,5 +1,7 @@
 """Which windows of a side are judged, what their findings come to, and how a sender's clock is told from a step."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,6 @@ from audio.speech import (
     speech_kept,
 )
 from audio.stream_clock import StreamClock
-import itertools
 
 QUIET: Samples = np.zeros(WINDOW_SAMPLES, np.int16)
 TONE: Samples = (8000 * np.sin(np.arange(WINDOW_SAMPLES) / 4)).astype(np.int16)
