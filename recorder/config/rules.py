@@ -119,6 +119,9 @@ def _check_selftest(config: Config, reader: Reader) -> None:
     extension = config.selftest.extension
     if extension is not None and extension not in config.extensions:
         reader.fail(f"extension is {extension!r}, which is no [[extension]]", "selftest", "extension")
+    for i, one in enumerate(config.extension):
+        if one.number == SELFTEST:
+            reader.fail(f"{SELFTEST} is the name of self-tests, so no extension can have it", "extension", "number", i)
 
 
 def _check_sign_on(config: Config, reader: Reader) -> None:
@@ -178,8 +181,6 @@ def _check_names(config: Config, reader: Reader) -> None:
                 "service",
                 i,
             )
-        if extension.number == SELFTEST:
-            reader.fail(f"{SELFTEST} is the name of self-tests, so no extension can have it", "extension", "number", i)
         if extension.number in numbers:
             reader.fail(f"extension {extension.number} is listed twice", "extension", "number", i)
         numbers.add(extension.number)
