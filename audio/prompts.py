@@ -80,7 +80,7 @@ def load_prompt(path: Path, *, name: str | None = None) -> LoadedPrompt:
                 raise PromptError(f"{path} lasts {seconds:.0f} s, at most {MAX_PROMPT_S:.0f} s are allowed.")
             if file.frames * file.channels > MAX_SAMPLES:
                 raise PromptError(
-                    f"{path} has {file.channels} channels of {rate} samples a second; save it as mono at 48 kHz or less."
+                    f"{path} has {file.channels} channels of {rate} Hz; save it as mono at 48 kHz or less."
                 )
             channels, made_by = file.read(dtype="float64", always_2d=True), file.comment
     except OSError as error:
