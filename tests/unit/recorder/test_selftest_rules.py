@@ -62,6 +62,13 @@ def index(tmp_path: Path) -> Iterator[Index]:
 def test_people_neither_find_nor_count_a_self_test(index: Index) -> None:
     other = row_from_json(row())
     index.save_many([selftest_row(1), other])
+    named = [
+        selftest_row(0, id="20261124T093000Z-selftest0-0a1b2c"),
+        selftest_row(2, operator="alice", operators=["alice"]),
+    ]
+    index.save_many(named)
+    assert index.count(Search()) == 1 + len(named), "a call that somebody named so, or joined, is not hidden"
+    index.remove_many([one.id for one in named])
     everything = (Search(), Search(outcomes=(other.outcome,)), Search(service=other.service))
     for search in everything:
         assert ([one.id for one in index.find(search)], index.count(search)) == ([other.id], 1)
