@@ -4,12 +4,14 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from storage.types import (
     Archived,
     ArchiveFormat,
+    HeardNotice,
     NoticeProof,
     Officer,
     Outcome,
@@ -85,6 +87,7 @@ def _notice_to_json(notice: NoticeProof) -> dict[str, Any]:
         "complete": notice.complete,
         "proof": notice.proof,
         "second_message": notice.second_message,
+        **({"messages": [asdict(one) for one in notice.messages]} if notice.messages else {}),
     }
 
 
@@ -178,7 +181,8 @@ def _read(fields: Mapping[str, Any]) -> RecordingRow:
     )
     if notice := fields.get("notice"):
         times = {name: time_from_json(notice.get(name)) for name in ("started_at", "ended_at")}
-        values["notice"] = NoticeProof(**{**notice, **times})
+        messages = tuple(HeardNotice(**one) for one in notice.get("messages", ()))
+        values["notice"] = NoticeProof(**{**notice, **times, "messages": messages})
     values["participants"] = tuple(map(_participant_from_json, fields.get("participants", ())))
     values["second_messages"] = tuple(map(_message_from_json, fields.get("second_messages", ())))
     if archived := fields.get("archived"):

@@ -14,6 +14,11 @@ RecordingId = NewType("RecordingId", str)
 """``YYYYMMDDTHHMMSSZ-<extension>-<6 hex>``: sorts by time, easy to read out, safe as a file name."""
 
 
+SELFTEST = "selftest"
+"""Extension and operator of the calls that the recorder makes to test itself."""
+SELFTEST_MARK = f"-{SELFTEST}-"
+"""In the id of every recording of such a call, and of no other (`recorder.rules.policy.recording_id`)."""
+
 Peaks = tuple[bytes, bytes]
 """Per channel, the largest sample of each 0.1 s as a number in [0, 255]."""
 
@@ -77,10 +82,28 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeardNotice:
+    """A message of a notice: the notice is played in several languages one after the other, if a service has several.
+
+    Attributes:
+        id: Name and version, such as ``first/3``.
+        sha256: Hash of its sound file, hex.
+        language: Tag of its language.
+        service: The service whose callers it was chosen for.
+    """
+
+    id: str
+    sha256: str
+    language: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeProof:
     """Proof that the notice of one call was played.
 
-    ``proof`` is ``heard`` (the recorder played it), ``attested`` (a declared peer played it) or ``none``.
+    ``proof`` is ``heard`` (the recorder played it), ``attested`` (a declared peer played it) or ``none``. Of several
+    messages, ``id`` and ``sha256`` have the values of each, joined by ``+``.
     """
 
     id: str
@@ -90,6 +113,7 @@ class NoticeProof:
     complete: bool
     proof: str
     second_message: bool = False
+    messages: tuple[HeardNotice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +307,7 @@ class Search:
         outcomes: Outcomes of which any will do, likewise.
         team: Team of the call, or of an officer of it, at the time.
         within: What the searcher may know of.
+        selftests: Whether to find calls of self-tests too, which people neither see nor count.
     """
 
     started_from: datetime | None = None
@@ -297,6 +322,7 @@ class Search:
     numbers: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     within: Visibility | None = None
+    selftests: bool = False
     limit: int = 100
     offset: int = 0
 
