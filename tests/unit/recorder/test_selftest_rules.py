@@ -2,17 +2,21 @@
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from recorder.calls.call_services import CallServices
+from recorder.calls.selftest_calls import HOST, SelfTestCall, service_of, services_of
 from recorder.common.home import Home
 from recorder.config.selftest_options import SelfTestOptions
 from recorder.config.settings import Config
-from recorder.rules.policy import recording_id
+from recorder.rules.policy import CardPayment, Extension, NoticeWhen, Service, recording_id
 from recorder.selftest.signals import as_other_law, find, is_absent, is_in, pieces, score, voice
 from recorder.service.selftest_schedule import CANNOT_RUN, FIRST_S, SelfTestSchedule
 from sip.options import Address, SipOptions
@@ -163,3 +167,39 @@ def test_the_daemon_tests_itself_as_often_as_is_configured() -> None:
     schedule.look()
     assert children.noted == [["not_run"]], "one that dies is a fault"
     assert children.started == 3
+
+
+def test_its_call_has_services_apart_and_the_rules_of_a_service_but_that_a_payment_pauses(tmp_path: Path) -> None:
+    config = Config(
+        extension=(
+            Extension(number="2001", operator="alice", service="Revenues"),
+            Extension(number="2002", operator="bob", service="Benefits"),
+        ),
+        service=(
+            Service(name="Revenues"),
+            Service(name="Benefits", notice_when=NoticeWhen.AFTER_ANSWER, card_payment=CardPayment.DISCARD),
+        ),
+        selftest=SelfTestOptions(extension="2002"),
+    )
+    given: dict[str, Any] = {
+        one.name: SimpleNamespace(home=tmp_path, node=None, elsewhere=None)
+        for one in fields(CallServices)
+        if one.default is MISSING and one.default_factory is MISSING
+    }
+    services = CallServices(**{**given, "config": config})
+    call = SelfTestCall(
+        number="secret", caller=Address(host=HOST, port=5070), callee=Address(host=HOST, port=5072),
+        seal=OneTimeSeal(public=bytes(32)),
+    )  # fmt: skip
+    apart = services_of(services, call)
+    assert apart.publish == call.note, "no event leaves"
+    assert apart.tallies is not services.tallies, "it is counted nowhere"
+    assert apart.open_recordings is services.open_recordings
+    assert apart.alarms is services.alarms
+    (service,), (extension,), (route,) = apart.config.service, apart.config.extension, apart.config.route
+    assert (service.name, service.notice_when) == ("Benefits", NoticeWhen.AFTER_ANSWER)
+    assert service.card_payment is CardPayment.PAUSE, "a discard would leave nothing to check"
+    assert (extension.number, extension.operator, extension.team) == (SELFTEST, SELFTEST, "")
+    assert (route.targets, route.transfers) == ((call.callee,), False)
+    assert services.config == config
+    assert service_of(replace(config, selftest=SelfTestOptions())).name == "Revenues"
