@@ -169,7 +169,7 @@ class SpeechSampler:
         return sum(loud) * share / SLOTS_PER_S if share >= _LEAST_SHARE else 0.0
 
     def _first_louder(self, first_slot: int, peaks: bytes) -> int:
-        """Return the slot from which on it is louder than the windows so far, or the last that a window can begin with."""
+        """Return the slot from which on it is louder than the windows so far, or the last where a window can begin."""
         at = next(at for at, peak in enumerate(peaks) if peak >= self.louder)
         return first_slot + max(min(at, len(peaks) - WINDOW_SLOTS), 0)
 
