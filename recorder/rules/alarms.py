@@ -386,7 +386,7 @@ EVENTS = frozenset(
         "card_pauses_repeated", "fax_suspected", "kept_not_discarded", "media_refused", "metrics_unavailable",
         "nominated_passed",
         "pause_over_maximum", "paused_without_account", "peer_calls_full", "pins_unreadable", "registration_failed",
-        "sign_on_clash", "siprec_metadata", "siprec_undeclared", "source_foreign", "source_overload",
+        "selftest_misused", "sign_on_clash", "siprec_metadata", "siprec_undeclared", "source_foreign", "source_overload",
         "source_rate_limited", "source_stray", "srtp_unauthentic", "transfer_denied",
     }
 )  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from recorder.cli.phone_desk import Desk, Settings, State
+from recorder.cli.phone_desk import Desk, DeskState, Settings
 from recorder.cli.phone_display import bar, lines_of, words
 from recorder.demo.phones.line import SILENT_DB, Line, level_db
 from recorder.demo.phones.line_ends import FRAME, Tone
@@ -142,14 +142,14 @@ def test_a_call_to_which_nothing_replies_is_given_up() -> None:
 def test_a_call_that_comes_in() -> None:
     room = Room(answer_after_s=3)
     room.happens("incoming", text="sip:02079460000@127.0.0.1")
-    assert room.desk.state is State.RUNG
+    assert room.desk.state is DeskState.RUNG
     room.at(2.9)
     assert not room.device.did
     room.at(3)
     assert room.device.did == [("answer",)]
     room.happens("confirmed", 200)
     room.happens("disconnected", 200)
-    assert (room.desk.state, room.desk.is_over) == (State.IDLE, False)
+    assert (room.desk.state, room.desk.is_over) == (DeskState.IDLE, False)
     room.happens("incoming", text="sip:2@h")
     room.desk.press("enter")
     room.desk.press("h")
