@@ -16,6 +16,7 @@ from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip
 from storage.database import SQLITE, parse_url
 from storage.errors import DatabaseError
+from storage.types import SELFTEST
 
 DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
@@ -177,6 +178,8 @@ def _check_names(config: Config, reader: Reader) -> None:
                 "service",
                 i,
             )
+        if extension.number == SELFTEST:
+            reader.fail(f"{SELFTEST} is the name of self-tests, so no extension can have it", "extension", "number", i)
         if extension.number in numbers:
             reader.fail(f"extension {extension.number} is listed twice", "extension", "number", i)
         numbers.add(extension.number)

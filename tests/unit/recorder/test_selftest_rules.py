@@ -72,6 +72,11 @@ def test_people_neither_find_nor_count_a_self_test(index: Index) -> None:
     for search in (Search(extension=SELFTEST), Search(operator=SELFTEST), Search(number=SELFTEST)):
         assert index.count(search) == 0
     assert index.count(Search(selftests=True)) == 2
+    named = row_from_json(row(id="20261124T093000Z-selftest0-0a1b2c", extension=SELFTEST, extensions=[SELFTEST]))
+    index.save_many([named])
+    assert index.count(Search(extension=SELFTEST)) == 1, "a call of an extension of that name is a call"
+    assert index.count(Search()) == 2
+    index.remove(named.id)
     assert [one.extension for one in index.find(Search(extension=SELFTEST, selftests=True))] == [SELFTEST]
 
 
