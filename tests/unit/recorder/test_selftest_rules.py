@@ -6,17 +6,20 @@ from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from recorder.calls.call_services import CallServices
+from recorder.calls.rules.call_events import CallState
 from recorder.calls.selftest_calls import HOST, SelfTestCall, service_of, services_of
 from recorder.common.home import Home
 from recorder.config.selftest_options import SelfTestOptions
 from recorder.config.settings import Config
+from recorder.demo.phones.phone import Phone
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen, Service, recording_id
+from recorder.selftest.call import CallFailedError, CallSeen, CheckedCall
 from recorder.selftest.signals import as_other_law, find, is_absent, is_in, pieces, score, voice
 from recorder.service.selftest_schedule import CANNOT_RUN, FIRST_S, SelfTestSchedule
 from sip.options import Address, SipOptions
@@ -208,3 +211,51 @@ def test_its_call_has_services_apart_and_the_rules_of_a_service_but_that_a_payme
     assert (route.targets, route.transfers) == ((call.callee,), False)
     assert services.config == config
     assert service_of(replace(config, selftest=SelfTestOptions())).name == "Revenues"
+
+
+# --- the call
+
+
+class Ticking:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+class Willing:
+    """A phone that does what it is asked; it has begun to talk once the sides are joined."""
+
+    talks = False
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_args, **_named: SimpleNamespace(name="confirmed", code=200, text="OK")
+
+    def play(self, _path: Path) -> None:
+        self.talks = True
+
+
+@pytest.mark.parametrize(("phase", "lasts_s", "is_joined"), [
+    (CallState.NOTICE_HELD, 100.0, True), (CallState.SECOND_HELD, 100.0, True), (CallState.RINGING, 100.0, False),
+])  # fmt: skip
+def test_a_notice_after_the_answer_may_take_long_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: CallState, lasts_s: float, is_joined: bool
+) -> None:
+    clock, caller, officer = Ticking(), Willing(), Willing()
+    monkeypatch.setattr("recorder.selftest.call.time", clock)
+
+    def look(_seen: CallSeen) -> dict[str, Any]:
+        return {"phase": (phase if clock.now_s < lasts_s else CallState.JOINED).value, "refused": None, "state": ""}
+
+    begun = {"number": "x", "sip": "127.0.0.1:5060", "erase_s": 0.0}
+    call = CheckedCall(tmp_path, begun, look, keys=("*1", "*2"), tell=lambda _sentence: None)
+    with pytest.raises(CallFailedError) as error:
+        call.hold(cast("Phone", caller), cast("Phone", officer))
+    assert (caller.talks, officer.talks) == (is_joined, is_joined)
+    assert error.value.name == ("pause" if is_joined else "call"), "this daemon never pauses"
