@@ -1,6 +1,6 @@
 """Whether somebody speaks on one side of a recording, judged by samples of its audio (docs/adr/0064).
 
-Judging all audio of all calls would cost a fifth of what recording it costs. So windows of 0.5 s are judged: close
+Judging all audio of all calls would cost a quarter of what recording costs. So windows of 0.5 s are judged: close
 together at first, then up to 20 s apart; until a second of speech was found, also what is louder than those before.
 Which slots (0.1 s) are loud is known of the whole recording, by their peaks. The share of loud slots that was speech
 in the windows, times the loud slots of the recording, is its speech.
@@ -169,7 +169,7 @@ class SpeechSampler:
         return sum(loud) * share / SLOTS_PER_S if share >= _LEAST_SHARE else 0.0
 
     def _first_louder(self, first_slot: int, peaks: bytes) -> int:
-        """Return the slot from which on it is louder than the windows so far, or the last one that a window can begin with."""
+        """Return the first slot that is louder than the windows so far, or the last that a window can begin with."""
         at = next(at for at, peak in enumerate(peaks) if peak >= self.louder)
         return first_slot + max(min(at, len(peaks) - WINDOW_SLOTS), 0)
 
