@@ -1,7 +1,9 @@
 """What makes a call a self-test's, and what does not: ids, searches, guests, deletion, schedule."""
 
+import asyncio
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +17,12 @@ from recorder.calls.call_services import CallServices
 from recorder.calls.rules.call_events import CallState
 from recorder.calls.selftest_calls import HOST, SelfTestCall, service_of, services_of
 from recorder.common.home import Home
+from recorder.common.problems import ProblemError
+from recorder.common.system_user import os_user
 from recorder.config.selftest_options import SelfTestOptions
 from recorder.config.settings import Config
+from recorder.control.bodies import SocketCaller
+from recorder.control.selftests import BeginBody, EndBody, LiveSelfTests
 from recorder.demo.phones.phone import Phone
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen, Service, recording_id
 from recorder.selftest.call import CallFailedError, CallSeen, CheckedCall
@@ -75,11 +81,6 @@ def test_people_neither_find_nor_count_a_self_test(index: Index) -> None:
     for search in (Search(extension=SELFTEST), Search(operator=SELFTEST), Search(number=SELFTEST)):
         assert index.count(search) == 0
     assert index.count(Search(selftests=True)) == 2
-    named = row_from_json(row(id="20261124T093000Z-selftest0-0a1b2c", extension=SELFTEST, extensions=[SELFTEST]))
-    index.save_many([named])
-    assert index.count(Search(extension=SELFTEST)) == 1, "a call of an extension of that name is a call"
-    assert index.count(Search()) == 2
-    index.remove(named.id)
     assert [one.extension for one in index.find(Search(extension=SELFTEST, selftests=True))] == [SELFTEST]
 
 
@@ -120,6 +121,57 @@ def test_a_voice_is_found_to_the_sample_and_in_no_other() -> None:
     as_heard = as_other_law(one)
     assert score(pieces(one, 0.5, 2.5), as_other_law(as_heard)) < 1.0
     assert not is_in(pieces(one, 0.0, 2.0), np.zeros(100))
+
+
+class Daemon:
+    """A daemon that notes in which order it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.problem: ProblemError | None = None
+
+    def ready(self, run: str | None = None) -> None:
+        self.asked.append("ready" if run is None else f"ready {run}")
+        if self.problem is not None:
+            raise self.problem
+
+    def begin(self, _by: str, *, run: str, ports: tuple[int, int], public_key: bytes) -> dict[str, Any]:
+        assert (ports, public_key) == ((5062, 5064), bytes(32))
+        self.asked.append("begin")
+        return {"run": run}
+
+    def as_json(self) -> dict[str, Any]:
+        return {"recording": "r"}
+
+    def end(self, run: str, *, failed: Sequence[str], duration_s: float) -> "Future[None]":
+        assert (list(failed), duration_s) == ([], 1.0)
+        self.asked.append(f"end {run}")
+        return Future()
+
+    async def on_call_thread(self, fn: Callable[[], Any]) -> Any:
+        return fn()
+
+    async def audit(self, act: str, _who: object, subject: str, details: dict[str, Any], _reason: str) -> None:
+        self.asked.append(f"{act} {subject} {details['run']}")
+
+
+def test_a_self_test_is_in_the_audit_log_before_it_begins_and_before_it_ends() -> None:
+    daemon = Daemon()
+    routes = LiveSelfTests(daemon, daemon)  # type: ignore[arg-type]
+    who = SocketCaller(os_user=os_user(), name="")
+    begin = BeginBody(caller_port=5062, callee_port=5064, public_key="00" * 32)
+    run = asyncio.run(routes.begin(begin, who))["run"]
+    assert daemon.asked == ["ready", f"selftest.begun  {run}", "begin"]
+    daemon.asked.clear()
+    asyncio.run(routes.end(EndBody(run=run, failed=[], duration_s=1.0), who))
+    assert daemon.asked == [f"ready {run}", f"selftest.ended r {run}", f"end {run}"]
+    daemon.asked.clear()
+    daemon.problem = ProblemError(409, "Not now.")
+    with pytest.raises(ProblemError):
+        asyncio.run(routes.begin(begin, who))
+    with pytest.raises(ProblemError):
+        asyncio.run(routes.end(EndBody(run="other", failed=[], duration_s=1.0), who))
+    assert daemon.asked == ["ready", "ready other"], "what is refused did not begin, and did not end"
 
 
 class Children:
