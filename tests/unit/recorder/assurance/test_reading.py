@@ -144,9 +144,9 @@ class Endless(io.RawIOBase):
 def test_a_line_without_end_is_refused() -> None:
     times = Times(zone=LONDON, patterns=())
     with pytest.raises(CallRecordsError, match="line 1"):
-        list(read_legs(io.TextIOWrapper(Endless()), LAYOUTS["asterisk"], times))  # type: ignore[arg-type]
+        list(read_legs(io.TextIOWrapper(Endless()), LAYOUTS["asterisk"], times))  # type: ignore[type-var]
     with pytest.raises(CallRecordsError, match="line 1"):
-        list(read_bypassed(io.TextIOWrapper(Endless())))  # type: ignore[arg-type]
+        list(read_bypassed(io.TextIOWrapper(Endless())))  # type: ignore[type-var]
 
 
 def test_of_kamailios_list_only_calls_that_went_on_are_read() -> None:
