@@ -135,6 +135,7 @@ class NewNotice:
         starts_at: From when it is in force; None for at once.
         text: Its words, or empty.
         speech_dbfs: Level of the speech; None if it was not measured.
+        sha256: Hash of the file that was checked and is in the audit log, hex; empty if none was.
     """
 
     language: str = DEFAULT_LANGUAGE
@@ -142,6 +143,7 @@ class NewNotice:
     starts_at: datetime | None = None
     text: str = ""
     speech_dbfs: float | None = None
+    sha256: str = ""
 
 
 def all_uses(versions: Iterable[NoticeVersion]) -> list[NoticeUse]:

@@ -98,10 +98,13 @@ class NoticeStore:
         """Store a WAV, FLAC or OGG file as the newest version of a message.
 
         Raises:
-            NoticeError: The file is not a usable sound file, or its start is past; nothing was changed.
+            NoticeError: The file is not a usable sound file or not the one that was checked, or its start is past;
+                nothing was changed.
         """
         new = of or NewNotice()
         loaded = self._load(name, source)
+        if new.sha256 not in ("", loaded.sha256):
+            raise NoticeError(f"{source} was changed since it was checked; try again")
         now = self._now().replace(microsecond=0)
         starts_at = self.start_of(new.starts_at)
         with self._changing():

@@ -138,10 +138,11 @@ def import_notice(
     store = NoticeStore(context.home.notices)
     assert checked.loaded is not None
     assert checked.measures is not None
-    new = NewNotice(
-        language=language, service=service, starts_at=starts_at, text=words, speech_dbfs=checked.measures.speech_dbfs
-    )
     duration_s, sha256 = checked.loaded.prompt.duration_s, checked.loaded.sha256
+    new = NewNotice(
+        language=language, service=service, starts_at=starts_at, text=words,
+        speech_dbfs=checked.measures.speech_dbfs, sha256=sha256,
+    )  # fmt: skip
     try:
         begins = moment_json(store.start_of(starts_at))
         number = store.next_version(message)

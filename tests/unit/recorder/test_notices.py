@@ -221,6 +221,15 @@ def test_a_service_without_any_message_is_refused_in_words(dated: NoticeStore, d
         load_announcements(dated, choice("cy"), day.now)
 
 
+def test_a_file_that_was_changed_since_it_was_checked_is_not_stored(store: NoticeStore, tmp_path: Path) -> None:
+    checked = hashlib.sha256(sound(tmp_path / "a.wav").read_bytes()).hexdigest()
+    sound(tmp_path / "a.wav", hz=880.0)
+    with pytest.raises(NoticeError, match="since it was checked"):
+        store.put("first", tmp_path / "a.wav", by="sally", of=NewNotice(sha256=checked))
+    assert store.versions() == []
+    assert store.put("first", sound(tmp_path / "a.wav"), by="sally", of=NewNotice(sha256=checked)).sha256 == checked
+
+
 def test_whatever_is_wrong_with_changed_messages_is_an_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alarms: dict[str, bool] = {}
     services = SimpleNamespace(config=Config(), set_alarm=alarms.__setitem__)
