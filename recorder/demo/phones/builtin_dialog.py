@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import ip_address
 
 from audio.types import Codec
 from recorder.demo.phones.builtin_media import EVENT_TYPE
@@ -17,7 +18,9 @@ from recorder.demo.phones.sip_messages import Message, WireError, build_request,
 T1_S, T2_S = 0.5, 4.0
 GIVE_UP_S = 64 * T1_S
 Address = tuple[str, int]
-_EVENTS = re.compile(r"^a=rtpmap:(\d+) telephone-event/8000", re.MULTILINE | re.IGNORECASE)
+_MOST_TYPE = 127
+"""The largest payload type of RTP (RFC 3550 section 5.1)."""
+_EVENTS = re.compile(r"^a=rtpmap:([0-9]{1,3}) telephone-event/8000", re.MULTILINE | re.IGNORECASE)
 
 
 class DialogStage(Enum):
@@ -182,11 +185,13 @@ class Dialog:
 
 
 def remote_media(sdp: bytes) -> Address | None:
-    """Return where the other side wants its audio, or None."""
+    """Return where the other side wants its audio; None if it says no address that can be sent to."""
     try:
-        return media_address(sdp)
-    except WireError:
+        host, port = media_address(sdp)
+        ip_address(host)  # a name would be looked up for each packet
+    except (WireError, ValueError):
         return None
+    return (host, port) if port < 1 << 16 else None
 
 
 def formats_of(sdp: bytes) -> tuple[Codec, int] | None:
@@ -196,7 +201,8 @@ def formats_of(sdp: bytes) -> tuple[Codec, int] | None:
     offered = [] if line is None else line[1].split()
     codec = next((codec for codec in (Codec.PCMA, Codec.PCMU) if str(int(codec)) in offered), None)
     events = _EVENTS.search(text)
-    return None if codec is None else (codec, EVENT_TYPE if events is None else int(events[1]))
+    number = EVENT_TYPE if events is None else int(events[1])
+    return None if codec is None else (codec, number if number <= _MOST_TYPE else EVENT_TYPE)
 
 
 def direction_of(sdp: bytes) -> str:

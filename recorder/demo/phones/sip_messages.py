@@ -121,7 +121,7 @@ def parse(data: bytes) -> Message:
         headers=tuple(header for header in headers if header[0].lower() != "content-length"),
         body=body,
     )
-    cseq = re.fullmatch(r"(\d+)\s+([A-Z]+)", found.value("CSeq"))
+    cseq = re.fullmatch(r"([0-9]{1,10})\s+([A-Z]+)", found.value("CSeq"))
     if cseq is None or not found.call_id:
         raise WireError(f"no CSeq or no Call-ID under {first!r}")
     return found if found.method else replace(found, method=cseq[2])
@@ -219,7 +219,7 @@ def media_address(sdp: bytes) -> tuple[str, int]:
     """Return address and port of the first audio line (a ``c=`` of its own counts before the session's).
 
     Raises:
-        WireError: There is no audio line or no address for it.
+        WireError: There is no audio line, or no address or port for it.
     """
     text = sdp.decode("utf-8", "replace")
     session, found, rest = text.partition("m=audio ")
@@ -231,4 +231,7 @@ def media_address(sdp: bytes) -> tuple[str, int]:
     )
     if address is None:
         raise WireError("the SDP has no address for its audio line")
-    return address[1], int(rest.split()[0].split("/")[0])
+    port = re.match(r"([0-9]{1,5})[/\s]", rest)
+    if port is None:
+        raise WireError("the SDP has no port for its audio line")
+    return address[1], int(port[1])
