@@ -10,11 +10,13 @@ from recorder.config.sip_transports import WILDCARDS, mistakes, parse_address
 from recorder.config.store_urls import overlap
 from recorder.config.toml_tables import Reader
 from recorder.rules.colours import READABLE, contrast_with_white, is_colour
+from recorder.rules.notice_schedule import language_problem
 from recorder.rules.retention_schedule import SCHEDULE, UNREACHED
 from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip
 from storage.database import SQLITE, parse_url
 from storage.errors import DatabaseError
+from storage.types import SELFTEST
 
 DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
@@ -31,11 +33,13 @@ def check(config: Config, reader: Reader) -> None:
     """Raise ConfigError for values and combinations that cannot work."""
     _check_interfaces(config, reader)
     _check_pause(config, reader)
+    _check_notices(config, reader)
     _check_names(config, reader)
     _check_console(config, reader)
     _check_sip(config, reader)
     _check_voicemail(config, reader)
     _check_sign_on(config, reader)
+    _check_selftest(config, reader)
     _check_network(config, reader)
     _check_siprec(config, reader)
     _check_transfers(config, reader)
@@ -47,6 +51,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_policy_review(config, reader)
     _check_colour(config, reader)
     _check_webhooks(config, reader)
+    _check_call_records(config, reader)
     _check_metrics(config, reader)
 
 
@@ -111,6 +116,15 @@ def _check_keys(keys: str | None, section: str, key: str, reader: Reader) -> Non
         reader.fail(f"{key} must be * and one more key, not {keys!r}", section, key)
 
 
+def _check_selftest(config: Config, reader: Reader) -> None:
+    extension = config.selftest.extension
+    if extension is not None and extension not in config.extensions:
+        reader.fail(f"extension is {extension!r}, which is no [[extension]]", "selftest", "extension")
+    for i, one in enumerate(config.extension):
+        if one.number == SELFTEST:
+            reader.fail(f"{SELFTEST} is the name of self-tests, so no extension can have it", "extension", "number", i)
+
+
 def _check_sign_on(config: Config, reader: Reader) -> None:
     sign_on = config.sign_on
     _check_keys(sign_on.keys, "sign_on", "keys", reader)
@@ -145,9 +159,15 @@ def _check_console(config: Config, reader: Reader) -> None:
         )
 
 
-def _check_names(config: Config, reader: Reader) -> None:
+def _check_notices(config: Config, reader: Reader) -> None:
     if len(config.notice.second_key) != 1 or config.notice.second_key not in "0123456789*#":
         reader.fail(f"second_key must be one of 0-9, * and #, not {config.notice.second_key!r}", "notice", "second_key")
+    for i, service in enumerate(config.service):
+        if (problem := language_problem(service.languages)) is not None:
+            reader.fail(problem, "service", "languages", i)
+
+
+def _check_names(config: Config, reader: Reader) -> None:
     _check_unique("peer", [peer.name for peer in config.peer], reader)
     _check_unique("register", [register.name for register in config.register], reader)
     for i, peer in enumerate(config.peer):
@@ -225,11 +245,18 @@ def _check_database(config: Config, reader: Reader) -> None:
 
 def _check_sections(config: Config, reader: Reader) -> None:
     """Check each section that can tell by itself that it cannot work."""
-    for section in ("anchors", "backup", "objects", "mail", "syslog", "metrics", "console_metrics", "node"):
+    for section in ("notice", "anchors", "backup", "objects", "mail", "syslog", "metrics", "console_metrics", "node"):
         problem = getattr(config, section).problem
         if problem is not None:
             key, sentence = problem
             reader.fail(sentence, section, key)
+
+
+def _check_call_records(config: Config, reader: Reader) -> None:
+    for i, place in enumerate(config.call_records):
+        if place.problem is not None:
+            key, sentence = place.problem
+            reader.fail(sentence, "call_records", key, i)
 
 
 def _check_webhooks(config: Config, reader: Reader) -> None:

@@ -3,16 +3,18 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recorder.calls.notices import NoticeStore, install_shipped
+from recorder.calls.notice_catalogue import NewNotice
+from recorder.calls.notices import SHIPPED, NoticeStore, install_shipped
 from recorder.permissions import Role
 from recorder.web.live_rows import LONG_PAUSE_S
+from storage.assurance_types import CallDirection, ExpectedCall
 from storage.types import NoticeProof, Segment, SegmentKind
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import (
@@ -49,11 +51,30 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 def run_the_recorder(console: Console) -> None:
     """Give the recorder an alarm, messages and a changed configuration."""
-    install_shipped(NoticeStore(console.home.notices))
+    notices = NoticeStore(console.home.notices)
+    install_shipped(notices)
+    welsh = NewNotice(
+        language="cy",
+        service="Revenues",
+        starts_at=datetime(2099, 1, 1, tzinfo=UTC),
+        text="Rydym yn recordio galwadau.",
+    )
+    notices.put("first", SHIPPED / "second.en.flac", by="sally", of=welsh)
     played = [{"name": "first", "version": 1}]
     console.daemon.said |= {"alarms": {"disk_full": 2}, "notices": played}
     details = {"sha256": "ab" * 32, "changed": ["pause.max_s", "extension.2001"]}
     console.deps.repos.audit.append("config.reload", "os:root", "", details)
+    assurance = console.deps.watch.assurance
+    noon = datetime.combine(assurance.today - timedelta(days=2), time(12), assurance.site.zone)
+    calls = [
+        ExpectedCall(
+            id=f"{number:032x}", pbx="asterisk", answered_at=noon + timedelta(minutes=5 * number), talk_s=187.0,
+            extensions=("2001",), direction=CallDirection.INBOUND, number_end="1234", is_bypassed=number == 1,
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    assurance.store.add_calls(calls, assurance.now())
+    assurance.keep(noon.date())
 
 
 def run_its_course(console: Console) -> None:
@@ -198,6 +219,23 @@ def release(page: Page) -> None:
     page.get_by_role("button", name="Release the hold").click()
 
 
+def assured_day(page: Page) -> None:
+    page.goto("/assurance")
+    page.locator("#days a").click()
+
+
+def explain_nothing(page: Page) -> None:
+    assured_day(page)
+    page.locator("#found a >> nth=0").click()
+    page.get_by_role("button", name="Save the explanation").click()
+
+
+def use_notice(page: Page) -> None:
+    page.goto("/notices/first/2/use")
+    page.get_by_label("From a day, at midnight").check()
+    page.get_by_role("button", name="Bring into force").click()
+
+
 def keys(page: Page) -> None:
     page.goto("/agent")
     page.locator("#agent-key summary").click()
@@ -281,6 +319,8 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("overview", "dpo", at("/overview"), "Waiting for you"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
     ("notices", "dpo", at("/notices"), "In use"),
+    ("notice", "dpo", at("/notices/first/2"), "Give up this date"),
+    ("notice_use", "dpo", use_notice, "Enter the day from which callers hear this version"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),
     ("account_changed", "admin", propose, "is waiting for another administrator"),
     ("account_roles_wrong", "admin", roles_wrong, "Select a role"),
@@ -292,6 +332,9 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("authenticator", "dpo", authenticator, "Code that the app shows now"),
     ("authenticator_wrong", "dpo", wrong_code, "The code is wrong"),
     ("pauses", "dpo", at("/reports/pauses"), "Olive Officer"),
+    ("assurance", "dpo", at("/assurance"), "3 to explain"),
+    ("assurance_day", "dpo", assured_day, "Went round the recorder"),
+    ("assurance_wrong", "dpo", explain_nothing, "Enter a reason"),
     ("audit", "dpo", at("/audit"), "people.sign_in"),
     ("error", "dpo", at("/recordings/none"), "There is no such recording"),
 ]

@@ -98,6 +98,7 @@ def test_the_schedule_and_the_state_before_and_after_a_sweep(shell: Shell) -> No
     assert {name: line["days"] for name, line in by_class.items()} == {
         "recordings": 90, "unrecorded_calls": 90, "texts": 730, "decisions": 730, "access": 730,
         "requests": 730, "cases": 1096, "torn_files": 730, "deliveries": 90, "tombstones": 2192,
+        "call_records": 30, "assurance": 365,
     }  # fmt: skip
     assert by_class["recordings"]["owner"] == "dpo"
     out, err = shell.run()
