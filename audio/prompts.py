@@ -28,6 +28,8 @@ FULL_SCALE = 0.9999
 """From this magnitude on a sample is at full scale."""
 MAX_BYTES = 100_000_000
 """Largest file that is read: 120 s of two channels at 96 kHz and 32 bits have 92 MB."""
+MAX_SAMPLES = round(MAX_PROMPT_S) * 96_000 * 2
+"""Most samples that are read: 120 s of two channels at 96 kHz. A small FLAC file may have more."""
 _SPEAK_TIMEOUT_S = 60.0
 _SPEECH_RATE_HZ = 16000
 SPOKEN_BY = "Spoken by espeak-ng, voice"
@@ -77,6 +79,10 @@ def load_prompt(path: Path, *, name: str | None = None) -> LoadedPrompt:
             rate, seconds = file.samplerate, file.frames / file.samplerate
             if seconds > MAX_PROMPT_S:
                 raise PromptError(f"{path} lasts {seconds:.0f} s, at most {MAX_PROMPT_S:.0f} s are allowed.")
+            if file.frames * file.channels > MAX_SAMPLES:
+                raise PromptError(
+                    f"{path} has {file.channels} channels of {rate} Hz; save it as mono at 48 kHz or less."
+                )
             channels, made_by = file.read(dtype="float64", always_2d=True), file.comment
     except OSError as error:
         raise PromptError(f"{path} cannot be read: {error.strerror or error}.") from error
