@@ -78,6 +78,20 @@ def test_an_id_that_is_given_again_the_next_day_is_another_call_and_within_hours
         expected(leg(4, 0, call_id="7"), leg(9, 7200, call_id="7"))
 
 
+def test_a_call_that_somebody_else_had_meanwhile_is_one_call() -> None:
+    parts = (
+        leg(1, 0, 60.0, call_id="a"),
+        leg(2, 60, 1200.0, call_id="a", called="2955"),
+        leg(3, 1300, 0.0, call_id="a"),
+        leg(4, 1900, 30.0, call_id="a", called="2003"),
+    )
+    for rows in (parts, parts[::-1]):
+        (one,) = expected(*rows).calls
+        assert (one.extensions, one.talk_s) == (("2001", "2003"), 90.0), "its talk time is that with our extensions"
+    with pytest.raises(CallRecordsError, match="line 4: this call has the same id as the one of line 1"):
+        expected(parts[0], replace(parts[1], call_id="b"), parts[3])
+
+
 @pytest.mark.parametrize(("changed", "why"), [
     ({"called": "2999"}, LeftOut.NOT_NOMINATED),
     ({"caller": "3001"}, LeftOut.INTERNAL),
