@@ -94,7 +94,8 @@ def read_calls(
         with path.open("rb") as raw:
             size = path.stat().st_size
             encoding = "utf-8-sig" if order.layout is None else order.layout.encoding
-            text = io.TextIOWrapper(raw, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+            encoding = "utf-8-sig" if encoding == "utf-8" else encoding
+            text = io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="")  # callers choose their names
             for number, leg in enumerate(_legs(text, order, since)):
                 expecting.add(leg)
                 if number % _TOLD_EACH == 0:
