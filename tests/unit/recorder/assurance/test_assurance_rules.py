@@ -135,6 +135,15 @@ def test_a_second_recording_of_the_call_is_added_and_is_not_another_call() -> No
     assert [one.id for one in found.unmatched] == [row(3, 400).id]
 
 
+def test_a_call_that_waited_in_a_queue_before_the_recorder_saw_it_is_short_and_not_missing() -> None:
+    late = row(1, 240, duration_s=360.0, recorded_s=360.0)
+    found = match([call(1, talk_s=600.0), call(2, 700, talk_s=600.0)], [late])
+    assert [[one.id for one in found.recordings[call(number).id]] for number in (1, 2)] == [[late.id], []]
+    assert not found.unmatched
+    assert judge(call(1, talk_s=600.0), [late]).verdict is Verdict.SHORT
+    assert match([call(1, talk_s=600.0, number_end="")], [late]).unmatched, "a withheld number does not tell whose"
+
+
 @pytest.mark.parametrize("ahead_s", [-600.0, 0.0, 40.0, 800.0])
 def test_a_wrong_clock_is_recognised_from_enough_calls(ahead_s: float) -> None:
     numbers = range(1, 7)
