@@ -1,11 +1,12 @@
 """Is speech found where somebody speaks and nowhere else, better than by a threshold of peaks, and what does that cost?
 
 Metric: F1 of slots of 0.1 s, with precision and recall, of the decision by webrtcvad (`audio.speech`) and of the
-threshold of peaks that was used before, on a corpus of speech in white, pink and babble noise at 20, 10 and 5 dB and of
-sounds that are no speech; the share of slots of each sound that is taken for speech; sides that the sampled decision
-takes for speakers, and by how much their seconds of speech are wrong; CPU us for a call-second that judging adds to
-the writer, the median of alternating rounds. Recorded speech and music are taken where the packages of
-`benchmarks.speech_sounds` were extracted (``apt-get download NAME``, ``dpkg -x NAME_*.deb DIR/NAME``).
+threshold of peaks that was used before, on speech in white, pink and babble noise at 20, 10 and 5 dB and on sounds that
+are no speech; the share of slots of each sound that is taken for speech; sides that the sampled decision takes for
+speakers, and by how much their seconds of speech are wrong; people who speak once and are found; CPU us for a
+call-second that judging adds to the writer, the median of alternating rounds. Recorded speech and music are taken where
+the packages of `benchmarks.speech_sounds` were extracted (``apt-get download NAME``, ``dpkg -x NAME_*.deb DIR/NAME``).
+Some voices of espeak-ng are not the same to the sample each time: the last digit of a figure may differ.
 Command: ``python -m benchmarks.speech [--corpus DIR] [--seconds 60] [--rounds 5] [--json]``.
 """
 
@@ -35,6 +36,7 @@ from benchmarks.speech_sounds import (
     Labels,
     Side,
     babble,
+    brief,
     conversation,
     in_noise,
     pink,
@@ -171,6 +173,19 @@ def sampled(sides: Sequence[Side], seconds: float) -> dict[str, Any]:
     }
 
 
+def brief_speakers(clips: Sequence[Clip], dice: np.random.Generator, *, seconds: float, count: int) -> dict[str, int]:
+    """Return how many of ``count`` people who speak for 2.5 s are found, by the level of the noise they are in."""
+    found = {}
+    for noise_dbfs in (-60.0, -45.0, -38.0, -34.0):
+        sides = [brief(clips, dice, seconds=seconds, noise_dbfs=noise_dbfs) for _ in range(count)]
+        found[f"{noise_dbfs:g} dBFS"] = sum(
+            _analysed(list(blocks(side.samples, side.samples, seconds)), judges_speech=True)[0].totals()[0].speech_s
+            >= MIN_SPEECH_S
+            for side in sides
+        )
+    return found
+
+
 def cost(sides: Sequence[Side], *, seconds: float, rounds: int) -> dict[str, float]:
     """Return the CPU us for a call-second that judging adds, by what is heard on both sides."""
     added = {}
@@ -205,6 +220,11 @@ def measure(
         }
     document["taken for speech"] = shares(silent)
     longest = max(calls_s)
+    document["brief speakers"] = {
+        "seconds": longest,
+        "of": rounds * 8,
+        "found": brief_speakers(kinds["synthetic"], dice, seconds=longest, count=rounds * 8),
+    }
     heard = [next(speakers(kinds["synthetic"], dice, seconds=longest, snr_db=30))]
     heard += [side for side in sounds(dice, seconds=longest) if side.name in ("hum_50", "white_noise", "arpeggios")]
     document["cpu_us_per_call_second"] = {f"{s} s": cost(heard, seconds=s, rounds=rounds) for s in calls_s}
@@ -260,6 +280,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
                 yield f"{snr_db:3} dB, {name:30} F1 {both['webrtcvad']['f1']:.3f}, by peaks {both['peaks']['f1']:.3f}"
             else:
                 yield f"{snr_db:3} dB, {name:30} {both}"
+    yield f"people who speak for 2.5 s once: {document['brief speakers']}"
     for name, taken in document["taken for speech"].items():
         yield f"{name:50.50} {taken['webrtcvad']:6.1%} is speech, by peaks {taken['peaks']:6.1%}"
     for length, added in document["cpu_us_per_call_second"].items():

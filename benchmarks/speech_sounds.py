@@ -108,6 +108,16 @@ def conversation(clips: Sequence[Clip], dice: Dice, *, seconds: float) -> tuple[
     return signal, _labels_of(signal)
 
 
+def brief(clips: Sequence[Clip], dice: Dice, *, seconds: float, noise_dbfs: float) -> Side:
+    """Return a side of noise with a click at its first second and 2.5 s of speech somewhere after."""
+    noise, said = at_db(white(int(seconds * RATE), dice), noise_dbfs), clips[int(dice.integers(len(clips)))].signal
+    said = at_db(said[: int(2.5 * RATE)], -22.0)
+    at = int(dice.uniform(2 * RATE, len(noise) - len(said)))
+    noise[at : at + len(said)] += said
+    noise[RATE : RATE + 80] = 30_000
+    return Side(f"2.5 s of speech in noise of {noise_dbfs:g} dBFS", line(noise), np.ones(0, np.bool_))
+
+
 def _labels_of(signal: Signal) -> Labels:
     slots = signal[: len(signal) // SLOT_TICKS * SLOT_TICKS].reshape(-1, SLOT_TICKS)
     level = np.sqrt((slots**2).mean(axis=1))

@@ -168,12 +168,15 @@ class Assurance:
         """Check the times of a file against the recordings, by its last day.
 
         Raises:
-            CallRecordsError: They are those of another zone.
+            CallRecordsError: They are those of another zone, or of the future: such calls would never be old enough to
+                be deleted.
         """
         young = self._young(found)
         if not young:
             return
         last, around = young[-1].answered_at, timedelta(hours=MOST_HOURS) + _AROUND
+        if last > self.now() + around:
+            raise CallRecordsError("it has calls of the future; set the clock of the PBX right")
         calls = [call for call in young if call.answered_at > last - timedelta(days=1)]
         search = Search(started_from=calls[0].answered_at - around, started_to=last + around)
         if hours := hours_off(calls, self.index.each(search)):

@@ -31,6 +31,8 @@ def test_hum_keys_and_ringback_are_no_speech() -> None:
 
 def test_a_bad_figure_is_a_problem_and_the_document_is_whole() -> None:
     document = speech.measure(corpus=None, seconds=10, rounds=1, voices=2, calls_s=(10,))
+    found = document["brief speakers"]["found"]
+    assert [found[f"{level} dBFS"] for level in (-60, -45, -38)] == [8, 8, 8], "who speaks once is found in noise"
     worse = {"webrtcvad": {"f1": 0.5}, "peaks": {"f1": 0.5}}
     document["20 dB"]["all"] = worse
     document["taken for speech"]["dtmf"]["webrtcvad"] = 0.01

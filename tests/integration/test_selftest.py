@@ -337,6 +337,12 @@ def test_a_call_of_somebody_else_meanwhile_is_recorded_and_kept(armed: tuple[Sit
     again = phone.invite(site.lines.home.sip, begun["number"])
     again.wait_ended()
     assert again.status == 403, "the number is dialled once"
+    replaces = f"{first.call_id};to-tag={_tag(first.remote)};from-tag={_tag(first.local)}"
+    joiner = site.lines.caller.invite(
+        site.lines.home.sip, "2001", from_number="2001", headers=(("Replaces", replaces), ("Require", "replaces"))
+    )
+    joiner.wait_ended()
+    assert joiner.status == 481, "nobody joins it"
     talk: Talk = site.lines.call("2001")
     kept = talk.join()
     assert [one["id"] for one in site.lines.home.calls()] == [kept], "people do not see the self-test"
@@ -353,6 +359,10 @@ def test_a_call_of_somebody_else_meanwhile_is_recorded_and_kept(armed: tuple[Sit
     assert (row["id"], row["outcome"], row["extension"]) == (kept, "recorded", "2001")
     assert [one["id"] for one in site.lines.home.rows(number=talk.number)] == [kept]
     assert Path(site.home.recordings / row["path"]).exists()
+
+
+def _tag(address: str) -> str:
+    return address.partition(";tag=")[2].partition(";")[0]
 
 
 def test_after_its_end_the_number_is_one_of_many(site: Site) -> None:

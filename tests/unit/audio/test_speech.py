@@ -55,6 +55,17 @@ def test_a_window_begins_with_a_loud_slot_that_can_be_read_and_fits_the_audio_at
     assert (nothing, sampler.seconds(quiet * 50)) == ([], None)
 
 
+def test_what_is_louder_than_the_windows_so_far_is_judged_at_once_and_a_click_is_no_measure() -> None:
+    noise, click, voice = bytes([20]) * 10, bytes([20] * 3 + [255] + [20] * 6), bytes([20] * 2 + [80] * 8)
+    scheduled, _ = windows(noise * 300, at_once=10)
+    judged, _ = windows(click + noise * 249 + voice + noise * 49, at_once=10)
+    assert [slot for slot in judged if slot not in scheduled][:1] == [2502]
+    assert judged[0] == scheduled[0] == 0, "the click was in the first window"
+    assert len(windows(bytes([20] * 9 + [250]) * 300, at_once=10)[0]) < len(scheduled) + 50, (
+        "peaks in noise have an end"
+    )
+
+
 def test_loud_is_what_stands_out_of_the_noise_before_it() -> None:
     assert loud_slots(bytes([3, 3, 40, 41, 3, 5])) == bytes([0, 0, 1, 1, 0, 1])
     assert sum(loud_slots(bytes([40] * 600))) < 80, "steady noise is what it stands out of"
