@@ -226,6 +226,29 @@ def test_the_console_imports_what_changes_at_a_place_and_says_what_it_cannot_rea
     index.close()
 
 
+def test_a_place_says_which_hour_is_meant_when_the_clocks_go_back(tmp_path: Path) -> None:
+    index, file = Index(sqlite_url(tmp_path / "index.sqlite")), tmp_path / "Master.csv"
+    after = datetime(2026, 10, 25, 12, tzinfo=UTC)
+    nominated = (Extension(number="2001", operator="alice", service="s"),)
+    assurance = assurance_of(Config(extension=nominated), index.database, index, lambda: after)
+    file.write_text(
+        ",02079461234,2001,in,,PJSIP/t-1,PJSIP/2001-2,Dial,,2026-10-25 01:30:00,2026-10-25 01:30:05,"
+        "2026-10-25 01:31:05,65,60,ANSWERED,D\n"
+    )
+    os.utime(file, (after.timestamp(), after.timestamp()))
+    for hour, found in ((None, []), ("earlier", [0]), ("later", [0, 1])):
+        place = CallRecordsOptions(path=str(file), format="asterisk", pbx=hour or "", repeated_hour=hour)
+        assert place.problem is None
+        sources = CallRecordSources(options=[place], audit=AuditLog(tmp_path / "audit"), zone=LONDON)
+        assert sources.import_new(assurance, assurance.store) == (hour is None)
+        stored = assurance.store.calls(after - timedelta(days=1), after)
+        assert sorted(one.answered_at.hour for one in stored) == found
+    assert CallRecordsOptions(path="/cdr", format="cucm", repeated_hour="both").problem == (
+        "repeated_hour", "repeated_hour is 'both': it must be earlier or later"
+    )  # fmt: skip
+    index.close()
+
+
 def test_one_file_that_cannot_be_read_stops_neither_the_others_nor_the_judging(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
