@@ -226,6 +226,11 @@ class SelfTests:
     def _expire(self, run: _Run) -> None:
         if run is self._run and self._is_running:
             _log.error("a self-test has not ended within %.0f s; its call is ended, and its recording deleted", LIMIT_S)
+            details = {"run": run.id, "passed": False, "failed": [NOT_RUN]}
+            self._executor.submit(
+                self._services.late.enter, act="selftest.ended", actor=RECORDER, subject=run.call.recording or "",
+                details=details,
+            )  # fmt: skip
             self._end(run, [NOT_RUN], LIMIT_S)
 
     def _end(self, run: _Run, failed: Sequence[str], duration_s: float) -> "Future[None]":

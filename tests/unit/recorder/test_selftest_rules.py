@@ -28,6 +28,8 @@ from recorder.rules.policy import CardPayment, Extension, NoticeWhen, Service, r
 from recorder.selftest.call import CallFailedError, CallSeen, CheckedCall
 from recorder.selftest.signals import as_other_law, find, is_absent, is_in, pieces, score, voice
 from recorder.service.selftest_schedule import CANNOT_RUN, FIRST_S, SelfTestSchedule
+from recorder.service.selftests import SelfTests
+from recorder.service.selftests import _Run as Run
 from sip.options import Address, SipOptions
 from sip.trust import Trust
 from storage import crypto
@@ -172,6 +174,36 @@ def test_a_self_test_is_in_the_audit_log_before_it_begins_and_before_it_ends() -
     with pytest.raises(ProblemError):
         asyncio.run(routes.end(EndBody(run="other", failed=[], duration_s=1.0), who))
     assert daemon.asked == ["ready", "ready other"], "what is refused did not begin, and did not end"
+
+
+def test_one_that_takes_too_long_is_in_the_audit_log_before_its_recording_is_deleted(tmp_path: Path) -> None:
+    done: list[Any] = []
+
+    def enter(**entry: Any) -> None:
+        done.append((entry["act"], entry["actor"], entry["subject"], entry["details"]["failed"]))
+
+    def delete(by: str, *, is_open: Callable[[str], bool]) -> dict[str, str]:
+        assert not is_open("20261124T093000Z-selftest-000001")
+        done.append(by)
+        return {}
+
+    address = Address(host="127.0.0.1", port=5062)
+    call = SelfTestCall(number="n", caller=address, callee=address, seal=OneTimeSeal(public=bytes(32)))
+    call.recording, call.ended = RecordingId("20261124T093000Z-selftest-000001"), ("recorded", "")
+    tests = SelfTests(
+        SimpleNamespace(late=SimpleNamespace(enter=enter), open_recordings=set()),  # type: ignore[arg-type]
+        SimpleNamespace(selftests=SimpleNamespace(expected=call)),  # type: ignore[arg-type]
+        SimpleNamespace(admit_guests=lambda _guests: None),  # type: ignore[arg-type]
+        is_draining=lambda: False, deletion=SimpleNamespace(delete=delete),  # type: ignore[arg-type]
+        state=tmp_path, now=lambda: NOW,
+    )  # fmt: skip
+    run = Run("ab", call, "os:root")
+    tests._run, tests._is_running = run, True
+    tests._expire(run)
+    tests.close()
+    assert done == [("selftest.ended", "recorder", call.recording, ["not_run"]), "os:root"]
+    with pytest.raises(ProblemError):
+        tests.ready("ab")
 
 
 class Children:
