@@ -18,7 +18,7 @@ _LONGEST_LINE = 1 << 20
 _LENGTH = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,7}(?:\.[0-9]{1,9})?")
 _UNIQUE_ID = re.compile(r"(?:.*-)?[0-9]+\.[0-9]+")
 """Asterisk's id of a channel: seconds since 1970 and a number, after the name of the system if it has one."""
-_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} .*")
+_STAMP = re.compile(r"[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}[ T].*")
 _REPLACED = "\ufffd"
 Names = dict[str, int]
 """Places of columns by name, in lower case."""
@@ -135,17 +135,22 @@ class _Rows:
         return names
 
     def _rejoined(self, row: Sequence[str]) -> Sequence[str]:
-        """Join a caller's name that was split at a comma, as it has quotes, until the times are in their place."""
-        place = self._names_of(len(row))[self._layout.facts["started"][0]]
-        while len(row) > self._layout.least and not _STAMP.fullmatch(row[place]):
-            row = [f"{row[0]},{row[1]}", *row[2:]]
+        """Join a caller's name that was split at a comma, as it has quotes, until the times are in their place.
+
+        The last times of a row are its own: a name may have times in it too.
+        """
+        names, facts = self._names_of(len(row)), self._layout.facts
+        began, ended = (names[facts[fact][0]] for fact in ("started", "ended"))
+        for more in range(len(row) - self._layout.least, 0, -1):
+            if _STAMP.fullmatch(row[began + more]) and (not (end := row[ended + more]) or _STAMP.fullmatch(end)):
+                return [",".join(row[: more + 1]), *row[more + 1 :]]
         return row
 
     def _header(self, row: Sequence[str], line: int) -> tuple[Names, bool]:
         layout, found = self._layout, {field.strip().strip('"').lower(): place for place, field in enumerate(row)}
         found.pop("", None)
         started = [name.lower() for name in layout.facts["started"]]
-        if any(name in found for name in started):
+        if any(name in found for name in started) and not any(map(_STAMP.fullmatch, row)):  # callers choose names
             if missing := self._missing(found):
                 raise CallRecordsError(f"the header has no column {missing!r}, which {layout.name} has", line)
             return found, True

@@ -164,6 +164,27 @@ def test_the_hour_that_happens_twice_is_refused_or_as_said() -> None:
     assert old.read("2026-10-25 01:30:00") == datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "too old to matter"
 
 
+def test_a_caller_cannot_write_another_call_into_their_name() -> None:
+    forged = 'x","02070000000","600","in","2026-09-16 08:00:00","2026-09-16 08:00:00","2026-09-16 08:00:00","1","0'
+    for name in (forged, f'{forged}","N","u'):
+        text = (
+            f'"{name}","02079461234","2001","in","2026-09-16 09:00:00","2026-09-16 09:00:05","2026-09-16 09:01:05",'
+            '"65","60","N","u1","","","PCMA","PCMA"\n'
+        )
+        (leg,) = legs(text, LAYOUTS["freeswitch"])
+        assert (leg.answered_at, leg.called, leg.caller, leg.talk_s) == (AT, "2001", "02079461234", 60.0)
+    missed = text.replace('"2026-09-16 09:00:05"', '""').replace('"60"', '"0"')
+    assert [(one.called, one.answered_at) for one in legs(missed, LAYOUTS["freeswitch"])] == [("2001", None)]
+
+
+def test_a_caller_who_has_the_name_of_a_column_makes_no_header() -> None:
+    text = (
+        '"start_stamp","02079461234","2001","in","2026-09-16 09:00:00","2026-09-16 09:00:05","2026-09-16 09:01:05",'
+        '"65","60","N","u1","","","PCMA","PCMA"\n'
+    )
+    assert [one.called for one in legs(text, LAYOUTS["freeswitch"])] == ["2001"]
+
+
 def test_a_time_that_no_other_zone_has_is_refused() -> None:
     berlin = Times(zone=ZoneInfo("Europe/Berlin"), patterns=("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"))
     for text in ("0001-01-01 00:00:00", "9999-12-31T23:59:59-0100"):
