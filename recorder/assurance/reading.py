@@ -9,7 +9,7 @@ from typing import TextIO
 
 from recorder.assurance.call_records import CallLeg, CallRecordsError
 from recorder.assurance.formats import UNIQUE_OR_USER, Layout
-from recorder.assurance.local_times import LocalTimeError, Times
+from recorder.assurance.local_times import LocalTimeError, Times, UnreadableTimeError
 from recorder.reports.bypassed_calls import UnreadableLineError, read_line
 
 _LONGEST_FIELD = 100_000
@@ -137,9 +137,10 @@ class _Rows:
     def _rejoined(self, row: Sequence[str]) -> Sequence[str]:
         """Join a caller's name that was split at a comma, as it has quotes, until the times are in their place."""
         place = self._names_of(len(row))[self._layout.facts["started"][0]]
-        while len(row) > self._layout.least and not _STAMP.fullmatch(row[place]):
-            row = [f"{row[0]},{row[1]}", *row[2:]]
-        return row
+        joined = row
+        while len(joined) > self._layout.least and not _STAMP.fullmatch(joined[place]):
+            joined = [f"{joined[0]},{joined[1]}", *joined[2:]]
+        return joined if _STAMP.fullmatch(joined[place]) else row
 
     def _header(self, row: Sequence[str], line: int) -> tuple[Names, bool]:
         layout, found = self._layout, {field.strip().strip('"').lower(): place for place, field in enumerate(row)}
@@ -174,7 +175,9 @@ class _Rows:
         try:
             return self._read(row, line)
         except LocalTimeError as error:
-            raise CallRecordsError(str(error), line) from error
+            is_other = isinstance(error, UnreadableTimeError) and not self._is_named
+            hint = f"; is this a file of {self._layout.name}, in its usual order of columns?" if is_other else ""
+            raise CallRecordsError(f"{error}{hint}", line) from error
         except OverflowError as error:
             raise CallRecordsError("the call lies outside the years that there are", line) from error
 
