@@ -159,7 +159,8 @@ class Expecting:
 
     def _root(self, call_id: str) -> str:
         while (above := self._linked.get(call_id, call_id)) != call_id:
-            call_id = above
+            self._linked[call_id] = self._linked.get(above, above)  # so that a long chain is not followed twice
+            call_id = self._linked[call_id]
         return call_id
 
     def _link(self, one: str, other: str) -> None:

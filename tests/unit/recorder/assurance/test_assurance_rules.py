@@ -13,6 +13,7 @@ from recorder.assurance.expecting import Expected, Expecting, LeftOut, Policy
 from recorder.assurance.judging import Verdict, judge
 from recorder.assurance.matching import hours_off, match
 from recorder.assurance.trend import DayCount, trend_of
+from recorder.rules.policy import Extension
 from storage.assurance_types import CallDirection, ExpectedCall
 from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 from tests.helpers.assured_day import NOMINATED, QUEUE
@@ -55,6 +56,35 @@ def row(number: int, start_s: float = 0.0, **changed: Any) -> RecordingRow:
         "recorded_s": 100.0, "speech_s": (40.0, 30.0),
     }  # fmt: skip
     return RecordingRow(**{**fields, **changed})
+
+
+class Counted(dict[str, str]):
+    """Links that count how often they are followed."""
+
+    followed = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.followed += 1
+        return super().get(key, default)
+
+
+def test_a_long_chain_of_links_is_followed_in_a_time_that_is_in_proportion_to_it() -> None:
+    expecting, parts = Expecting(Policy(nominated=NOMINATED), "pbx"), 400
+    expecting._linked = links = Counted()
+    for number in range(parts, 0, -1):
+        expecting.add(leg(number, 0.0, call_id=f"{number - 1}", linked_id=f"{number}"))
+    (found,) = expecting.finish().calls
+    assert found.talk_s == 60.0
+    assert links.followed < 20 * parts
+
+
+def test_a_deleted_self_test_is_not_compared_with_calls_that_are_missing() -> None:
+    gone = RecordingId(f"{AT:%Y%m%dT%H%M%SZ}-selftest-0a1b2c")
+    named = Site(
+        nominated={"selftest": Extension(number="selftest", operator="Ann", service="s")}, services={}, zone=SITE.zone
+    )  # fmt: skip
+    report = report_of(AT.date(), [call(1, extensions=("selftest",))], [], named, deleted=[gone])
+    assert [one.verdict for one in report.findings] == [Verdict.NOT_RECORDED]
 
 
 # --- expecting
