@@ -23,6 +23,10 @@ class LocalTimeError(ValueError):
     """A time cannot be read, does not exist, or exists twice; the message is a clause that says so."""
 
 
+class UnreadableTimeError(LocalTimeError):
+    """A text is no time of the expected form."""
+
+
 def zone_named(name: str) -> ZoneInfo:
     """Return a time zone.
 
@@ -88,7 +92,7 @@ def _since_1970(text: str) -> datetime:
     try:
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(text))
     except (ValueError, OverflowError) as error:
-        raise LocalTimeError(f"{text!r} is no number of seconds since 1970") from error
+        raise UnreadableTimeError(f"{text!r} is no number of seconds since 1970") from error
 
 
 def _parsed(text: str, patterns: Sequence[str]) -> datetime:
@@ -100,4 +104,4 @@ def _parsed(text: str, patterns: Sequence[str]) -> datetime:
             return datetime.strptime(text, pattern)  # noqa: DTZ007 - without a zone it is local, as `read` has it
         except ValueError:
             continue
-    raise LocalTimeError(f"{text!r} is no time as {' or '.join(patterns)}")
+    raise UnreadableTimeError(f"{text!r} is no time as {' or '.join(patterns)}")

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from recorder.assurance.call_records import CallLeg, CallRecordsError
 from recorder.assurance.formats import UNIQUE_OR_USER, Layout
-from recorder.assurance.local_times import LocalTimeError, Times
+from recorder.assurance.local_times import LocalTimeError, Times, UnreadableTimeError
 from recorder.reports.bypassed_calls import UnreadableLineError, read_line
 
 _LONGEST_FIELD = 100_000
@@ -179,7 +179,9 @@ class _Rows:
         try:
             return self._read(row, line)
         except LocalTimeError as error:
-            raise CallRecordsError(str(error), line) from error
+            is_other = isinstance(error, UnreadableTimeError) and not self._is_named
+            hint = f"; is this a file of {self._layout.name}, in its usual order of columns?" if is_other else ""
+            raise CallRecordsError(f"{error}{hint}", line) from error
         except OverflowError as error:
             raise CallRecordsError("the call lies outside the years that there are", line) from error
 

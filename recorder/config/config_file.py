@@ -282,6 +282,7 @@ refuse_options = true           # OPTIONS are answered 503 too; false where a PB
 # The recorder can call itself by two phones of its own, and check that the call was recorded: docs/selftest.md.
 every_minutes = "off"           # how often the daemon does so by itself, at least 5; `recorder selftest` does it once
 extension = "off"               # a nominated extension, by the rules of whose service; off: the first one
+targets_answer = true           # whether targets of routes must answer OPTIONS; false if your trunk never does
 
 [limits]
 max_calls = 1000                # recorded at the same time; more are answered 503, except emergency calls

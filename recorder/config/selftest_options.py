@@ -15,7 +15,9 @@ class SelfTestOptions:
     Attributes:
         every_minutes: How often the daemon runs `recorder selftest` by itself, minutes; None: it does not.
         extension: The nominated extension whose service's rules its call follows; None: the first one.
+        targets_answer: Whether the targets of routes must answer OPTIONS; a few trunks never do.
     """
 
     every_minutes: Minutes | None = None
     extension: str | None = None
+    targets_answer: bool = True

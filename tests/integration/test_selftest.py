@@ -6,6 +6,7 @@ One daemon for all, with faults that can be switched on: the shims of the crash 
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -267,11 +268,17 @@ def test_without_a_daemon_while_it_drains_and_while_all_ports_are_taken(tmp_path
         assert "selftest_failed" not in site.alarms
 
 
-def _put_behind_nat(config: Path) -> None:
-    """Name an address in SDP that only other machines reach, as behind NAT."""
-    text, before = config.read_text(), 'advertised = "off"              # IP in SDP'
-    assert before in text
-    config.write_text(text.replace(before, 'advertised = "203.0.113.7"   # IP in SDP'))
+def _move(config: Path) -> None:
+    """Put the recorder behind NAT, where SDP names an address for others, at a trunk that never answers OPTIONS."""
+    text = config.read_text()
+    for before, after in (
+        (r'advertised = "off"( +# IP in SDP)', r'advertised = "203.0.113.7"\1'),
+        (r'\ntargets = \["[^"]+"\]', r'\ntargets = ["127.0.0.1:9"]'),
+        ("targets_answer = true", "targets_answer = false"),
+    ):
+        text, count = re.subn(before, after, text)
+        assert count == 1, before
+    config.write_text(text)
 
 
 @pytest.mark.long
@@ -288,7 +295,7 @@ def test_what_a_killed_daemon_left_is_deleted_at_the_next_start_and_the_daemon_t
         kept = talk.join()
         talk.talk_for(0.4)
         lines.home.kill()
-        _put_behind_nat(site.home.config)
+        _move(site.home.config)
         lines.home.start()
         eventually(lambda: not list(site.home.root.rglob(f"{recording}*")), "it is deleted")
         site.gone(recording)

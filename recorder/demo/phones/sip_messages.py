@@ -143,7 +143,7 @@ def build_request(
 ) -> Message:
     """Build a request of the agent at ``host`` (IP:port); ``branch`` "" makes a new transaction."""
     lines = [
-        ("Via", f"SIP/2.0/UDP {host};branch={branch or 'z9hG4bK' + secrets.token_hex(8)}"),
+        ("Via", f"SIP/2.0/UDP {host};rport;branch={branch or 'z9hG4bK' + secrets.token_hex(8)}"),
         ("Max-Forwards", "70"),
         ("From", local),
         ("To", remote),

@@ -24,9 +24,12 @@ from recorder.config.settings import Config
 from recorder.control.bodies import SocketCaller
 from recorder.control.selftests import BeginBody, EndBody, LiveSelfTests
 from recorder.demo.phones.phone import Phone
+from recorder.demo.phones.sip_messages import build_request
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen, Service, recording_id
 from recorder.selftest.call import CallFailedError, CallSeen, CheckedCall
+from recorder.selftest.report import Report
 from recorder.selftest.signals import as_other_law, find, is_absent, is_in, pieces, score, voice
+from recorder.selftest.targets import check_targets
 from recorder.service.selftest_schedule import CANNOT_RUN, FIRST_S, SelfTestSchedule
 from recorder.service.selftests import SelfTests
 from recorder.service.selftests import _Run as Run
@@ -295,6 +298,14 @@ def test_its_call_has_services_apart_and_the_rules_of_a_service_but_that_a_payme
     assert (route.targets, route.transfers) == ((call.callee,), False)
     assert services.config == config
     assert service_of(replace(config, selftest=SelfTestOptions())).name == "Revenues"
+
+
+def test_no_target_need_answer_where_none_is_asked_and_the_answer_comes_back_through_nat() -> None:
+    report = Report()
+    check_targets(report, (), [{"name": "pbx", "is_registered": False}], "127.0.0.1")
+    assert [(one.name, one.passed) for one in report.checks] == [("registration", False)]
+    options = build_request("10.0.0.1:5060", "OPTIONS", "sip:x", local="a", remote="b", call_id="c", cseq=1)
+    assert ";rport;" in options.value("Via"), "RFC 3581: to the port from which it came, not the one that it names"
 
 
 # --- the call

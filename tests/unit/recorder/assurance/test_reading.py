@@ -140,6 +140,9 @@ def test_a_wrong_mapping_is_named(change: tuple[str, str], sentence: str) -> Non
              "INTEGER,INTEGER,VARCHAR(50),VARCHAR(50),INTEGER\n1,253402300799,020,2001,5\n",
      "line 3: the call lies outside the years that there are"),
     ("freeswitch", ",020,2001,c,16.9.2026,,,5,5,N,u,b,\n", "line 1: '16.9.2026' is no time as %Y-%m-%d %H:%M:%S"),
+    ("freeswitch", ALWAYS.replace('"""A"" <020>"', "Ann"),
+     "line 1: 'Ann' is no time as %Y-%m-%d %H:%M:%S or %Y-%m-%d %H:%M:%S.%f or "
+     "%Y-%m-%dT%H:%M:%S%z; is this a file of freeswitch, in its usual order of columns?"),
 ])  # fmt: skip
 def test_a_wrong_line_is_named(layout: str, text: str, sentence: str) -> None:
     if not sentence:
