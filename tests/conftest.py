@@ -88,6 +88,8 @@ def no_sound_device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     config.write_text("pcm.!default { type hw card 31 }\n")  # PortAudio aborts the process over an empty file
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALSA_CONFIG_PATH", str(config))
+        patch.setenv("JACK_NO_START_SERVER", "1")  # as PortAudio's first use sets it: daemons are forked as long as
+        # no test changes the environment
         yield
 
 

@@ -238,7 +238,10 @@ def explain(assurance: Assurance, audit_service: AuditService, actor: Actor, fin
         ProblemError: 403, 404 or 422: refused, with a sentence; nothing was changed. 503: it cannot be logged.
     """
     person = audit_service.require(actor, Act.EXPLAIN, finding_id, reason=reason)
-    stored = known_finding(assurance, person, finding_id)
+    try:
+        stored = known_finding(assurance, person, finding_id)
+    except ProblemError as error:
+        raise audit_service.refusal(person.actor, Act.EXPLAIN, finding_id, error.detail, status=404) from error
     audit_service.authorise(person, Act.EXPLAIN, stored.id, reason=reason, team=stored.team, operator="")
     details = {"verdict": stored.document["verdict"], "recording": stored.document["recording"]}
     audit_service.note(Act.EXPLAIN, person.actor, stored.id, details, text=reason.strip())

@@ -70,6 +70,7 @@ COMMANDS = [
     _by_table("claims decline", lambda it: (it.claim_id, "--ground", "not_theirs", *WHY)),
     _by_table("claims lift", lambda it: (it.upheld_id, *WHY)),
     _by_table("claims allow-use", lambda it: (it.upheld_id, "--days", "3", "--ground", "consent", *WHY)),
+    _by_table("assurance explain", lambda it: (it.finding_id, *WHY)),
     _by_table("cases decide", lambda it: (it.case_id, "refuse", *WHY), is_done=False),  # nothing was searched
     _by_table("proposals confirm", lambda it: (it.proposal,), is_done=False),  # there is no authenticator to take away
     _by_table("proposals decline", lambda it: (it.proposal,)),

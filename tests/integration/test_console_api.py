@@ -103,6 +103,8 @@ def test_openapi_is_served_and_complete(console: Console) -> None:
         "/api/health",
         "/api/reports/pauses",
         "/api/session",
+        "/api/assurance/days",
+        "/api/assurance/days/{day}",
         "/api/events",
     }
 
