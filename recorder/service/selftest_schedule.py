@@ -13,7 +13,6 @@ from recorder.common.child_process import Child, end, start_module
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.service.selftests import LIMIT_S, NOT_RUN, SelfTests
-from storage.audit_entry import RECORDER
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ class SelfTestSchedule:
         began_s, results = self._clock(), self._selftests.results
         code = self._run()
         if code not in (0, CANNOT_RUN, None) and self._selftests.results == results:
-            self._selftests.note(RECORDER, [NOT_RUN], self._clock() - began_s)
+            self._selftests.note([NOT_RUN], self._clock() - began_s)
 
     def _run(self) -> int | None:
         """Run one to its end; return its exit code, or None if the daemon stops."""

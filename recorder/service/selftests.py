@@ -237,16 +237,16 @@ class SelfTests:
         self._endpoint.admit_guests(())
         if run.call.recording is not None and run.call.ended is None:
             self._calls.selftests.hang_up()
-        self.note(run.by, failed, duration_s)
+        self.note(failed, duration_s)
         self._calls.selftests.expected = None
         return self._executor.submit(self._finish, run)
 
-    def note(self, by: str, failed: Sequence[str], duration_s: float) -> None:
+    def note(self, failed: Sequence[str], duration_s: float) -> None:
         """Note a result: the alarm stands until the next one that passes. Any thread."""
         self.results += 1
         self._last = {
             "at": self._now().isoformat(), "passed": not failed, "failed": list(failed),
-            "duration_s": round(duration_s, 1), "by": by,
+            "duration_s": round(duration_s, 1),
             "passed_at": self._now().isoformat() if not failed else (self._last or {}).get("passed_at"),
         }  # fmt: skip
 

@@ -235,7 +235,7 @@ class Children:
 
     def kill(self) -> None: ...
 
-    def note(self, _by: str, failed: list[str], _duration_s: float) -> None:
+    def note(self, failed: list[str], _duration_s: float) -> None:
         self.noted.append(failed)
 
 
