@@ -93,6 +93,11 @@ class Side:
         table = _recordings if self.column is None else self.column.table
         return replace(self, places=self.places.where(_is_any(table.c.outcome, outcomes)))
 
+    def showing_outcome(self) -> "Side":
+        """Return its calls with their outcomes, read from the same index."""
+        table = _recordings if self.column is None else self.column.table
+        return replace(self, places=self.places.add_columns(table.c.outcome))
+
     def of_each_value(self) -> list[sa.Select[tuple[int, str]]]:
         """Return a query for each value."""
         if self.column is None:
@@ -109,7 +114,7 @@ class Side:
             return sa.select(page_of(only, most, 0).subquery())
         each = sa.func.unnest(sa.cast(list(self.values), ARRAY(sa.Text))).table_valued("value").render_derived()
         newest = page_of(self.places.where(self.column == each.c.value), most, 0).lateral()
-        return sa.select(newest.c.started_us, newest.c.id).select_from(each).join(newest, sa.true())
+        return sa.select(*newest.c).select_from(each).join(newest, sa.true())
 
 
 def criteria_of(search: Search) -> list[Criterion]:

@@ -16,6 +16,7 @@ from itertools import product
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from storage.database import SQLITE
 from storage.search_terms import Beside, Criterion, Ids, Own, Side, Way, criteria_of, page_of
@@ -88,6 +89,12 @@ class Plan:
         """
         sides = [side.with_outcome(tuple(map(str, outcomes))) for side in self._sides] if outcomes else self._sides
         return _merged(sides, limit=limit, offset=offset, is_sqlite=self._is_sqlite)
+
+    def ids_and_outcomes(self, *, limit: int) -> Ids | None:
+        """Return a query as `ids` does, with outcomes as a third column; None for SQLite, which would sort for it."""
+        if self._is_sqlite:
+            return None
+        return _merged([side.showing_outcome() for side in self._sides], limit=limit, offset=0, is_sqlite=False)
 
 
 def with_documents(places: Ids) -> sa.Select[tuple[int, str, str]]:
@@ -185,6 +192,7 @@ def _merged(sides: Sequence[Side], *, limit: int | None, offset: int, is_sqlite:
     if not more and len(first.values) < 2:
         return page_of(first.of_each_value()[0], limit, offset)
     most = None if limit is None else limit + offset
-    # The order of a branch is used only if it is a subquery, and is kept through DISTINCT.
+    # The order of a branch is used only if it is a subquery, and is kept through DISTINCT ON.
     found = sa.union_all(*(side.of_any_value(most) for side in sides)).subquery()
-    return page_of(sa.select(found.c.started_us, found.c.id).distinct(), limit, offset)
+    once = sa.select(*found.c).ext(distinct_on(found.c.started_us, found.c.id))
+    return page_of(once, limit, offset)

@@ -1,6 +1,6 @@
 """The templates of the console's pages, with their filters and the components of GOV.UK Frontend."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
@@ -80,6 +80,17 @@ def _options(values: tuple[str, ...]) -> Markup:
     return Markup().join(Markup('<option value="{}"></option>').format(one) for one in values)
 
 
+class _PageEnvironment(Environment):
+    """Gives each template its globals as one dict.
+
+    Jinja's is a ChainMap, of which it makes a set for each import of a macro: a tenth of what a page costs.
+    """
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """Return the globals of a template; those that are added to the environment later are not among them."""
+        return {**self.globals, **(d or {})}
+
+
 def page_templates(zone: ZoneInfo, colour: str) -> Environment:
     """Return the templates of one console.
 
@@ -87,7 +98,7 @@ def page_templates(zone: ZoneInfo, colour: str) -> Environment:
         zone: The site's time zone.
         colour: The council's colour, #rrggbb.
     """
-    templates = Environment(
+    templates = _PageEnvironment(
         loader=ChoiceLoader((FileSystemLoader(HERE / "templates"), PrefixLoader(_COMPONENTS))),
         autoescape=True, undefined=_PageUndefined, trim_blocks=True, bytecode_cache=_COMPILED,
         auto_reload=False,  # else each page asks the file system whether any of its forty files has changed
