@@ -134,6 +134,10 @@ struct leg {
 void leg_detach(struct leg *leg);
 void leg_house(struct leg *leg, int64_t now);
 
+/* watch.c */
+int leg_watch(struct leg *leg);
+void leg_unwatch(struct leg *leg);
+
 /* formats.c */
 int same_rate(int codec, int other);
 int leg_codec_of(const struct leg *leg, int payload_type); /* -1: the peer may not send it as audio */
@@ -158,6 +162,7 @@ int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, 
 int64_t packets_lost(const struct receiver *in);
 
 /* socket.c */
+int datagram_came(struct leg *leg, int is_rtcp, uint8_t *data, int length, const struct address *source, int64_t now);
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 
 /* sources.c */

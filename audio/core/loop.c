@@ -81,8 +81,8 @@ static struct leg *leg_at(const struct epoll_event *events, int at, int count)
     return at < count ? leg_of(&events[at]) : NULL;
 }
 
-/* Takes in what came at these sockets and does what is due, under the thread's lock; returns when it wants to be called again. */
-static int64_t turn(struct thread *thread, const struct epoll_event *events, int count, int64_t now)
+/* Takes what has come, some of it at these sockets. */
+static void take(struct thread *thread, const struct epoll_event *events, int count, int64_t now)
 {
     kernel_take(thread);
     for (int i = 0; i < count; i++) {
@@ -94,11 +94,24 @@ static int64_t turn(struct thread *thread, const struct epoll_event *events, int
         else
             (void)!eventfd_read(thread->wake_fd, &signals);
     }
+}
+
+/* Does what is due; returns when something is due again. */
+static int64_t do_due(struct thread *thread, int64_t now)
+{
     if (now >= thread->due_ns)
         tick(thread, now);
     if (now >= thread->house_ns)
         keep_house(thread, now);
     return earlier(thread->due_ns, thread->house_ns);
+}
+
+/* Waits until something has come or is due; returns how many of the events there are. */
+static int wait_for(struct thread *thread, struct epoll_event *events, int64_t until_ns, int is_busy)
+{
+    if (is_busy)
+        gather(thread, until_ns);
+    return epoll_wait(thread->epoll, events, MAX_BATCH, wait_ms(thread, until_ns));
 }
 
 static void *run(void *argument)
@@ -110,16 +123,15 @@ static void *run(void *argument)
     setpriority(PRIO_PROCESS, 0, MEDIA_NICE); /* of this thread only; refused without the right to it, which is no harm */
     prctl(PR_SET_TIMERSLACK, 1); /* else every wait is 50 us longer */
     while (!thread->core->is_stopping) {
-        if (is_busy)
-            gather(thread, until_ns);
-        int count = epoll_wait(thread->epoll, events, MAX_BATCH, wait_ms(thread, until_ns));
+        int count = wait_for(thread, events, until_ns, is_busy);
         thread_lock(thread);
         thread->asleep_until_ns = 0;
         int64_t now = clock_ns();
+        take(thread, events, count, now);
         /* With little to do nothing waits; nor does who is behind, else no more than a batch a wait were ever taken. */
         is_busy = count < MAX_BATCH && (count > 1 || now - batch_ns < thread->core->gather_ns / 2);
         batch_ns = now;
-        until_ns = turn(thread, events, count, now);
+        until_ns = do_due(thread, now);
         thread->asleep_until_ns = until_ns;
         thread_unlock(thread);
     }
@@ -213,7 +225,8 @@ int64_t core_turn(struct core *core, int64_t now_ns)
         do {
             count = epoll_wait(thread->epoll, events, MAX_BATCH, 0);
             thread_lock(thread);
-            due = turn(thread, events, count, now_ns);
+            take(thread, events, count, now_ns);
+            due = do_due(thread, now_ns);
             thread_unlock(thread);
         } while (count > 0);
         next = due < next ? due : next;
