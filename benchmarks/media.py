@@ -4,7 +4,7 @@ Metric: CPU ms per call-second of the process in the steady state, from the sche
 packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bare_gathering`` for what has gathered in
 2 ms, as the core does under load; ``bare_ring_gathering`` is that by io_uring, where it is allowed. Of the core each
 step is a path: ``core_forward`` only relays, ``core_no_tones`` taps and drains too, ``core`` looks for tones,
-``core_written`` has the daemon's writer seal and write what is drained.
+``core_written`` has the daemon's writer seal and write what is drained; ``core_epoll`` is ``core`` without io_uring.
 ``core_twice`` leads each call through the core twice, and ``core_twice_srtp`` encrypts it between: their difference is
 what SRTP on both sides of a call costs. ``rtpengine`` records each call into a capture file, ``rtpengine_relay`` does
 not; without its package the others are measured. All run in turn under the same load; each figure is the median of the
@@ -40,9 +40,9 @@ def bare_command(gather_us: int = 0, program: str = "bare_loop") -> list[str]:
     return [str(ensure_bare(program)), str(gather_us)]
 
 
-def core_command(mode: str = "tones") -> list[str]:
+def core_command(mode: str = "tones", io: str = "auto") -> list[str]:
     """Return the command of the media core as a path; see `benchmarks.media_host` for the modes."""
-    return [sys.executable, "-m", "benchmarks.media_host", mode]
+    return [sys.executable, "-m", "benchmarks.media_host", mode, io]
 
 
 def rtpengine_command(mode: str = "pcap") -> list[str]:
@@ -57,6 +57,7 @@ PATHS: dict[str, Callable[[], list[str]]] = {
     "core_forward": lambda: core_command("forward"),
     "core_no_tones": lambda: core_command("no-tones"),
     "core": core_command,
+    "core_epoll": lambda: core_command(io="epoll"),
     "core_written": lambda: core_command("written"),
     "core_twice": lambda: core_command("twice"),
     "core_twice_srtp": lambda: core_command("twice-srtp"),

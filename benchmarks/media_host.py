@@ -3,7 +3,8 @@
 ``forward`` only relays; ``no-tones`` taps as well and drains once a second into a buffer that is thrown away; ``tones``
 looks for tones too; ``written`` has the daemon's writer seal and write what is drained, in a home of its own.
 ``twice`` leads each call through the core twice, by way of loopback, and ``twice-srtp`` encrypts what lies between: as
-many packets are closed and opened as in a call with SRTP on both sides.
+many packets are closed and opened as in a call with SRTP on both sides. The second argument is how media threads
+receive and send (`audio.types.MediaIo`).
 """
 
 import os
@@ -23,6 +24,7 @@ from audio.types import (
     LegId,
     LegMedia,
     MediaAddress,
+    MediaIo,
     RelayOptions,
     SrtpKey,
     SrtpKeys,
@@ -137,9 +139,10 @@ def _thrown_away(relay: Relay, taps: Sequence[TapId]) -> Iterator[Callable[[], N
 
 def main() -> None:
     """Run until standard input ends."""
-    mode, calls = sys.argv[1], int(sys.argv[2])
+    mode, io, calls = sys.argv[1], MediaIo(sys.argv[2]), int(sys.argv[3])
     need_descriptors(8 * calls + 64)
-    with Relay(RelayOptions(ports=media_ports(calls, per_call=_PORTS_PER_CALL), lock_memory=False)) as relay:
+    options = RelayOptions(ports=media_ports(calls, per_call=_PORTS_PER_CALL), lock_memory=False, io=io)
+    with Relay(options) as relay:
         pairs = [_open_call(relay, [int(port) for port in sys.stdin.readline().split()], mode) for _ in range(calls)]
         taps = [relay.taps.open(*pair, TapOptions()) for pair in pairs if mode != "forward"]
         with (_written if mode == "written" else _thrown_away)(relay, taps) as drain:

@@ -327,6 +327,7 @@ int core_inject(struct core *core, int64_t id, int is_rtcp, const uint8_t *packe
 /* Four times a second: own RTCP, and silence where there should be media. */
 void leg_house(struct leg *leg, int64_t now)
 {
+    leg->taken = 0;
     srtp_house(leg, now);
     press_house(leg, now);
     if (leg->rtcp_next_ns && now >= leg->rtcp_next_ns) {
