@@ -224,7 +224,7 @@ class RelayOptions:
     dead_rtp_s: float = 10.0
     dscp: int = 46
     gather_ms: float = 2.0
-    io: MediaIo = MediaIo.EPOLL
+    io: MediaIo = MediaIo.AUTO
     io_packets_per_s: int = 640
     kernel_interfaces: tuple[str, ...] = ()
     kernel_packets_per_s: int = 320

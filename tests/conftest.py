@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from audio.types import MediaIo, RelayOptions
 from benchmarks.machine import has_io_uring
 from benchmarks.postgres import PostgresServer
 from recorder.service.kernel_relay import obstacle, read_means
@@ -33,6 +34,8 @@ hypothesis.settings.register_profile("quick", deadline=None, max_examples=20, de
 hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 
+if "MEDIA_IO" in os.environ:
+    (RelayOptions.__init__.__kwdefaults__ or {})["io"] = MediaIo(os.environ["MEDIA_IO"])
 write_down_additions()
 compile_once()
 check_json_results()

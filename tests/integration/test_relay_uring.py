@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,15 @@ def is_received_by_ring(peer: Peer) -> bool:
     return not epoll_watches(peer.ours.rtp_port) and epoll_watches(peer.ours.rtcp_port)
 
 
+def await_ring(*peers: Peer) -> None:
+    """Wait until the receives of these peers' legs stand."""
+    eventually(lambda: all(map(is_received_by_ring, peers)), "their receives stand")
+
+
+def is_not_watched(port: int) -> bool:
+    return not epoll_watches(port)
+
+
 def packet(number: int) -> bytes:
     payload = number.to_bytes(4, "big") * 40
     return build_rtp(RtpPacket(payload_type=8, sequence=number, timestamp=160 * number, ssrc=7, payload=payload))
@@ -83,7 +93,7 @@ def test_each_thread_has_a_ring_that_takes_rtp_and_leaves_rtcp_to_epoll() -> Non
         assert len(rings()) == 2
         for left, right in ((a, b), (c, d)):
             relay.bridge(left.leg, right.leg)
-            eventually(lambda left=left, right=right: is_received_by_ring(left) and is_received_by_ring(right), "begun")
+            await_ring(left, right)
             left.snd_raw(b"")  # an empty datagram ends a receive, which begins anew
             for number in range(10):
                 left.snd(number, 160 * number)
@@ -95,7 +105,7 @@ def test_each_thread_has_a_ring_that_takes_rtp_and_leaves_rtcp_to_epoll() -> Non
 def test_a_port_is_free_once_its_leg_is_closed_and_while_somebody_sends_on(relay: Relay) -> None:
     with Peer(relay) as gone, Peer(relay) as other:
         relay.bridge(gone.leg, other.leg)
-        eventually(lambda: is_received_by_ring(gone), "its receive stands")
+        await_ring(gone)
         relay.close_leg(gone.leg)
 
         def is_free() -> bool:
@@ -116,7 +126,7 @@ def test_what_came_at_a_closed_leg_is_nobodys(gathering: Relay) -> None:
             )  # fmt: skip
             gathering.set_media(former, media)
             port = gathering.local_address(former).rtp_port
-            eventually(lambda port=port: not epoll_watches(port), "its receive stands")
+            eventually(partial(is_not_watched, port), "its receive stands")
             for _ in range(4):
                 busy.snd(number, 160 * number)  # so that the thread waits for more
             busy.wait_taken()
@@ -166,7 +176,7 @@ def test_what_is_queued_goes_before_what_is_sent_at_once(gathering: Relay) -> No
         with Peer(gathering) as a, Peer(gathering) as b:
             gathering.bridge(a.leg, b.leg)
             gathering.legs.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
-            eventually(lambda a=a: is_received_by_ring(a), "its receive stands")
+            await_ring(a)
             for number in range(3):
                 a.snd(number, 160 * number)
             a.snd_digit(a.snd_digit(3, 480, "*"), 1280, "5")
@@ -177,7 +187,7 @@ def test_what_is_queued_goes_before_what_is_sent_at_once(gathering: Relay) -> No
 def test_nothing_goes_on_once_a_leg_is_muted(gathering: Relay) -> None:
     with Peer(gathering) as a, Peer(gathering) as b:
         gathering.bridge(a.leg, b.leg)
-        eventually(lambda: is_received_by_ring(a), "its receive stands")
+        await_ring(a)
         for number in range(30):
             for at in range(5):
                 a.snd(5 * number + at, 160 * (5 * number + at))
@@ -193,7 +203,7 @@ def test_nothing_goes_on_once_a_leg_is_muted(gathering: Relay) -> None:
 def test_who_sends_too_much_is_left_to_epoll_and_the_others_are_not() -> None:
     with Relay(replace(OPTIONS, io_packets_per_s=20)) as relay, Peer(relay) as a, Peer(relay) as b:
         relay.bridge(a.leg, b.leg)
-        eventually(lambda: is_received_by_ring(a) and is_received_by_ring(b), "their receives stand")
+        await_ring(a, b)
         sent = 0
 
         def is_left() -> bool:
@@ -213,7 +223,7 @@ def test_who_sends_too_much_is_left_to_epoll_and_the_others_are_not() -> None:
 def test_a_ring_that_is_lost_leaves_its_legs_to_epoll() -> None:
     with Relay(OPTIONS) as relay, Peer(relay) as a, Peer(relay) as b:
         relay.bridge(a.leg, b.leg)
-        eventually(lambda: is_received_by_ring(a), "its receive stands")
+        await_ring(a)
         (ring,) = rings()
         os.close(ring)
 
