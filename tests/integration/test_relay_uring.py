@@ -2,10 +2,12 @@
 
 import errno
 import os
+import random
 import resource
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -27,6 +29,7 @@ OPTIONS = RelayOptions(
     ports=(41000, 41999), lock_memory=False, quarantine_s=0.0, io=MediaIo.IO_URING, io_packets_per_s=UNPACED
 )
 HUGE_PAGE_KB = 2048
+ROUNDS = 400
 LATE_S = 0.02
 """Longer than a busy thread waits for packets to gather."""
 
@@ -303,3 +306,29 @@ with Relay(RelayOptions(ports=(41000, 41999), lock_memory=False, io=MediaIo.AUTO
 def test_where_a_system_call_filter_forbids_it_epoll_takes_its_place() -> None:
     done = subprocess.run([sys.executable, "-c", FORBIDDEN], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "epoll [Errno 1] Operation not permitted\n"
+
+
+@pytest.mark.kernel_relay
+def test_what_the_kernel_relays_overtakes_nothing_that_is_queued() -> None:
+    """The kernel may take a stream over in the middle of a turn, and its next packet comes before the turn is over."""
+    rng = random.Random(1)
+    options = replace(OPTIONS, gather_ms=10.0, kernel_interfaces=("lo",), kernel_packets_per_s=UNPACED)
+    with Relay(options) as relay, Peer(relay) as a, Peer(relay) as b, Peer(relay) as crowd:
+        relay.bridge(a.leg, b.leg)
+        await_ring(a, crowd)
+        heard, number = [], 0
+        for _ in range(ROUNDS):
+            a.snd(number, 160 * number, bytes(320))  # too long for the kernel: its flow is shut
+            a.snd(number + 1, 160 * number)
+            for at in range(62):  # the last of the 64 that a busy thread waits for
+                crowd.snd(at, 160 * at)
+            until = time.perf_counter() + rng.random() * 0.0008
+            while time.perf_counter() < until:
+                pass
+            a.snd(number + 2, 160 * number)
+            number += 3
+            crowd.wait_taken()
+            a.wait_taken()
+            heard += waiting(b.rtp)
+        assert relay.counters()["relayed"] > 0
+    assert heard == list(range(heard[0], heard[0] + number))
