@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # A second thread for linear algebra only spins in each of the tests' processes.
 test test-all: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: setup demo test test-cluster test-all screenshots check lock audit deb deb-test release bench leak kills fuzz fuzz-core fresh-root clean
+.PHONY: setup demo test test-cluster test-all screenshots docs check lock audit deb deb-test release bench leak kills fuzz fuzz-core fresh-root clean
 
 setup: $(CORE)
 
@@ -95,13 +95,17 @@ test-cluster: $(CORE)
 test-all: $(CORE)
 	$(BIN)/python tests/all $(ARGUMENTS)
 
-# Pictures of the pages for docs/console.md, over a sample site (tests/helpers/sample_site.py).
+# Pictures of the pages for the guides and docs/console.md, over a sample site (tests/helpers/sample_site.py).
 screenshots: $(CORE)
 	rm -f docs/screenshots/*.png
 	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -q tests/browser/test_screenshots.py
 	$(BIN)/python -m docs.make_screenshots
 
-check: $(CORE)
+# The documentation site, into site/: every link, anchor and picture is checked (docs/adr/0068-documentation-site.md).
+docs: $(CORE)
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+check: $(CORE) docs
 	$(BIN)/typos
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -166,5 +170,5 @@ fresh-root:
 	  '$(or $(COMMAND),make demo ONCE=1)'
 
 clean:
-	rm -rf build dist *.egg-info audio/_relay.c audio/*.so audio/*.bpf.o benchmarks/_load.c benchmarks/*.so demo-output recorder/web/static/vendor $(STAMPS)/core $(ASSETS)
+	rm -rf build dist site *.egg-info audio/_relay.c audio/*.so audio/*.bpf.o benchmarks/_load.c benchmarks/*.so demo-output recorder/web/static/vendor $(STAMPS)/core $(ASSETS)
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

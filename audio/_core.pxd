@@ -1,6 +1,6 @@
 # What `_relay.pyx` calls of the media core; audio/core/core.h says what each does.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t
 
 cdef extern from "string.h" nogil:
     void explicit_bzero(void *, size_t)
@@ -100,12 +100,28 @@ cdef extern from "core.h" nogil:
     int64_t core_tap_now(core *, int64_t tap, int64_t now_ns)
     int64_t core_drain_tap(core *, int64_t tap, uint8_t *out, size_t size, int is_final, int64_t now_ns, int *more)
     int core_release_tap(core *, int64_t tap)
+    struct tap_packets:
+        int64_t received[2]
+        int64_t lost[2]
+    int core_tap_packets(core *, int64_t tap, tap_packets *)
     struct block_survey:
         int64_t end
         int64_t ticks[2]
         int lost
         uint32_t codecs[2]
+        int64_t clipped[2]
+        int64_t anchored[2]
+        int64_t arrived[2]
     int survey_of_block(const uint8_t *, size_t, block_survey *)
     int levels_of_block(const uint8_t *, size_t, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max)
     int64_t buckets_of_block(const uint8_t *, size_t, int channel)
+    int64_t samples_of_block(const uint8_t *, size_t, int channel, int64_t start, int16_t *out, int64_t count)
+    enum:
+        SPEECH_WINDOW
+    struct window_features:
+        double swing_db
+        double crossings
+        double steady
+        int digits
+    void features_of_window(const int16_t *, window_features *)
     void g711_init()

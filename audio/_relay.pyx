@@ -3,7 +3,7 @@
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EINVAL, ENOENT, ENOMEM, ESHUTDOWN, errno
-from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t
+from libc.stdint cimport INT64_MIN, int16_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 from audio._core cimport *
@@ -291,6 +291,13 @@ cdef class Core:
             code = core_drain_tap(self.core, tap, data, size, is_final, now, &more)
         return checked(code, "drain_tap"), more != 0
 
+    def tap_packets(self, int64_t tap):
+        cdef tap_packets found
+        with nogil:
+            code = core_tap_packets(self.core, tap, &found)
+        checked(code, "tap_packets")
+        return (found.received[0], found.received[1]), (found.lost[0], found.lost[1])
+
     def release_tap(self, int64_t tap):
         with nogil:
             code = core_release_tap(self.core, tap)
@@ -341,7 +348,30 @@ def survey(block):
     cdef const uint8_t *data = &view[0] if view.shape[0] else NULL
     cdef block_survey found
     checked(survey_of_block(data, view.shape[0], &found), "survey")
-    return found.end, (found.ticks[0], found.ticks[1]), found.lost, (found.codecs[0], found.codecs[1])
+    return (
+        found.end,
+        (found.ticks[0], found.ticks[1]),
+        found.lost,
+        (found.codecs[0], found.codecs[1]),
+        (found.clipped[0], found.clipped[1]),
+        ((found.anchored[0], found.arrived[0]), (found.anchored[1], found.arrived[1])),
+    )
+
+
+def samples(block, int channel, int64_t start, int16_t[::1] out):
+    cdef const uint8_t[::1] view = block
+    cdef const uint8_t *data = &view[0] if view.shape[0] else NULL
+    if not out.shape[0]:
+        raise ValueError("samples: no room")
+    return checked(samples_of_block(data, view.shape[0], channel, start, &out[0], out.shape[0]), "samples")
+
+
+def speech_features(const int16_t[::1] window):
+    cdef window_features found
+    if window.shape[0] != SPEECH_WINDOW:
+        raise ValueError(f"speech_features: {SPEECH_WINDOW} samples are needed")
+    features_of_window(&window[0], &found)
+    return found.swing_db, found.crossings, found.steady, found.digits
 
 
 def peaks(block, int channel):

@@ -7,7 +7,8 @@ Prompts are immutable; every one is ready in all three codecs. None of our tones
 import hashlib
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,16 @@ MAX_PROMPT_S = 120.0
 PACKET_TICKS = 160
 CLIPPED_SHARE = 0.001
 """Share of samples at full scale above which a file counts as clipped."""
-_FULL_SCALE = 0.9999
+FULL_SCALE = 0.9999
+"""From this magnitude on a sample is at full scale."""
+MAX_BYTES = 100_000_000
+"""Largest file that is read: 120 s of two channels at 96 kHz and 32 bits have 92 MB."""
 _SPEAK_TIMEOUT_S = 60.0
 _SPEECH_RATE_HZ = 16000
+SPOKEN_BY = "Spoken by espeak-ng, voice"
+"""Begins the comment in a file that `speak` made."""
+_PAUSE_S = 0.6
+"""Between two messages that are played one after the other."""
 _TONE_AMPLITUDE = 0.08
 """Of full scale for each frequency: about -22 dBFS, modest beside a voice."""
 _FADE_S = 0.005
@@ -38,10 +46,14 @@ class PromptError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedPrompt:
-    """A prompt from a file, with the SHA-256 (hex) of the file's bytes: what was played can be proved."""
+    """A prompt from a file, with the SHA-256 (hex) of the file's bytes: what was played can be proved.
+
+    ``made_by`` is the file's comment on who made it (`speak` writes one), or empty.
+    """
 
     prompt: Prompt
     sha256: str
+    made_by: str = ""
 
 
 def load_prompt(path: Path, *, name: str | None = None) -> LoadedPrompt:
@@ -52,21 +64,26 @@ def load_prompt(path: Path, *, name: str | None = None) -> LoadedPrompt:
         name: Name of the prompt; the file's stem if None.
 
     Raises:
-        PromptError: It cannot be read, is empty or silent, longer than 120 s, or clipped.
+        PromptError: It cannot be read, is empty or silent, longer than 120 s, larger than 100 MB, or clipped.
     """
     try:
+        if not path.is_file() and path.exists():
+            raise PromptError(f"{path} is no file; give a WAV, FLAC or Ogg file.")
+        if path.stat().st_size > MAX_BYTES:
+            raise PromptError(f"{path} has over {MAX_BYTES / 1e6:.0f} MB; save it as mono at 48 kHz or less.")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         with soundfile.SoundFile(path) as file:
             rate, seconds = file.samplerate, file.frames / file.samplerate
             if seconds > MAX_PROMPT_S:
                 raise PromptError(f"{path} lasts {seconds:.0f} s, at most {MAX_PROMPT_S:.0f} s are allowed.")
-            channels = file.read(dtype="float64", always_2d=True)
+            channels, made_by = file.read(dtype="float64", always_2d=True), file.comment
     except OSError as error:
         raise PromptError(f"{path} cannot be read: {error.strerror or error}.") from error
     except soundfile.LibsndfileError as error:
         raise PromptError(f"{path} is not a WAV, FLAC or Ogg file that can be read: {error.error_string}") from error
     _check_level(path, channels)
-    return LoadedPrompt(prompt=_prompt_of(name or path.stem, channels.mean(axis=1), rate), sha256=digest)
+    prompt = _prompt_of(name or path.stem, channels.mean(axis=1), rate)
+    return LoadedPrompt(prompt=prompt, sha256=digest, made_by=made_by)
 
 
 def _check_level(path: Path, channels: Signal) -> None:
@@ -75,7 +92,7 @@ def _check_level(path: Path, channels: Signal) -> None:
     magnitudes = np.abs(channels)
     if magnitudes.max() < 10 ** (-60 / 20):
         raise PromptError(f"{path} is silent.")
-    clipped = float((magnitudes >= _FULL_SCALE).mean())
+    clipped = float((magnitudes >= FULL_SCALE).mean())
     if clipped > CLIPPED_SHARE:
         raise PromptError(f"{path} is clipped: {clipped:.1%} of its samples are at full scale; record it more quietly.")
 
@@ -127,7 +144,7 @@ def speak(text: str, voice: str, path: Path) -> None:
         if len(signal) == 0:
             raise PromptError("espeak-ng gave no audio for this text.")
         quiet = soxr.resample(signal, rate, _SPEECH_RATE_HZ, quality="HQ") * (0.5 / np.abs(signal).max())
-        soundfile.write(part, quiet, _SPEECH_RATE_HZ, subtype="PCM_16")
+        write_sound(part, quiet, _SPEECH_RATE_HZ, made_by=f"{SPOKEN_BY} {voice}")
         part.replace(path)
     except subprocess.TimeoutExpired as error:
         raise PromptError(f"espeak-ng took longer than {_SPEAK_TIMEOUT_S:.0f} s.") from error
@@ -136,6 +153,27 @@ def speak(text: str, voice: str, path: Path) -> None:
     finally:
         raw.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
+
+
+def write_sound(path: Path, signal: Signal, rate_hz: int, *, made_by: str) -> None:
+    """Write a mono WAV, FLAC or Ogg file with a comment on who made it.
+
+    Raises:
+        OSError: From the system.
+        soundfile.LibsndfileError: From libsndfile; an unknown suffix is a ``TypeError``.
+    """
+    with soundfile.SoundFile(path, "w", rate_hz, 1) as file:
+        file.comment = made_by
+        file.write(signal)
+
+
+def joined(name: str, prompts: Sequence[Prompt]) -> Prompt:
+    """Return prompts one after the other, with a pause between them."""
+    if len(prompts) == 1:
+        return replace(prompts[0], name=name)
+    silence = _prompt_of("pause", np.zeros(round(_PAUSE_S * _SPEECH_RATE_HZ)), _SPEECH_RATE_HZ)
+    audio = {codec: silence.audio[codec].join(one.audio[codec] for one in prompts) for codec in Codec}
+    return Prompt(name=name, audio=audio)
 
 
 def _tone(seconds: float, *frequencies_hz: float) -> Signal:

@@ -90,6 +90,11 @@ class Taps:
         """
         return self._core.drain_tap(tap, out, is_final=is_final)
 
+    def packets(self, tap: TapId) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return, left then right, the packets that came while the gate was open, and those missing between them."""
+        (left, right), (left_lost, right_lost) = self._core.tap_packets(tap)
+        return (left, left_lost), (right, right_lost)
+
     def release(self, tap: TapId) -> None:
         """End a tap; what it still holds is wiped."""
         self._core.release_tap(tap)

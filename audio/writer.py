@@ -16,15 +16,13 @@ one that fails with anything but an OSError, which is a bug: logged once. The ot
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from audio._relay import peaks as core_peaks
 from audio._relay import survey
-from audio.analysis import peaks_of
-from audio.blocks import AudioRun, decode_block
-from audio.types import Codec, TapId
+from audio.block_analysis import BlockAnalyser
+from audio.types import TapId
 from audio.written import BlockSink, OnDone, SinkError, WrittenRecording
 
 _log = logging.getLogger(__name__)
@@ -42,17 +40,11 @@ class TapDrain(Protocol):
     def silenced(self, tap: TapId) -> list[tuple[int, int]]:
         """Take the spans, in ticks, that were silenced since the last time. KeyError for a tap that is gone."""
 
+    def packets(self, tap: TapId) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return, left then right, the packets received and lost while the gate was open. KeyError if it is gone."""
+
     def release(self, tap: TapId) -> None:
         """Wipe and free the tap. KeyError if it is gone."""
-
-
-BlockPeaks = Callable[[memoryview, int], list[tuple[int, bytes]]]
-"""Peaks of one channel of a block: ``(first slot, peaks)``, in any order."""
-
-
-def reference_peaks(block: bytes | bytearray | memoryview, channel: int) -> list[tuple[int, bytes]]:
-    """Return the peaks of one channel of a block, in numpy: what `audio._relay.peaks` does for G.711."""
-    return [peaks_of(run) for run in decode_block(block) if isinstance(run, AudioRun) and run.channel == channel]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +57,14 @@ class WriterOptions:
             at once would keep every other file of the disk waiting.
         buffer_bytes: Size of the plaintext buffer; larger backlogs are drained in several blocks.
         max_recordings: More are refused by `add`.
+        judges_speech: False leaves speech to what the peaks alone tell, to measure what judging costs.
     """
 
     period_s: float = 1.0
     sync_every_s: float = 5.0
     buffer_bytes: int = 256 * 1024
     max_recordings: int = 4096
+    judges_speech: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +110,7 @@ class PausableWriter:
         self._on_failure, self._on_sync = on_failure, on_sync
         self._options = options or WriterOptions()
         self._buffer = bytearray(self._options.buffer_bytes)
+        self._analyser = BlockAnalyser(judges_speech=self._options.judges_speech)
         self._zeros = memoryview(bytes(self._options.buffer_bytes))
         self._wake = threading.Condition()
         self._open: dict[str, WrittenRecording] = {}
@@ -245,6 +240,7 @@ class PausableWriter:
     def _finish(self, recording: WrittenRecording) -> None:
         self._drain(recording, is_final=True)
         try:
+            recording.note_packets(self._taps.packets(recording.tap))
             self._taps.release(recording.tap)
         except KeyError:
             _log.warning("tap of recording %s was gone before its end", recording.key)
@@ -283,12 +279,12 @@ class PausableWriter:
             return
         with memoryview(self._buffer) as whole, whole[:length] as block:
             try:
-                end, ticks, lost, codecs = survey(block)
-                if not self._append(recording, block, end):
+                found = survey(block)
+                if not self._append(recording, block, found[0]):
                     recording.refuse(block)
                     return
-                _sum_up(recording, block, ticks, codecs)
-                if lost:
+                self._analyser.take(recording.analysis, block, found)
+                if found[2]:
                     recording.lose_in(block)
             except Exception as error:  # noqa: BLE001  # a bug of one recording's must not stop the others
                 self._break(recording, error)
@@ -347,15 +343,6 @@ class PausableWriter:
             self._on_failure(recording.key, error)
         except Exception:  # noqa: BLE001  # as above
             _log.exception("failure of recording %s could not be reported", recording.key)
-
-
-def _sum_up(recording: WrittenRecording, block: memoryview, ticks: Sequence[int], codecs: Sequence[int]) -> None:
-    peaks: BlockPeaks = reference_peaks if (codecs[0] | codecs[1]) >> Codec.G722 & 1 else core_peaks
-    for channel, analysis in enumerate(recording.analysis.channels):
-        analysis.add_ticks(ticks[channel])
-        analysis.add_codecs(codecs[channel])
-        for first_slot, values in peaks(block, channel):
-            analysis.add_peaks(first_slot, values)
 
 
 def _next_turn(slot: int, due: float, slot_s: float) -> tuple[int, float, int]:

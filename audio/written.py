@@ -130,6 +130,11 @@ class WrittenRecording:
         else:
             self.lost_beyond += 1
 
+    def note_packets(self, packets: Iterable[tuple[int, int]]) -> None:
+        """Take the numbers of packets received and lost, left then right."""
+        for channel, (received, lost) in zip(self.analysis.channels, packets, strict=True):
+            channel.set_packets(received, lost)
+
     def silence(self, spans: Iterable[tuple[int, int]]) -> None:
         """Note spans that are silenced, in ticks; what touches the last one, or is one too many, joins it."""
         for start, end in spans:

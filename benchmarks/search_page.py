@@ -1,8 +1,9 @@
 """How long does the page of a search take, by HTTP, over an index of millions of calls?
 
 Metric: milliseconds from the request to the whole page, p50 p95 max, of each kind of search in turn: the newest, by
-officer, extension, number, day, outcome, day and officer, and leafing back. The console is a process of its own over a
-home that exists, whose index has rows of `benchmarks.index`; each search is audited as ever.
+officer, extension, number, day, outcome, day and officer, part of a name, end of a number, and leafing back. The
+console is a process of its own over a home that exists, whose index has rows of `benchmarks.index`; each search is
+audited as ever.
 Command: ``python -m benchmarks.search_page HOME --rows 5000000 [--each 50] [--json]``. It adds an account to that home.
 """
 
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,11 @@ from storage.audit import AuditLog
 
 _NAME, _PASSWORD = "searcher", "seven tall cranes over the harbour"
 _START_S, _ANSWER_S, _BOUND_MS = 60.0, 60.0, 300.0
-_KINDS = ("newest", "officer", "extension", "number", "day", "outcome", "day and officer", "page 20")
+_KINDS = (
+    "newest", "officer", "extension", "number", "day", "outcome", "day and officer", "part of a name",
+    "part of a name in a week", "end of a number", "end of a number in a week", "end of a number and part of a name",
+    "page 20",
+)  # fmt: skip
 
 
 def measure(home: Path, *, rows: int, each: int) -> dict[str, Any]:
@@ -58,11 +64,11 @@ def measure(home: Path, *, rows: int, each: int) -> dict[str, Any]:
                 fields = _fields(kind, chance.randrange(rows * 9 // 10, rows), rows)
                 began_s = time.monotonic()
                 answer = page.post("/recordings", data={"csrf": csrf, **fields})
-                if answer.status_code != 200 or " recorded</h2>" not in answer.text:
+                if answer.status_code != 200 or 'id="found">' not in answer.text:
                     raise SystemExit(f"a search by {kind} was answered {answer.status_code}")
                 if number:  # the first of each warms up
                     took_ms[kind].append((time.monotonic() - began_s) * 1e3)
-                    found[kind] += ">0 calls found" not in answer.text
+                    found[kind] += 'id="found">0 calls' not in answer.text
     return {
         "rows": rows,
         "each": each,
@@ -74,9 +80,13 @@ def measure(home: Path, *, rows: int, each: int) -> dict[str, Any]:
 
 def _fields(kind: str, number: int, rows: int) -> dict[str, str]:
     """Return what is typed: values of a call that is there."""
-    call = made(number, rows)
+    call = next(call for at in range(number, rows) if (call := made(at, rows)).caller.startswith("01"))
     day = call.started_at.date()
     days = {"from_date": day.isoformat(), "to_date": day.isoformat()}
+    week = {**days, "to_date": (day + timedelta(days=6)).isoformat()}
+    # Ten officers have a name with these letters, as colleagues of one surname would. Six digits end a number
+    # that is typed without its area code.
+    name, end = call.operator[2:-1].lower(), call.caller.replace(" ", "")[-6:]
     return {
         "newest": {},
         "officer": {"operator": call.operator},
@@ -85,6 +95,11 @@ def _fields(kind: str, number: int, rows: int) -> dict[str, str]:
         "day": days,
         "outcome": {"outcome": str(call.outcome)},
         "day and officer": {**days, "operator": call.operator},
+        "part of a name": {"operator": name},
+        "part of a name in a week": {**week, "operator": name},
+        "end of a number": {"number": end},
+        "end of a number in a week": {**week, "number": end},
+        "end of a number and part of a name": {"number": end, "operator": name},
         "page 20": {"page": "20"},
     }[kind]
 
@@ -155,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(document, indent=2))
     else:
         for kind, figures in [*document["kinds"].items(), ("all", document["all_ms"])]:
-            print(f"{kind:16} p50 / p95 / max ms: {figures['p50']:.0f} / {figures['p95']:.0f} / {figures['max']:.0f}")
+            print(f"{kind:36} p50 / p95 / max ms: {figures['p50']:.0f} / {figures['p95']:.0f} / {figures['max']:.0f}")
     worst = max(figures["p95"] for figures in document["kinds"].values())
     return 0 if worst < _BOUND_MS else 1
 

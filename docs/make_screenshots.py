@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from recorder.permissions import Role
+from recorder.permissions import TABLE, Act, Role
 from recorder.rules import wording
 
 PAGE = Path(__file__).parent / "console.md"
@@ -14,11 +14,34 @@ TITLES: Mapping[str, str] = {
     "agent": "My phone",
     "search": "Recordings",
     "recording": "A recording",
+    "requests": "Requests to listen",
     "case": "A case",
+    "audit": "Audit log",
     "overview": "Overview",
 }
+ACTS: Mapping[str, Act | None] = {
+    "live": Act.SEE_LIVE,
+    "agent": Act.RETROACTIVE_PAUSE,
+    "search": Act.SEARCH,
+    "recording": Act.SEARCH,
+    "requests": Act.ASK,
+    "case": Act.WORK_ON_CASES,
+    "audit": Act.VIEW_AUDIT,
+    "overview": None,
+}
+"""The act that gives a role the page; None is everybody's."""
 _SHOWN_FIRST = (Role.TEAM_LEADER, Role.DPO, Role.OFFICER, *Role)
 _SECTION = re.compile(r"(<!-- pictures: begin -->\n).*?(<!-- pictures: end -->)", re.DOTALL)
+
+
+def pictures() -> list[tuple[str, Role]]:
+    """Return each page with each role of which there is a picture; only the officer has a phone."""
+    return [
+        (page, role)
+        for page, act in ACTS.items()
+        for role in Role
+        if (act is None or act in TABLE[role]) and (page != "agent" or role is Role.OFFICER)
+    ]
 
 
 def file_name(page: str, role: Role) -> str:
@@ -36,7 +59,7 @@ def section(pictures: Iterable[str]) -> str:
         first, *others = roles
         lines += [f"### {title}", "", f"!{_link(f'{title}, as {wording.words(first)}', page, first)}"]
         if others:
-            lines += ["", "Also:", *(f"- {_link(wording.title(role), page, role)}" for role in others)]
+            lines += ["", "Also:", "", *(f"- {_link(wording.title(role), page, role)}" for role in others)]
         lines.append("")
     return "\n".join(["", *lines])
 

@@ -4,17 +4,22 @@ import atexit
 import gc
 import sys
 
-from recorder.common.process_hardening import put_off_collecting, wipe_freed_memory
+from recorder.common.process_hardening import forbid_dumps, put_off_collecting, wipe_freed_memory
 
 LASTING = ("run", "console")
 """Commands that run for months; they must not leave sensitive data in freed memory."""
+SOUNDING = (("recordings", "play"), ("play",), ("phone",))
+"""Commands whose memory holds a call's audio while it is heard."""
 
 
 def main() -> None:
     """Run the command line."""
     is_lasting = len(sys.argv) > 1 and sys.argv[1] in LASTING
-    if is_lasting:
+    is_sounding = any(tuple(sys.argv[1 : 1 + len(words)]) == words for words in SOUNDING)
+    if is_lasting or is_sounding:
         wipe_freed_memory()  # first, because it may restart the program
+    if is_sounding:
+        forbid_dumps()
     put_off_collecting()
     atexit.register(gc.freeze)  # else the interpreter would look through all that was loaded once more
     from recorder.cli.cli import app  # noqa: PLC0415

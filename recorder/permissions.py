@@ -66,6 +66,8 @@ class Act(enum.StrEnum):
     CONFIRM_GRANT = "people.confirm"
     MANAGE_TOKENS = "tokens.manage"
     SET_NOTICE = "notice.set"
+    IMPORT_CALLS = "assurance.import"
+    EXPLAIN = "assurance.explain"
 
 
 class Scope(enum.StrEnum):
@@ -219,17 +221,17 @@ _OPT_OUT: Mapping[Act, Allowed] = {Act.OPT_OUT: _YES, Act.DECLINE_OPT_OUT: _YES}
 _ERASE: Mapping[Act, Allowed] = {Act.RETROACTIVE_PAUSE: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _OF_TEAM: Mapping[Act, Allowed] = {
-    **dict.fromkeys((*_HOLDS, *_ERASE, Act.ASK), _TEAM), Act.RETROACTIVE_PAUSE: _OWN_AND_TEAM,
+    **dict.fromkeys((*_HOLDS, *_ERASE, Act.ASK, Act.EXPLAIN), _TEAM), Act.RETROACTIVE_PAUSE: _OWN_AND_TEAM,
 }  # fmt: skip
 """A manager's acts on recordings of their teams. A retroactive pause may be on any call of their own."""
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
 _DECIDE: Mapping[Act, Allowed] = {
     Act.DECIDE: _YES, Act.MARK_ABSENT: _YES, Act.WORK_ON_CASES: _YES, Act.SEE_SYSTEM: _YES,
-    Act.CONFIRM_GRANT: _YES, Act.WRITE_CLAIM: _YES, Act.CONFIRM_SWEEP: _YES,
+    Act.CONFIRM_GRANT: _YES, Act.WRITE_CLAIM: _YES, Act.CONFIRM_SWEEP: _YES, Act.EXPLAIN: _YES,
 }  # fmt: skip
 _DPO: Mapping[Act, Allowed] = {
     Act.VIEW_AUDIT: _YES, Act.RECONCILE: _YES, Act.SHORTEN_RETENTION: _YES, Act.ACKNOWLEDGE: _YES,
-    Act.DECIDE_CLAIM: _YES, Act.SET_NOTICE: _YES, Act.SCOPE_CASE: _YES,
+    Act.DECIDE_CLAIM: _YES, Act.SET_NOTICE: _YES, Act.SCOPE_CASE: _YES, Act.IMPORT_CALLS: _YES,
 }  # fmt: skip
 
 TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
@@ -262,6 +264,7 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.PLAY: _GLASS,
             Act.MANAGE_KEYS: _YES,
             Act.SET_NOTICE: _YES,
+            Act.IMPORT_CALLS: _YES,
         },
         Role.MEMBER: {**_HEAR, Act.VIEW: _GRANT},
     }
@@ -296,6 +299,7 @@ NEEDS_REASON = frozenset(
         Act.PLACE_HOLD,
         Act.RELEASE_HOLD,
         Act.RECONCILE,
+        Act.EXPLAIN,
     }
 )
 """Acts that require a person and a reason (P10). So does break-glass; an access request has its own."""
@@ -303,7 +307,7 @@ NEEDS_REASON = frozenset(
 HEARS = frozenset({Act.PLAY, Act.EXPORT})
 """Acts by which a recording is heard. Every role needs a second factor for them."""
 
-WATCHES_ICT = frozenset({Act.SHORTEN_RETENTION, Act.CONFIRM_SWEEP, Act.RECONCILE, Act.ACKNOWLEDGE})
+WATCHES_ICT = frozenset({Act.SHORTEN_RETENTION, Act.CONFIRM_SWEEP, Act.RECONCILE, Act.ACKNOWLEDGE, Act.EXPLAIN})
 """Acts that control ICT, which runs the recorder. A person with that role does none of them, whatever other roles they
 have."""
 

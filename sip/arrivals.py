@@ -75,7 +75,7 @@ class Arrivals:
         """Take one datagram on the receiver thread: drop it, or pass it to the call thread."""
         source = address[0].strip("[]")
         trust = self._trust.of(source)
-        if not trust.may_ask_over(TransportKind.UDP):
+        if not trust.may_ask_over(TransportKind.UDP) and (source, address[1]) not in self._trust.guests:
             self._counters["without_tls" if trust.is_trusted else "untrusted"] += 1
             self._tell_once(source, is_trusted=trust.is_trusted)
             return

@@ -119,6 +119,10 @@ class SipEndpoint:
         """
         return self._transport.all_counters
 
+    def admit_guests(self, guests: Collection[Address]) -> None:
+        """Read datagrams of these addresses too, host and port, and of no former guests; () for none."""
+        self._transport.admit_guests(guests)
+
     def watch(self, target: Address) -> None:
         """Begin to send OPTIONS to a target, which is presumed alive; TargetChanged follows each change."""
         self._watch.add(target)

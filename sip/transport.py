@@ -6,7 +6,7 @@ Chooses the transport of our requests. `sip.arrivals` handles incoming messages.
 
 import collections
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from sippy.Core.EventDispatcher import ED2
 from sippy.SipConf import SipConf
@@ -159,6 +159,10 @@ class Transport:
         if self.streams is not None:
             self.arrivals.streams = self.streams
             self.streams.start()
+
+    def admit_guests(self, guests: Collection[Address]) -> None:
+        """Read datagrams of these addresses too, and of no former guests."""
+        self._trust.guests = frozenset((guest.host, guest.port) for guest in guests)
 
     def _open_streams(self) -> Streams | None:
         has_any = self._options.listen_tcp is not None or self._options.listen_tls is not None

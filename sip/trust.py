@@ -38,6 +38,8 @@ class Trust:
         self._trusted = _networks(options.trusted)
         self._rules = [(_networks(rule.networks), rule) for rule in options.rules]
         self._known: dict[str, AddressTrust] = {}
+        self.guests: frozenset[tuple[str, int]] = frozenset()
+        """Hosts and ports whose datagrams are read although their networks are not trusted: phones of a self-test."""
 
     def of(self, host: str) -> AddressTrust:
         """Return the trust in an IP literal; a host that is not an IP literal is not trusted."""

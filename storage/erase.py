@@ -27,6 +27,9 @@ from storage.spans import (
 from storage.types import RecordingRow
 from storage.vault import Vault
 
+KeptSpeech = Callable[[float, bytes, bytes], float]
+"""Returns the seconds of speech that a channel has left, of those before, the peaks before and the peaks now."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
@@ -41,9 +44,7 @@ class Preview:
     row: RecordingRow
 
 
-def preview(
-    vault: Vault, keys: EpochKeys, row: RecordingRow, spans: Sequence[Span], *, speech: Callable[[bytes], float]
-) -> Preview:
+def preview(vault: Vault, keys: EpochKeys, row: RecordingRow, spans: Sequence[Span], *, speech: KeptSpeech) -> Preview:
     """Return what `erase_spans` would change, without changing anything.
 
     Raises:
@@ -65,7 +66,7 @@ def erase_spans(
     row: RecordingRow,
     spans: Sequence[Span],
     *,
-    speech: Callable[[bytes], float],
+    speech: KeptSpeech,
     progress: Progress = lambda _done, _total: None,
     exchanging: Exchanging = nullcontext,
 ) -> RecordingRow:
@@ -78,7 +79,7 @@ def erase_spans(
         keys: The private keys.
         row: The recording's row, with a path.
         spans: The spans to erase; at least one.
-        speech: Returns the seconds of speech in a channel's peaks.
+        speech: See `KeptSpeech`.
         progress: Called with the bytes done and the bytes in all.
         exchanging: As of `storage.rewrite.rewrite`.
 
@@ -135,9 +136,7 @@ def _survey(reader: RecordingReader, spans: Sequence[Span]) -> Cuts:
     return survey.cuts(spans)
 
 
-def _row_without(
-    row: RecordingRow, spans: Sequence[Span], cuts: Cuts, speech: Callable[[bytes], float]
-) -> RecordingRow:
+def _row_without(row: RecordingRow, spans: Sequence[Span], cuts: Cuts, speech: KeptSpeech) -> RecordingRow:
     peaks = peaks_without(row.peaks, cuts)
     segments = segments_without(row.segments, spans)
     return replace(
@@ -145,5 +144,8 @@ def _row_without(
         segments=segments,
         recorded_s=recorded_seconds(segments),
         peaks=peaks,
-        speech_s=(round(speech(peaks[0]), 1), round(speech(peaks[1]), 1)),
+        speech_s=(
+            round(speech(row.speech_s[0], row.peaks[0], peaks[0]), 1),
+            round(speech(row.speech_s[1], row.peaks[1], peaks[1]), 1),
+        ),
     )

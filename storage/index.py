@@ -19,11 +19,12 @@ from storage.hold_lock import lock_holds
 from storage.holds import kinds_in_effect
 from storage.objects import replace_object
 from storage.rows import normalise_number, row_from_text, row_to_json
-from storage.searches import Position, ids, with_documents
+from storage.search_terms import Ids
+from storage.searches import Plan, Position, documents_of, with_documents
 from storage.tables import deletions as _deletions
 from storage.tables import microseconds
 from storage.tables import recordings as _recordings
-from storage.types import RecordingId, RecordingRow, Search, SegmentKind
+from storage.types import Outcome, RecordingId, RecordingRow, Search, SegmentKind
 
 COUNTED = 1000
 """Most matches that a page counts: counting millions takes seconds, and nobody pages through so many."""
@@ -133,15 +134,37 @@ class Index:
     def find(self, search: Search) -> list[RecordingRow]:
         """Return the rows that match, newest first, at most ``search.limit``; without peaks."""
         with self.database.connect() as connection:
-            places = ids(connection, search, limit=search.limit, offset=search.offset)
-            return self._rows(connection, connection.execute(with_documents(places)).all())
+            return self._find(connection, search, Plan(connection, search))
 
     def page(self, search: Search) -> tuple[list[RecordingRow], int]:
         """Return the rows that match, as `find` does, and their number; `COUNTED` + 1 means more than `COUNTED`."""
-        rows = self.find(search)
-        if len(rows) < search.limit and (rows or not search.offset):  # the last page needs no count
-            return rows, min(search.offset + len(rows), COUNTED + 1)
-        return rows, self.count(search, at_most=COUNTED + 1)
+        with self.database.connect() as connection:
+            return self._page(connection, search, Plan(connection, search))
+
+    def page_of_recordings(self, search: Search, recorded: Sequence[Outcome]) -> tuple[list[RecordingRow], int, int]:
+        """Return a page as `page` does, and the number of matches that have one of some outcomes, counted likewise."""
+        with self.database.connect() as connection:
+            plan = Plan(connection, search)
+            rows, counted = self._page(connection, search, plan)
+            if not counted or search.outcome is not None:
+                return rows, counted, counted if search.outcome in recorded else 0
+            return rows, counted, _count(connection, plan.ids(limit=COUNTED + 1, outcomes=recorded))
+
+    def _page(self, connection: sa.Connection, search: Search, plan: Plan) -> tuple[list[RecordingRow], int]:
+        end = search.offset + search.limit
+        if end <= COUNTED:  # what is counted has the page in it
+            found = connection.execute(plan.ids(limit=COUNTED + 1)).all()
+            page = found[search.offset : end]
+            documents = connection.execute(documents_of([one.id for one in page])).all() if page else []
+            return self._rows(connection, documents), len(found)
+        rows = self._find(connection, search, plan)
+        if rows:
+            return rows, min(search.offset + len(rows), COUNTED + 1) if len(rows) < search.limit else COUNTED + 1
+        return rows, _count(connection, plan.ids(limit=COUNTED + 1))
+
+    def _find(self, connection: sa.Connection, search: Search, plan: Plan) -> list[RecordingRow]:
+        places = plan.ids(limit=search.limit, offset=search.offset)
+        return self._rows(connection, connection.execute(with_documents(places)).all())
 
     def each(
         self, search: Search, *, on_damaged: Callable[[RecordingId], object] | None = None
@@ -158,7 +181,7 @@ class Index:
         last: Position | None = None
         while True:
             with self.database.connect() as connection:
-                places = ids(connection, search, limit=_PAGE, before=last)
+                places = Plan(connection, search, before=last).ids(limit=_PAGE)
                 found = connection.execute(with_documents(places)).all()
                 rows = self._rows(connection, found, on_damaged)
             yield from rows
@@ -174,8 +197,7 @@ class Index:
             at_most: Count no further than this, which is fast for any number of rows.
         """
         with self.database.connect() as connection:
-            places = ids(connection, search, limit=at_most)
-            return int(connection.execute(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one())
+            return _count(connection, Plan(connection, search).ids(limit=at_most))
 
     def remove(self, recording: RecordingId) -> bool:
         """Delete a row; returns whether there was one."""
@@ -211,6 +233,10 @@ class Index:
         """Close the connections of a database that was given by its URL."""
         if self._is_owner:
             self.database.close()
+
+
+def _count(connection: sa.Connection, places: Ids) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one())
 
 
 def _row(found: sa.Row[Any]) -> RecordingRow:

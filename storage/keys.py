@@ -108,6 +108,38 @@ def open_sealed_key(content: bytes, recording: RecordingId, epoch: EpochPrivateK
     return plain[: crypto.KEY_BYTES]
 
 
+@dataclass(slots=True, kw_only=True)
+class OneTimeSeal:
+    """Seals the key of one recording to a second key besides that of its epoch: that of a self-test, which opens it.
+
+    Attributes:
+        public: The X25519 public key.
+        sealed: The sealed key; None before the recording began.
+    """
+
+    public: bytes
+    sealed: bytes | None = None
+
+    def take(self, recording: RecordingId, key: crypto.Readable) -> None:
+        """Seal the key of the first recording that begins; those of others are not sealed."""
+        if self.sealed is None:
+            plain = bytearray(key) + recording.encode("ascii")
+            self.sealed = crypto.seal_to(self.public, plain)
+            crypto.wipe(plain)
+
+    @staticmethod
+    def open(sealed: bytes, public: bytes, private: bytes, recording: RecordingId) -> bytes:
+        """Return the recording's key.
+
+        Raises:
+            KeyProblemError: It is of another key or recording.
+        """
+        plain = crypto.open_sealed(sealed, public, private)
+        if plain[crypto.KEY_BYTES :] != recording.encode("ascii"):
+            raise KeyProblemError("the sealed key is that of another recording")
+        return plain[: crypto.KEY_BYTES]
+
+
 class SealedKeys:
     """The sealed keys of recordings: ``keys/sealed/<epoch>/<id>.key`` under a home.
 

@@ -1,9 +1,9 @@
 """Which officers, services, teams and numbers there are in the index, and counts of a period's calls.
 
-Distinct values are read by jumps in an index: each is one look-up, however many calls have it.
+Distinct values are read by jumps in an index: each is one look-up, however many calls have it, and all are one query.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,16 +51,16 @@ class KnownValues:
 
     def operators(self, teams: Collection[str] | None = None) -> list[str]:
         """Return the names of the officers, sorted; of calls of some teams, or of all for None."""
-        own, beside = _recordings.c.operator, _officers.c.operator
+        names = (_recordings.c.operator, _officers.c.operator)
         if teams is None:
             with self._database.connect() as connection:
-                return sorted({*_jumps(connection, own), *_jumps(connection, beside)} - {""})
-        queries = [
-            sa.select(own).distinct().where(_recordings.c.team.in_(teams)),
-            sa.select(beside).distinct().where(_officers.c.own_team.in_(teams)),
-        ]
-        with self._database.connect() as connection:
-            return sorted({one for query in queries for one in connection.execute(query).scalars()} - {""})
+                found = {one for column in names for one in _jumps(connection, column)}
+        else:
+            of_team = (_recordings.c.team, _officers.c.own_team)
+            pairs = [(column, own == team) for column, own in zip(names, of_team, strict=True) for team in teams]
+            with self._database.connect() as connection:
+                found = {one for column, led in pairs for one in _jumps(connection, column, led)}
+        return sorted(found - {""})
 
     def services(self) -> list[str]:
         """Return the names of the services, sorted."""
@@ -77,14 +77,13 @@ class KnownValues:
         """Return the numbers that end with some digits, as they are compared; None if there are more than ``most``."""
         start, end = digits[::-1], digits[::-1] + _AFTER_ALL
         columns = (_recordings.c.caller_reversed, _recordings.c.called_reversed, _identities.c.reversed)
-        found: set[str] = set()
         with self._database.connect() as connection:
-            for column in columns:
-                for one in _jumps(connection, column, start=start, end=end):
-                    found.add(one[::-1])
-                    if len(found) > most:
-                        return None
-        return sorted(found)
+            found = {
+                one[::-1]
+                for column in columns
+                for one in _jumps(connection, column, start=start, end=end, most=most + 1)
+            }
+        return sorted(found) if len(found) <= most else None
 
     def tallies(self, start: datetime, end: datetime) -> list[Tally]:
         """Return counts of the calls that began in [start, end), by hour and outcome; one index answers."""
@@ -103,19 +102,29 @@ class KnownValues:
 
 
 def _jumps(
-    connection: sa.Connection, column: sa.Column[str], *, start: str | None = None, end: str | None = None
-) -> Iterator[str]:
-    """Yield the distinct values of an indexed column in order, from ``start`` and below ``end`` if given."""
-    last = None
-    while True:
-        query = sa.select(sa.func.min(column))
-        if last is not None:
-            query = query.where(column > last)
-        elif start is not None:
-            query = query.where(column >= start)
-        if end is not None:
-            query = query.where(column < end)
-        last = connection.execute(query).scalar()
-        if last is None:
-            return
-        yield last
+    connection: sa.Connection,
+    column: sa.Column[str],
+    *led: sa.ColumnElement[bool],
+    start: str | None = None,
+    end: str | None = None,
+    most: int | None = None,
+) -> list[str]:
+    """Return the distinct values of an indexed column in order.
+
+    The query jumps from each value to the next one in the index. Neither database plans DISTINCT like that.
+
+    Args:
+        connection: The connection.
+        column: The column.
+        led: Conditions of equality on the columns before it in its index.
+        start: The least value; None for all.
+        end: The value that all are below; None for all.
+        most: The most values; None for all.
+    """
+    below = [*led] if end is None else [*led, column < end]
+    first = sa.select(sa.func.min(column).label("value")).where(*([] if start is None else [column >= start]), *below)
+    values = first.cte("known", recursive=True)
+    following = sa.select(sa.func.min(column)).where(column > values.c.value, *below).scalar_subquery()
+    values = values.union_all(sa.select(following).where(values.c.value.is_not(None)))
+    query = sa.select(values.c.value).where(values.c.value.is_not(None)).limit(most)
+    return list(connection.execute(query).scalars())

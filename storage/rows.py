@@ -4,12 +4,14 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from storage.types import (
     Archived,
     ArchiveFormat,
+    HeardNotice,
     NoticeProof,
     Officer,
     Outcome,
@@ -23,10 +25,11 @@ from storage.types import (
 
 _PLAIN = (
     "id", "direction", "extension", "operator", "service", "caller", "called", "outcome", "reason", "duration_s",
-    "recorded_s", "paused_s", "opted_out", "card_payment", "path", "bytes", "sha256", "is_one_way", "operator_key",
-    "team",
+    "recorded_s", "paused_s", "opted_out", "card_payment", "path", "bytes", "sha256", "is_one_way", "is_silent",
+    "operator_key", "team",
 )  # fmt: skip
-_LISTS = ("codecs", "holds", "related", "speech_s", "operators", "extensions", "numbers", "remarks")
+_OF_SIDES = ("codecs", "speech_s", "clipped", "stream_s", "drift_s", "packets", "packets_lost")
+_LISTS = (*_OF_SIDES, "holds", "related", "operators", "extensions", "numbers", "remarks")
 _TIMES = ("started_at", "ended_at", "retention_due")
 _DECORATION = re.compile(r"[\s().\-]")
 
@@ -84,6 +87,7 @@ def _notice_to_json(notice: NoticeProof) -> dict[str, Any]:
         "complete": notice.complete,
         "proof": notice.proof,
         "second_message": notice.second_message,
+        **({"messages": [asdict(one) for one in notice.messages]} if notice.messages else {}),
     }
 
 
@@ -177,7 +181,8 @@ def _read(fields: Mapping[str, Any]) -> RecordingRow:
     )
     if notice := fields.get("notice"):
         times = {name: time_from_json(notice.get(name)) for name in ("started_at", "ended_at")}
-        values["notice"] = NoticeProof(**{**notice, **times})
+        messages = tuple(HeardNotice(**one) for one in notice.get("messages", ()))
+        values["notice"] = NoticeProof(**{**notice, **times, "messages": messages})
     values["participants"] = tuple(map(_participant_from_json, fields.get("participants", ())))
     values["second_messages"] = tuple(map(_message_from_json, fields.get("second_messages", ())))
     if archived := fields.get("archived"):

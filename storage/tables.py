@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0012"
+REVISION = "0014"
 """Revision of the newest migration."""
 
 METADATA = sa.MetaData()
@@ -62,6 +62,7 @@ recordings = sa.Table(
     sa.Index("recordings_by_caller_end", "caller_reversed"),
     sa.Index("recordings_by_called_end", "called_reversed"),
     *(sa.Index(f"recordings_by_{name}", *columns) for name, columns in _SEARCHED.items()),
+    sa.Index("recordings_by_team_operator", "team", "operator"),
     sa.Index("recordings_by_due", "retention_due_us", "id"),
 )
 """One row for each call, recorded or not. ``document`` is the whole row as JSON; other columns are derived from it.
@@ -83,6 +84,7 @@ officers = sa.Table(
     sa.Index("officers_by_operator", "operator", "started_us", "recording", "extension", *_OF_THE_CALL),
     sa.Index("officers_by_extension", "extension", "started_us", "recording", "operator", *_OF_THE_CALL),
     sa.Index("officers_by_own_team", "own_team", "started_us", "recording", *_OF_THE_CALL),
+    sa.Index("officers_by_team_operator", "own_team", "operator"),
 )
 """Further officers: one row for each officer of a call besides the one in ``recordings``. ``own_team`` is the team of
 the officer. ``operator`` and ``own_team`` are empty if the call has that name or team already, so that a search finds a
@@ -394,6 +396,51 @@ audit_entries = sa.Table(
 )
 """Copies of the entries of audit logs, for reading and search: `storage.audit_copies`. ``line`` is the line of the log
 without its line feed; the other columns are derived from it. Rows are only added."""
+
+call_records = sa.Table(
+    "call_records",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("pbx", sa.Text, nullable=False),
+    sa.Column("answered_us", sa.BigInteger, nullable=False),
+    sa.Column("talk_s", sa.Float(53), nullable=False),
+    sa.Column("extensions", sa.Text, nullable=False),
+    sa.Column("direction", sa.Text, nullable=False),
+    sa.Column("number_end", sa.String(4), nullable=False),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("team", sa.Text, nullable=False),
+    sa.Column("is_bypassed", sa.Integer, nullable=False),
+    sa.Column("imported_us", sa.BigInteger, nullable=False),
+    sa.Index("call_records_by_time", "answered_us"),
+)
+"""Calls that a PBX or a proxy saw and the policy has recorded: `storage.assurance`. ``answered_us`` is by that system's
+clock; ``extensions`` are joined by commas; of the number outside only the last digits are kept."""
+
+assurance_days = sa.Table(
+    "assurance_days",
+    METADATA,
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("judged_us", sa.BigInteger, nullable=False),
+    sa.Column("records", sa.Integer, nullable=False),
+    sa.Column("calls", sa.Integer, nullable=False),
+    sa.Column("bad", sa.Integer, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+)
+"""Expected against recorded, a row for each day that was judged: `storage.assurance`. ``document`` is JSON: counts."""
+
+assurance_findings = sa.Table(
+    "assurance_findings",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("day", sa.String(10), nullable=False),
+    sa.Column("team", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("explained_by", sa.Text),
+    sa.Column("explained_us", sa.BigInteger),
+    sa.Column("explanation", sa.Text),
+    sa.Index("assurance_findings_by_day", "day", "id"),
+)
+"""Calls that were not recorded as they should have been, with why somebody says that it is in order."""
 
 
 def microseconds(moment: datetime) -> int:

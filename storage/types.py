@@ -14,6 +14,11 @@ RecordingId = NewType("RecordingId", str)
 """``YYYYMMDDTHHMMSSZ-<extension>-<6 hex>``: sorts by time, easy to read out, safe as a file name."""
 
 
+SELFTEST = "selftest"
+"""Extension and operator of the calls that the recorder makes to test itself."""
+SELFTEST_MARK = f"-{SELFTEST}-"
+"""In the id of every recording of such a call, and of no other (`recorder.rules.policy.recording_id`)."""
+
 Peaks = tuple[bytes, bytes]
 """Per channel, the largest sample of each 0.1 s as a number in [0, 255]."""
 
@@ -77,10 +82,28 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeardNotice:
+    """A message of a notice: the notice is played in several languages one after the other, if a service has several.
+
+    Attributes:
+        id: Name and version, such as ``first/3``.
+        sha256: Hash of its sound file, hex.
+        language: Tag of its language.
+        service: The service whose callers it was chosen for.
+    """
+
+    id: str
+    sha256: str
+    language: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeProof:
     """Proof that the notice of one call was played.
 
-    ``proof`` is ``heard`` (the recorder played it), ``attested`` (a declared peer played it) or ``none``.
+    ``proof`` is ``heard`` (the recorder played it), ``attested`` (a declared peer played it) or ``none``. Of several
+    messages, ``id`` and ``sha256`` have the values of each, joined by ``+``.
     """
 
     id: str
@@ -90,6 +113,7 @@ class NoticeProof:
     complete: bool
     proof: str
     second_message: bool = False
+    messages: tuple[HeardNotice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +199,14 @@ class RecordingRow:
             recorded the one that was negotiated.
         operator_key: The opaque name of the folder.
         path: Relative to the recordings' root; None when nothing was kept.
+        speech_s: Seconds in which somebody spoke on each side.
+        is_one_way: One side was heard and the other was not.
+        is_silent: Audio was kept, and nobody spoke on either side.
+        clipped: Share of each side's samples that have the codec's largest value, in [0, 1].
+        stream_s: Seconds by the recorder's clock over which ``drift_s`` was measured.
+        drift_s: Seconds by which each side's clock ran ahead of the recorder's in that time; negative: it was slow.
+        packets: Packets that came for the recording; with all of these 0, an older version did not measure.
+        packets_lost: Packets missing between them, by sequence number.
         second_messages: Each playing of the second message, in order; empty in rows of an older version, of which
             ``notice.second_message`` says only whether it was played.
         node: Name of the node that made the recording; "" on a site with one recorder.
@@ -208,6 +240,12 @@ class RecordingRow:
     related: tuple[RecordingId, ...] = ()
     speech_s: tuple[float, float] = (0.0, 0.0)
     is_one_way: bool = False
+    is_silent: bool = False
+    clipped: tuple[float, float] = (0.0, 0.0)
+    stream_s: tuple[float, float] = (0.0, 0.0)
+    drift_s: tuple[float, float] = (0.0, 0.0)
+    packets: tuple[int, int] = (0, 0)
+    packets_lost: tuple[int, int] = (0, 0)
     operator_key: str = ""
     team: str = ""
     archived: Archived | None = None
@@ -269,6 +307,7 @@ class Search:
         outcomes: Outcomes of which any will do, likewise.
         team: Team of the call, or of an officer of it, at the time.
         within: What the searcher may know of.
+        selftests: Whether to find calls of self-tests too, which people neither see nor count.
     """
 
     started_from: datetime | None = None
@@ -283,6 +322,7 @@ class Search:
     numbers: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     within: Visibility | None = None
+    selftests: bool = False
     limit: int = 100
     offset: int = 0
 

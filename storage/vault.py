@@ -16,7 +16,7 @@ from storage.durable import AppendFile, make_folder, remove
 from storage.epochs import current_public
 from storage.errors import OutsideError, WriteFailedError
 from storage.format import Prologue, is_recording_id
-from storage.keys import NodeKeys, SealedKeys, destroy_key
+from storage.keys import NodeKeys, OneTimeSeal, SealedKeys, destroy_key
 from storage.known_nodes import trusted_keys
 from storage.reader import fresh_path
 from storage.recording import OpenRecording
@@ -34,9 +34,13 @@ class Vault:
         home: The recorder's home; ``recordings`` and ``keys`` are below it.
         node: The node's keys.
         elsewhere: Where finished containers are besides; None for nowhere.
+        second: What seals the key of a recording a second time; None for all calls but a self-test's.
     """
 
-    def __init__(self, home: Path, node: NodeKeys, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(
+        self, home: Path, node: NodeKeys, elsewhere: Elsewhere | None = None, *, second: OneTimeSeal | None = None
+    ) -> None:
+        self._second = second
         self.home = home
         self.root = home / "recordings"
         self.node = node
@@ -84,6 +88,8 @@ class Vault:
             file = AppendFile.create(folder / f"{head.id}.part")
             try:
                 key_path = self.sealed.seal(head.id, key, epoch)
+                if self._second is not None:
+                    self._second.take(head.id, key)
                 sealer = crypto.StreamSealer(key)
             except OSError:
                 file.close()

@@ -95,6 +95,16 @@ def cheap_passwords() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_sound_device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have no sound device, whatever the machine has: a test that plays has a `SoundCard` of its own."""
+    config = tmp_path_factory.mktemp("no-sound") / "asound.conf"
+    config.write_text("pcm.!default { type hw card 31 }\n")  # PortAudio aborts the process over an empty file
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALSA_CONFIG_PATH", str(config))
+        yield
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the workers keep a PostgreSQL cluster without databases, for `PostgresServer` to copy."""

@@ -151,11 +151,20 @@ int core_release_tap(struct core *core, int64_t tap);
 /* Fills the G.711 tables; core_new does it too, the analysis below needs it without a core. */
 void g711_init(void);
 
+/* What came for a tap while its gate was open, left then right: packets, and how many were missing between them. */
+struct tap_packets {
+    int64_t received[2], lost[2];
+};
+int core_tap_packets(struct core *core, int64_t tap, struct tap_packets *out);
+
 /* What a drained block holds: end of its audio or loss, ticks of audio of each channel, records of loss, codecs. */
 struct block_survey {
     int64_t end, ticks[2];
     int lost;
-    uint32_t codecs[2]; /* by channel: a bit for the number of each codec that there is audio of */
+    uint32_t codecs[2];  /* by channel: a bit for the number of each codec that there is audio of */
+    int64_t clipped[2];  /* bytes of G.711 that stand for its largest value */
+    int64_t anchored[2]; /* position of the last anchor, -1: none */
+    int64_t arrived[2];  /* when it arrived, ns since the tap opened */
 };
 
 /* 0, or -EINVAL for a block that is torn or holds a number that nobody knows. */
@@ -169,5 +178,22 @@ int survey_of_block(const uint8_t *block, size_t length, struct block_survey *ou
 int levels_of_block(const uint8_t *block, size_t length, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max);
 /* Number of buckets that levels_of_block needs room for. */
 int64_t buckets_of_block(const uint8_t *block, size_t length, int channel);
+
+/* Linear samples of [start, start + count), 0 where there are none or those of G.722; how many there are, or -EINVAL. */
+int64_t samples_of_block(const uint8_t *block, size_t length, int channel, int64_t start, int16_t *out, int64_t count);
+
+/* speech.c */
+#define SPEECH_FRAME 160 /* samples at 8000 Hz: 20 ms */
+#define SPEECH_FRAMES 25
+#define SPEECH_WINDOW (SPEECH_FRAMES * SPEECH_FRAME)
+
+/* How a window of SPEECH_WINDOW samples moves: docs/adr/0064-speech-by-webrtcvad.md. */
+struct window_features {
+    double swing_db;  /* from its quiet frames to its loud ones */
+    double crossings; /* standard deviation of the share of sign changes between its frames, those far below the loudest left out */
+    double steady;    /* share of those frames that are like a neighbour in level and in sign changes, as tones are */
+    int digits;       /* DTMF digits that are heard in it */
+};
+void features_of_window(const int16_t *samples, struct window_features *out);
 
 #endif

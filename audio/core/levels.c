@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 
 #include "codecs.h"
 #include "core.h"
@@ -55,9 +56,19 @@ static int is_known(const uint8_t *head)
     return head[1] <= RIGHT && !head[3] && (head[0] == RECORD_LOST || (is_codec && (head[0] == RECORD_AUDIO || head[0] == RECORD_ANCHOR)));
 }
 
+/* How many bytes stand for the largest value of their law. */
+WIDE static int64_t clipped_of(const uint8_t *data, int64_t length, int codec)
+{
+    uint8_t inverted = codec == CODEC_PCMA ? 0x55 : 0xFF;
+    int64_t clipped = 0;
+    for (int64_t i = 0; i < length; i++)
+        clipped += ((data[i] ^ inverted) & 0x7F) == 0x7F;
+    return clipped;
+}
+
 int survey_of_block(const uint8_t *block, size_t length, struct block_survey *out)
 {
-    memset(out, 0, sizeof *out);
+    *out = (struct block_survey){.anchored = {-1, -1}};
     for (size_t at = 0; at < length;) {
         const uint8_t *head = block + at;
         if (length - at < RUN_HEADER || !is_known(head))
@@ -67,13 +78,19 @@ int survey_of_block(const uint8_t *block, size_t length, struct block_survey *ou
         if (length - at - RUN_HEADER < payload || start < 0 || start > INT64_MAX / 2)
             return -EINVAL;
         at += RUN_HEADER + payload;
-        if (head[0] == RECORD_ANCHOR)
+        if (head[0] == RECORD_ANCHOR) {
+            out->anchored[head[1]] = start;
+            out->arrived[head[1]] = (int64_t)get_le(head + 16, 8);
             continue;
+        }
         out->end = start + ticks > out->end ? start + ticks : out->end;
         out->lost += head[0] == RECORD_LOST;
         out->ticks[head[1]] += (int64_t)payload;
-        if (payload > 0)
-            out->codecs[head[1]] |= 1U << head[2];
+        if (payload == 0)
+            continue;
+        out->codecs[head[1]] |= 1U << head[2];
+        if (head[2] != CODEC_G722)
+            out->clipped[head[1]] += clipped_of(head + RUN_HEADER, ticks, head[2]);
     }
     return 0;
 }
@@ -130,4 +147,23 @@ int levels_of_block(const uint8_t *block, size_t length, int channel, int64_t *f
         }
     }
     return status < 0 ? status : count;
+}
+
+int64_t samples_of_block(const uint8_t *block, size_t length, int channel, int64_t start, int16_t *out, int64_t count)
+{
+    struct run run;
+    size_t at = 0;
+    int status;
+    int64_t there = 0, end = start + count;
+    memset(out, 0, sizeof *out * (size_t)count);
+    while ((status = next_run(block, length, channel, &at, &run)) > 0) {
+        int64_t from = run.start > start ? run.start : start;
+        int64_t to = run.start + run.length < end ? run.start + run.length : end;
+        if (run.codec == CODEC_G722)
+            continue;
+        for (int64_t i = from; i < to; i++)
+            out[i - start] = g711_linear[run.codec == CODEC_PCMA][run.payload[i - run.start]];
+        there += to > from ? to - from : 0;
+    }
+    return status < 0 ? status : there;
 }

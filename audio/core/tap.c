@@ -284,6 +284,20 @@ int64_t core_drain_tap(struct core *core, int64_t id, uint8_t *out, size_t size,
     return (int64_t)used;
 }
 
+int core_tap_packets(struct core *core, int64_t id, struct tap_packets *out)
+{
+    int error;
+    struct tap *tap = tap_lock(core, id, &error);
+    if (!tap)
+        return error;
+    for (int side = 0; side < 2; side++) {
+        out->received[side] = tap->channels[side].packets;
+        out->lost[side] = tap->channels[side].packets_lost;
+    }
+    thread_unlock(tap->thread);
+    return 0;
+}
+
 int core_release_tap(struct core *core, int64_t id)
 {
     int error;

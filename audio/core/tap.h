@@ -93,6 +93,9 @@ struct channel { /* what every packet touches comes first, as in a leg */
     int64_t closed_from;   /* start of the open-ended span while the gate is closed */
     int64_t doubted_until, doubted_lead, doubted_best; /* is_doubted: on the call's clock; leads when that began, and in its later half */
     int64_t lost_start, lost_end; /* pending lost range; empty when equal */
+    int64_t packets, packets_lost; /* while the gate was open */
+    uint16_t counted_seq;          /* is_counting: the highest number counted of the running stream */
+    uint8_t is_counting;
     struct epoch past[MAX_PAST]; /* streams before the current one, newest first */
     struct anchor anchors[MAX_ANCHORS];
 };

@@ -65,6 +65,23 @@ static int write_payload(struct tap *tap, struct channel *channel, const struct 
     return is_fresh;
 }
 
+/* Counts a packet that may be kept, and by its number those that are missing before it; what is shut counts for nothing. */
+static void count_packet(struct channel *channel, const struct packet *packet, int is_new_epoch, int is_closed)
+{
+    int was_counting = channel->is_counting && !is_new_epoch;
+    channel->is_counting = !is_closed;
+    if (is_closed)
+        return;
+    int step = was_counting ? (int16_t)(packet->seq - channel->counted_seq) : 1;
+    channel->packets++;
+    if (step > 0) {
+        channel->packets_lost += step - 1;
+        channel->counted_seq = packet->seq;
+    } else if (channel->packets_lost > 0) { /* it was only late */
+        channel->packets_lost--;
+    }
+}
+
 /* Takes an audio packet of a side; 1 and its position, or 0 when the time line drops it. */
 int tap_receive(struct tap *tap, int side, const struct packet *packet, int64_t *position)
 {
@@ -78,6 +95,7 @@ int tap_receive(struct tap *tap, int side, const struct packet *packet, int64_t 
         return 0;
     }
     *position = placed.position;
+    count_packet(channel, packet, placed.is_new_epoch, tap->is_closed);
     gate_placed(tap, channel, &placed, *position + packet->length, env, here);
     if (placed.is_new_epoch && was_running)
         report(tap->thread->core, (struct event){.kind = EVENT_REANCHORED, .id = tap->id, .a = side, .b = *position});

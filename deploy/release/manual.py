@@ -16,7 +16,7 @@ from recorder.cli.tree import COMMANDS
 _FILES = (
     ("/var/lib/council-recorder", "The home of a recorder that was installed as a package."),
     ("HOME/recorder.toml", "Its configuration: docs/configuration.md describes every key."),
-    ("/usr/share/doc/council-recorder/docs", "The documentation. Begin with operations.md."),
+    ("/usr/share/doc/council-recorder/docs", "The documentation. Begin with index.md."),
 )
 _ENVIRONMENT = (
     ("RECORDER_HOME", "The home, in the place of -C."),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from audio.types import DtmfPolicy, Prompt, PromptEnded
+from recorder.calls.announcements import CallAnnouncements
 from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.call_services import Sounds
 from recorder.calls.component import Component
@@ -42,9 +43,10 @@ class Announcer(Component[BridgedCall]):
         notice_ended: When it ended, in full or not, UTC, or None.
     """
 
-    def __init__(self, call: BridgedCall, sounds: Sounds) -> None:
+    def __init__(self, call: BridgedCall, sounds: Sounds, announcements: CallAnnouncements) -> None:
         super().__init__(call)
         self._sounds = sounds
+        self._announcements = announcements
         self._waiting: dict[Side, PlayTo] = {}
         self._hearer: Party | None = None
         """The party to whom the notice was begun; another who replaces them has not heard all of it."""
@@ -128,26 +130,27 @@ class Announcer(Component[BridgedCall]):
 
     def proof(self, *, second_message: bool) -> NoticeProof:
         """Return the proof of the notice; ``second_message`` is whether the second message was begun."""
-        first = self._sounds.first
+        first = self._announcements.first
         is_complete = bool(self._call.progress.notice_complete)
         return NoticeProof(
-            id=f"{first.name}/{first.version}",
+            id=first.id,
             sha256=first.sha256,
             started_at=self.notice_began,
             ended_at=self.notice_ended,
             complete=is_complete,
             proof="heard" if is_complete else "none",
             second_message=second_message,
+            messages=first.heard,
         )
 
     def _listen(self, party: PartyMedia) -> None:
         party.leg.listen(DtmfPolicy.SWALLOW, tones=self._call.services.config.media.detect_tones)
 
     def _sound(self, what: Play) -> Prompt:
-        sounds = self._sounds
+        sounds, announcements = self._sounds, self._announcements
         return {
-            Play.NOTICE: sounds.first.prompt,
-            Play.SECOND: (sounds.second or sounds.first).prompt,
+            Play.NOTICE: announcements.first.prompt,
+            Play.SECOND: (announcements.second or announcements.first).prompt,
             Play.RINGBACK: sounds.ringback,
             Play.HOLD: sounds.hold,
             Play.FAILED: sounds.failed,

@@ -20,6 +20,7 @@ from recorder.calls.rules.transfer import Party, parties_of
 from recorder.calls.transfer_requests import TransferRequests
 from recorder.calls.transferred_in import PickUp, TransferredInMedia
 from recorder.calls.transferring import Transfers
+from recorder.common.clock import utc_now
 from recorder.rules.policy import Direction, Nomination, NoticeWhen
 from sip.events import CallOffered
 
@@ -126,12 +127,14 @@ class CallMaker:
     def _recorded(
         self, offered: CallOffered, nomination: Nomination, *, notice_when: NoticeWhen, targets: int
     ) -> tuple[Call, RecordedCall]:
+        service = self._services.config.service_of(nomination.extension)
+        announcements = self._services.sounds.announcements.of(service.name, utc_now())
         progress = CallProgress(
             is_nominated=True,
             direction=nomination.direction,
             notice_when=notice_when,
             targets=targets,
-            has_second=self._services.sounds.second is not None,
+            has_second=announcements.second is not None,
         )
         calling = offered.asserted_user or offered.from_user
         is_claimed = not self._plan.is_inside(offered.source)
@@ -142,6 +145,7 @@ class CallMaker:
             nomination,
             random_hex=secrets.token_hex(3),
             thread=self.next_thread(),
+            announcements=announcements,
             registry=self._registry,
             groups=self._groups,
         )

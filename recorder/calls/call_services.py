@@ -13,9 +13,9 @@ from recorder.access.pins import PinCheck
 from recorder.access.sign_on_codes import SignOnCodes
 from recorder.audit.anchoring import Anchoring
 from recorder.audit.late_entries import LateEntries
+from recorder.calls.announcements import Announcements
 from recorder.calls.filing import Filing
 from recorder.calls.lateness import Lateness
-from recorder.calls.notices import Message
 from recorder.calls.opt_out_register import OptOutRegister
 from recorder.calls.pause_register import PauseRegister
 from recorder.calls.session_register import SessionRegister
@@ -57,8 +57,7 @@ class ErasureOrders(Protocol):
 class Sounds:
     """The messages and tones that can be played, encoded in every codec."""
 
-    first: Message
-    second: Message | None
+    announcements: Announcements
     ringback: Prompt
     hold: Prompt
     failed: Prompt
@@ -132,6 +131,8 @@ class CallServices:
     """Returns how storing recordings in the object store goes, with its current alarms; reads a file."""
     backup: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of backups, with its current alarms; reads a file."""
+    selftest: Callable[[], dict[str, Any]] = lambda: {"last": None, "alarms": {}}
+    """Returns the result of the last self-test, with its alarm."""
     transports: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of the SIP transports, with its current alarms."""
     is_disk_failing: Callable[[], bool] = lambda: False

@@ -59,6 +59,7 @@ class LiveCalls:
         self._registry = CallRegistry(services)
         self._new_calls = NewCalls(services, self._plan, self._registry)
         self.group_acts = self._new_calls.groups
+        self.selftests = self._new_calls.selftests
 
     # --- events
 
@@ -110,7 +111,12 @@ class LiveCalls:
 
     def calls(self) -> list[dict[str, Any]]:
         """Return the recorded calls in progress as JSON-serialisable values, oldest first."""
-        return [call.listing.as_json() for call in self._new_calls.recorded.values() if call.is_listed]
+        is_selftest = self.selftests.is_one
+        return [
+            call.listing.as_json()
+            for call in self._new_calls.recorded.values()
+            if call.is_listed and not is_selftest(call.id)
+        ]
 
     def call(self, call_id: str) -> RecordedPart:
         """Return a recorded call in progress.

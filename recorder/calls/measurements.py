@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from audio.analysis import ChannelTotals, is_one_way
+from audio.analysis import ChannelTotals, is_one_way, is_silent
 from audio.written import FinishedRecording
 from recorder.calls.rules.siprec import Remark
 from recorder.rules.outcome import Facts
@@ -19,6 +19,12 @@ def measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> tu
         row,
         speech_s=(round(left.speech_s, 1), round(right.speech_s, 1)),
         is_one_way=one_way,
+        is_silent=is_silent(left, right),
+        clipped=(round(left.clipped, 5), round(right.clipped, 5)),
+        stream_s=(round(left.stream_s, 1), round(right.stream_s, 1)),
+        drift_s=(round(left.drift_s, 4), round(right.drift_s, 4)),
+        packets=(left.packets, right.packets),
+        packets_lost=(left.packets_lost, right.packets_lost),
         peaks=(left.peaks, right.peaks),
         codecs=(_names_of(left) or row.codecs[0], _names_of(right) or row.codecs[1]),
     )

@@ -18,6 +18,7 @@ from recorder.calls.refusals import refusal_headers
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import Begin, Side
 from recorder.calls.rules.nomination_hints import has_nomination_hint
+from recorder.calls.selftest_calls import SelfTestCalls
 from recorder.calls.sip_call import SipCall
 from recorder.calls.siprec.recording_session import RecordingSession
 from recorder.calls.siprec.service import SiprecService
@@ -39,6 +40,7 @@ class NewCalls:
         recorded: The recorded calls in progress by id, oldest first.
         groups: Acts on more than one of them.
         is_draining: Whether new calls and recording sessions are refused, emergency calls excepted.
+        selftests: Recognises and makes the call of a self-test.
         is_ending: Whether the calls in progress are being ended, so that no transfer begins a recorded call either.
         counts: How many calls there were, by handling.
     """
@@ -55,6 +57,7 @@ class NewCalls:
         self._peer_calls = PeerCalls(services)
         self._siprec = SiprecService(services)
         self._maker = CallMaker(services, plan, registry, self.groups, self)
+        self.selftests = SelfTestCalls(services, plan.loop_mark, registry, self.groups, self)
         self._max_calls = services.config.limits.max_calls
         """The writer and the locked memory were sized for this at the start, so a reload does not change it."""
         registry.when_ended.append(self._forget)
@@ -68,7 +71,7 @@ class NewCalls:
         self.recorded.pop(recorded.id, None)
         self.groups.ended(recorded.controls)
         OptOutActs(self._services, self.groups).call_ended(recorded.id)
-        self._services.publish({"event": "ended", "id": recorded.id})
+        recorded.recording.services.publish({"event": "ended", "id": recorded.id})
 
     def room(self, peer: Peer | None) -> list[tuple[int, int]]:
         """Return the recorded calls in progress and how many there may be: in all, and of a peer."""
@@ -81,6 +84,10 @@ class NewCalls:
 
     def offered(self, event: CallOffered) -> None:
         """Handle an INVITE that begins a call or replaces a party of one."""
+        if not self.selftests.takes(event):
+            self._offered(event)
+
+    def _offered(self, event: CallOffered) -> None:
         self.counts["offered"] += 1
         config = self._services.config
         if self._siprec.is_ours(event):
@@ -141,7 +148,8 @@ class NewCalls:
         """Handle an INVITE with Replaces (RFC 3891)."""
         call = self._registry.call_of(replaced)
         side = call.legs.side_of(replaced) if isinstance(call, Call) else None
-        if not isinstance(call, Call) or side is None:
+        is_selftest = isinstance(call, Call) and call.recorded is not None and self.selftests.is_one(call.recorded.id)
+        if not isinstance(call, Call) or side is None or is_selftest:
             self.refuse(event, 481)
             return
         status = call.transfer_requests.offered(side, event)
@@ -199,21 +207,38 @@ class NewCalls:
             self.refuse(event, 404)
             return
         call = self._maker.recorded(event, nomination, chosen, targets=len(choice.targets) if choice else 0)
+        refusal = (404, "no_route") if choice is None else None
+        is_refused = self.take(call, event, refusal, peer=self._plan.peer(event.source)) is not None
+        self.counts["refused" if is_refused else "recorded"] += 1
+
+    def take(
+        self, call: Call, event: CallOffered, refusal: tuple[int, str] | None = None, *, peer: Peer | None = None
+    ) -> tuple[int, str] | None:
+        """Begin a recorded call, unless it is refused already or there is an obstacle.
+
+        Args:
+            call: The call.
+            event: Its INVITE.
+            refusal: Status and reason with which it is refused already.
+            peer: The peer against whose limit it counts.
+
+        Returns:
+            The status and reason with which it was refused, or None.
+        """
         recorded = call.recorded
         assert recorded is not None
-        refusal = (404, "no_route") if choice is None else self._first_obstacle(recorded, event)
+        refusal = refusal or self._first_obstacle(recorded, event)
         if refusal is not None:
-            self.counts["refused"] += 1
             call.refuse_offer(*refusal)
             call.finish(call.progress.end)
             self._registry.ended(call)
-            return
-        self.counts["recorded"] += 1
+            return refusal
         self.recorded[recorded.id] = recorded
-        self._peer_calls.begin(call, self._plan.peer(event.source), Handling.RECORDED)
+        self._peer_calls.begin(call, peer, Handling.RECORDED)
         self._registry.adopt(event.leg, call)
         self._registry.guard(call, call.apply, Begin())
         recorded.publish()
+        return None
 
     def _first_obstacle(self, call: RecordedCall, event: CallOffered) -> tuple[int, str] | None:
         """Return the status to refuse a call with and the reason for its row; None if it can be handled."""

@@ -22,6 +22,7 @@ from audio.types import (
     VoiceHeard,
 )
 from audio.types import LegId as MediaLegId
+from recorder.calls.announcements import CallAnnouncements
 from recorder.calls.announcer import Announcer
 from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.call_interfaces import TransferableCall
@@ -56,6 +57,7 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
         nomination: The extension for which the call is recorded, and the call's direction.
         random_hex: Makes the id unique.
         thread: Index of the media thread that has the call.
+        announcements: The messages that are played in it.
     """
 
     second: SecondMessage
@@ -67,6 +69,7 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
         *,
         random_hex: str,
         thread: int,
+        announcements: CallAnnouncements,
         registry: CallRegistry,
         groups: GroupActs,
     ) -> None:
@@ -75,14 +78,16 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
         self.legs, self.parties = call.legs, call.parties
         self._offered = call.offered
         self._registry = registry
-        self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
+        self.id = recording_id(
+            self.clock.started_at, nomination.extension.number, random_hex, is_selftest=nomination.is_selftest
+        )
         self.recording = Recording(self, nomination, self.services.config.service_of(nomination.extension))
         card = card_rule(self.services.config.pause)
         self.controls = RecordingControls(self.recording, card.forget)
         self.keypad = Keypad(self, self.controls, groups, card)
         self.sides = CallMedia(self, thread)
-        self.announcer = Announcer(self, self.recording.sounds)
-        self.second = second = SecondMessage(self, self.recording)
+        self.announcer = Announcer(self, self.recording.sounds, announcements)
+        self.second = second = SecondMessage(self, self.recording, announcements.second)
         self.listing = CallListing(self.recording, self.controls, lambda: second.state, groups)
         self.early_info = EarlyInfo(self.id)
         self.fax = FaxWatch(self, self.controls)

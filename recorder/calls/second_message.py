@@ -7,6 +7,7 @@ the recording goes on or stays paused, and the proof of the notice stays as it w
 from audio.types import LegId as MediaLegId
 from audio.types import PromptEnded
 from recorder.calls.acts import ActEntry, AppliedAct, PauseAnswer, PendingAct, submit_entry
+from recorder.calls.announcements import Announcement
 from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.recording import Recording
@@ -31,9 +32,10 @@ class NoSecondMessage:
 class SecondMessage(Component[BridgedCall]):
     """Plays the second message in one call."""
 
-    def __init__(self, call: BridgedCall, recording: Recording) -> None:
+    def __init__(self, call: BridgedCall, recording: Recording, message: Announcement | None) -> None:
         super().__init__(call)
         self._recording = recording
+        self._message = message
         self._tag = _FIRST_TAG
         self._leg: MediaLegId | None = None
         """The leg to which it is being played, or None."""
@@ -43,7 +45,7 @@ class SecondMessage(Component[BridgedCall]):
     def state(self) -> str:
         """Return the state; see `recorder.calls.recorded_part.SecondMessagePlayback`."""
         call = self._call
-        if self._recording.sounds.second is None:
+        if self._message is None:
             return "off"
         if self._leg is not None or call.progress.is_second_playing:
             return "playing"
@@ -57,7 +59,7 @@ class SecondMessage(Component[BridgedCall]):
                 the call on hold, or the message is being played.
         """
         call = self._call
-        second, outside = self._recording.sounds.second, call.sides[call.progress.outside]
+        second, outside = self._message, call.sides[call.progress.outside]
         if second is None:
             raise RefusedError("no second message is set: see [notice] second in recorder.toml")
         if call.progress.state is not CallState.JOINED:

@@ -10,6 +10,7 @@ from recorder.exports.left_out import Ground
 from recorder.permissions import Role
 from recorder.rules import times, wording
 from recorder.rules.cases import CaseEvent, CaseKind, CaseState, Decision
+from recorder.rules.notice_schedule import NoticeState
 from recorder.rules.opt_out import OptOutState
 from recorder.rules.policy import Direction
 from recorder.rules.requesting import AccessKind, Category, RequestState
@@ -28,7 +29,7 @@ _ENUMERATIONS: Mapping[str, tuple[type[Enum], ...]] = MappingProxyType(
         "outcome": (Outcome,),
         "right": (Right,),
         "roles": (Role,),
-        "state": (HoldState, CaseState, ClaimState, ErasureState, RequestState, OptOutState),
+        "state": (HoldState, CaseState, ClaimState, ErasureState, RequestState, OptOutState, NoticeState),
         "step": (CaseEvent,),
     }
 )

@@ -101,7 +101,12 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "retention write-off": takes(Act.RECONCILE),
         "reports pauses": takes(Act.REPORT),
         "reports bypassed": takes(Act.REPORT),
-        "notices add": takes(Act.SET_NOTICE),
+        "notices import": takes(Act.SET_NOTICE),
+        "notices use": takes(Act.SET_NOTICE),
+        "assurance import": takes(Act.IMPORT_CALLS),
+        "assurance report": takes(Act.REPORT),
+        "assurance list": takes(Act.REPORT),
+        "assurance explain": kept(Act.EXPLAIN),
     }
 )  # fmt: skip
 """Commands that need a person, and the permission they need."""
@@ -129,7 +134,10 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "name the user of the operating system",
         "nodes list": "shows machines, states and counts, nothing about people or calls",
         "health": "shows alarms and counts, nothing about people or calls",
+        "selftest": "as SIGTERM, for the users who may send that. It makes a call of its own two phones, whose "
+        "recording is deleted. The entries `selftest.begun` and `selftest.ended` name the user of the operating system",
         "demo": "makes a recorder of its own",
+        "phone": "is a telephone, which anybody may have: it opens no recorder but for the keys in recorder.toml",
         "calls list": "without a person it shows extension and state: enough to pause. The entry `live.view` says so",
         "calls pause": "pausing never needs an account; the entry says so, and health has an alarm",
         "login": "asks for the account and its password itself",
@@ -169,7 +177,11 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "compared. The entry `node.joined` says so",
         "retention show": "shows periods and counts",
         "notices list": "shows the messages that callers hear",
+        "notices play": "plays what every caller hears; it concerns nobody",
+        "notices check": "measures a sound file; opens no recorder",
+        "notices record": "makes a sound file from a microphone; opens no recorder",
         "notices generate": "makes a sound file; opens no recorder",
+        "notices template": "prints wording, filled from recorder.toml",
         "database roles": "prints SQL for the administrator of a PostgreSQL server; opens no recorder",
         "database upgrade": "creates or upgrades tables on a server, whose owner's password it takes; shows nothing of "
         "what is in them. The entry `database.upgraded` says so",

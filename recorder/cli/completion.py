@@ -77,6 +77,7 @@ def _of_accounts(what: str, table: str, condition: str = "TRUE") -> Complete:
 
 recordings = _of_index("recordings")
 holds = _of_index("holds")
+findings = _of_index("assurance_findings")
 claims = _of_index("claims")
 orders = _of_index("erasures")
 accounts = _of_accounts("name", "accounts")
@@ -102,6 +103,18 @@ def _configured(key: str, name: str) -> Complete:
 extensions = _configured("extension", "number")
 operators = _configured("extension", "operator")
 webhooks = _configured("webhook", "name")
+services = _configured("service", "name")
+
+
+def _fixed(*words: str) -> Complete:
+    def complete(ctx: typer.Context, args: list[str], incomplete: str) -> list[str]:
+        return [one for one in words if one.startswith(incomplete)]
+
+    return complete
+
+
+messages = _fixed("first", "second")
+message_languages = _fixed("cy", "en")
 
 
 def _live(list_: Callable[[Any], list[str]]) -> Complete:
@@ -119,5 +132,21 @@ def _live(list_: Callable[[Any], list[str]]) -> Complete:
     return complete
 
 
+def _sounding(direction: str) -> Complete:
+    """Offer names of sound devices with channels in a direction."""
+
+    def complete(ctx: typer.Context, args: list[str], incomplete: str) -> list[str]:
+        def find() -> list[str]:
+            from audio.sound_devices import sound_devices  # noqa: PLC0415 - most completions need none
+
+            return sorted({one.name for one in sound_devices() if getattr(one, direction)})
+
+        return [one for one in _within(find) if one.startswith(incomplete)]
+
+    return complete
+
+
+microphones = _sounding("inputs")
+loudspeakers = _sounding("outputs")
 live_calls = _live(lambda client: [row["id"] for row in client.calls()])
 """Ids of live calls, which the daemon shows to whoever may open its socket."""

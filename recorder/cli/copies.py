@@ -2,22 +2,32 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from audio.portaudio import SoundError
+from audio.sound_devices import Loudspeaker, open_loudspeaker
 from recorder.access.database import AuditNote
 from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
+from recorder.cli import completion
 from recorder.cli.context import CommandContext, KeysContext
-from recorder.cli.entries import audit, permit
+from recorder.cli.entries import audit, permit, shell_audit
 from recorder.cli.options import ReasonOption
 from recorder.cli.output import fail, progress_bar, say
-from recorder.cli.records import IdArgument, opened_index, row_known
+from recorder.cli.playback import Playback
+from recorder.cli.playback_display import shown
+from recorder.cli.records import IdArgument, opened_index, row_known, row_of
 from recorder.cli.requests import access_repositories
 from recorder.cli.results.recordings import Played
+from recorder.cli.terminal import pressed_keys
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Allowed, Person
+from recorder.permissions import Act, Allowed, Person, Refusal
 from recorder.recordings.home_stores import open_reader
 from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
@@ -25,58 +35,122 @@ from recorder.rules import times
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
 from recorder.rules.requesting import AccessRequest
-from recorder.rules.spans import Spans, in_seconds
+from recorder.rules.spans import Spans, in_seconds, merged, span_of
+from recorder.web.listening import SERVED, Listen
 from storage.claims import Claims
 from storage.encoding import CopyFormat
 from storage.erasures import Erasures
-from storage.export import prepare
+from storage.export import Copy, prepare
 from storage.types import RecordingRow
 
+_NARROW_HZ = 8000
+_CHUNK_S = 0.1
+"""Sound that is played between two looks at the keys, seconds."""
 
-def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "") -> None:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Permission:
+    """What a person may hear, and how long.
+
+    Attributes:
+        listen: The listen, with what the audit log says of it.
+        heard: Spans that may be heard; None is the whole recording.
+    """
+
+    listen: Listen
+    heard: Spans | None
+
+
+def play(
+    context: KeysContext,
+    recording: IdArgument,
+    reason: ReasonOption = "",
+    speaker: Annotated[
+        str,
+        typer.Option(
+            "--speaker",
+            metavar="NAME",
+            help="Loudspeaker, by a part of its name.",
+            show_default="default",
+            autocompletion=completion.loudspeakers,
+        ),
+    ] = "",
+) -> None:
     """Play a recording on this machine's loudspeaker.
 
     Needs an access grant (`recorder requests add`). ICT may listen without one, with a reason; the data protection
-    officer is then notified.
+    officer is then notified. Keys: space pauses, the arrows skip 5 seconds, 1 and 2 play one channel, q ends.
     """
     person = context.sign_in("listening")
     row, leave = row_known(context, person, recording, Act.PLAY)
     _refuse_locked(context, row, person)
-    player = shutil.which("play") or shutil.which("aplay")
+    _refuse_unpermitted(context, row, person, leave, reason)
+    player = _player_instead(speaker)
+    permission = _permit(context, row, person, leave, reason)
+    withheld = withheld_of(row, permission.heard)
+    _say_withheld(withheld)
+    reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)
+    copy = prepare(reader, CopyFormat.WAV, redactions=silenced(row, permission.heard), duration_s=row.duration_s)
     if player is None:
-        fail("no audio player found: install sox or alsa-utils, or use `recorder recordings export`")
-    heard = _permit(context, row, person, leave, reason)
-    withheld = withheld_of(row, heard)
+        with open_loudspeaker(copy.rate_hz, channels=2, device=speaker) as loudspeaker:
+            _play_here(context, row, person, permission.listen, copy, loudspeaker)
+    else:
+        _play_there(player, copy)
+    context.tell(Played(recording=row.id, duration_s=copy.duration_s, withheld=[[*one] for one in withheld]))
+
+
+def _say_withheld(withheld: Sequence[tuple[float, float]]) -> None:
     if withheld:
         listed = ", ".join(
             f"{times.position(start_s, exact=True)} to {times.position(end_s, exact=True)}"
             for start_s, end_s in withheld
         )
         say(f"silent, because your grant does not cover it: {listed}")
-    reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)
-    copy = prepare(reader, CopyFormat.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
-    with progress_bar("playing", copy.duration_s) as progress:
-        is_played = _played(player, copy.chunks(progress))
-    if not is_played:
-        fail(f"{player} could not play; check the sound device, or make a file with `recorder recordings export`")
-    context.tell(Played(recording=row.id, duration_s=copy.duration_s, withheld=[[*one] for one in withheld]))
+
+
+def _refuse_unpermitted(
+    context: CommandContext, row: RecordingRow, person: Person, leave: AccessRequest | None, reason: str
+) -> None:
+    """Refuse a person who may not listen before the sound device is looked at: the refusal is logged in any case."""
+    operator, _ = relation(person, row)
+    why = leave.wish.reason if leave else reason
+    if isinstance(may(person, Act.PLAY, reason=why, operator=operator, has_grant=leave is not None), Refusal):
+        _permit(context, row, person, leave, reason)
+
+
+def _player_instead(speaker: str) -> str | None:
+    """Return None if the loudspeaker can be opened, or else the program that plays; exit if there is neither.
+
+    It comes before the audit entry, so that nobody is said to have listened on a machine without sound.
+    """
+    try:
+        open_loudspeaker(_NARROW_HZ, channels=2, device=speaker).close()
+    except SoundError as error:
+        player = shutil.which("play") or shutil.which("aplay")
+        if player is None or speaker:
+            fail(f"{error} Or make a file with `recorder recordings export`.")
+        return player
+    return None
 
 
 def _permit(
     context: CommandContext, row: RecordingRow, person: Person, leave: AccessRequest | None, reason: str
-) -> Spans | None:
-    """Log that the person listens, by grant or by break-glass; exit if refused.
-
-    Returns:
-        The spans that may be heard; None is the whole recording.
-    """
+) -> _Permission:
+    """Log that the person listens, by grant or by break-glass; exit if refused."""
     operator, _ = relation(person, row)
     why = leave.wish.reason if leave else reason
     decision = may(person, Act.PLAY, reason=why, operator=operator, has_grant=leave is not None)
     heard = None if leave is None else whole_for(row, leave.heard(row.id))
     part = {} if heard is None else {"part": [[*one] for one in in_seconds(heard)]}
+    until = utc_now() if leave is None else leave.until
+    assert until is not None, "a grant has an end"
+    listen = Listen(
+        account=person.name, recording=row.id, reason=why, until=until, request=leave.id if leave else "", heard=heard
+    )
 
     def enter(emergency: Emergency | None = None) -> None:
+        if emergency is not None:
+            listen.emergency, listen.until = emergency.id, emergency.until
         details = {"where": "shell", "request": leave.id if leave else None}
         permit(
             context.home, Act.PLAY, person, reason=why, subject=row.id, operator=operator,
@@ -86,10 +160,62 @@ def _permit(
 
     if not (isinstance(decision, Allowed) and decision.break_glass):
         enter()
-        return heard
+        return _Permission(listen=listen, heard=heard)
     with opened_index(context) as index:
         break_glass(access_repositories(context.home, index), person, row.id, reason, enter=enter)
-    return None
+    return _Permission(listen=listen, heard=None)
+
+
+def _play_here(
+    context: CommandContext, row: RecordingRow, person: Person, listen: Listen, copy: Copy, loudspeaker: Loudspeaker
+) -> None:
+    """Play on a loudspeaker until the end or until the person ends it, and log the spans that were heard."""
+    playback = Playback(copy)
+    try:
+        with pressed_keys() as keys, shown(playback) as show:
+            while not playback.is_over:
+                for key in keys.read():
+                    playback.press(key)
+                _check_permission(context, row, person, listen, playback)
+                frames = playback.take(round(copy.rate_hz * _CHUNK_S))
+                loudspeaker.write(frames)
+                frames.fill(0)
+                show()
+        if playback.position_s >= playback.duration_s:
+            loudspeaker.finish()
+    except KeyboardInterrupt:
+        say("")
+    finally:
+        playback.close()
+        _note_heard(context, person, listen, playback)
+
+
+def _check_permission(
+    context: CommandContext, row: RecordingRow, person: Person, listen: Listen, playback: Playback
+) -> None:
+    """Exit if the permission has ended, or if the recording was erased, locked or restricted during a pause."""
+    if utc_now() >= listen.until:
+        fail("your permission to listen has ended: ask for a new one with `recorder requests add`")
+    if not playback.needs_check:
+        return
+    playback.needs_check = False
+    _refuse_locked(context, row, person)
+    if row_of(context, row.id).sha256 != row.sha256:
+        fail(f"{row.id} has been changed since you began; play it again to hear it as it is now")
+
+
+def _note_heard(context: CommandContext, person: Person, listen: Listen, playback: Playback) -> None:
+    rate_hz = playback.audio.rate_hz
+    sent = merged(span_of(start / rate_hz, end / rate_hz) for start, end in playback.heard)
+    spans = [{"from_s": start, "to_s": end} for start, end in in_seconds(listen.audible(sent))]
+    shell_audit(context.home).note_late(SERVED, person.actor, listen.recording, {"spans": spans, **listen.marks})
+
+
+def _play_there(player: str, copy: Copy) -> None:
+    with progress_bar("playing", copy.duration_s) as progress:
+        is_played = _played(player, copy.chunks(progress))
+    if not is_played:
+        fail(f"{player} could not play; check the sound device, or make a file with `recorder recordings export`")
 
 
 def _played(player: str, chunks: Iterator[bytes]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from audio.portaudio import SoundError
 from recorder.access.account_rows import PeopleError
 from recorder.access.pins import PinError
 from recorder.cli.output import fail
@@ -32,7 +33,7 @@ def said_plainly(then: str = "", *, code: int = 1, passing: type[Exception] | tu
         fail(f"{error}{next_step}", 2)
     except ProblemError as error:
         fail(f"{error.detail}{next_step}", code)
-    except (StorageError, PeopleError, PinError, AlreadyRunningError) as error:
+    except (StorageError, PeopleError, PinError, AlreadyRunningError, SoundError) as error:
         fail(f"{error}{next_step}", code)
     except BrokenPipeError:
         raise

@@ -226,6 +226,7 @@ IdArgument = Annotated[
 
 _TABLES = ("segments", "notice", "participants")
 """Fields of a row that `show` prints as separate tables."""
+_MESSAGES = [("id", "Notice heard"), ("language", "Language"), ("service", "Service")]
 _PARTICIPANTS = [
     ("name", "Name"),
     ("number", "Number"),
@@ -248,10 +249,13 @@ def show(context: PersonContext, recording: IdArgument) -> None:
         print_json({**fields, "erasures": [order_to_json(order) for order in orders], "copies": copies})
         return
     facts = [{"key": key, "value": value} for key, value in fields.items() if key not in _TABLES]
-    facts += [{"key": f"notice.{key}", "value": value} for key, value in (fields["notice"] or {}).items()]
+    notice = {key: value for key, value in (fields["notice"] or {}).items() if key != "messages"}
+    facts += [{"key": f"notice.{key}", "value": value} for key, value in notice.items()]
     print_table(facts, [("key", ""), ("value", "")], empty="")
     columns = [("start_s", "From, s"), ("end_s", "To, s"), ("kind", "What"), ("reason", "Reason"), ("by", "By")]
     print_table(fields["segments"], columns, empty="this call has no recording")
+    if messages := (fields["notice"] or {}).get("messages"):
+        print_table(messages, _MESSAGES, empty="")
     if fields["participants"]:
         print_table(fields["participants"], _PARTICIPANTS, empty="")
     if orders:

@@ -1,8 +1,7 @@
 """`recorder site-check`: what is wrong or missing in a home and its machine."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 
 import typer
 
@@ -10,6 +9,7 @@ from recorder.access.accounts import combining_admin, count_usable, usable_peopl
 from recorder.access.deputies import named_by_one
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
+from recorder.calls.announcements import MessageChoice, choice_of, load_announcements
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli.accounts import accounts_exist, accounts_of
 from recorder.cli.context import HomeContext
@@ -22,6 +22,7 @@ from recorder.control.client import LiveClient
 from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.permissions import Role
 from recorder.recordings.keyring import epoch_keys
+from recorder.rules import wording
 from recorder.service.backup_check import check_backup
 from recorder.service.certificates import check_tls
 from recorder.service.config_check import (
@@ -39,7 +40,7 @@ from recorder.service.config_check import (
     check_teams,
 )
 from recorder.service.database_check import check_databases
-from recorder.service.findings import Level, SiteFinding, error, warning
+from recorder.service.findings import Level, SiteFinding, error, ok, warning
 from recorder.service.forwarding_check import check_syslog, check_webhooks
 from recorder.service.home_check import check_folders, check_listening, check_next_hops, check_private_keys
 from recorder.service.kernel_relay import check_kernel_relay, read_means
@@ -141,17 +142,36 @@ def _alarms_of(home: Home) -> dict[str, int] | None:
 
 
 def _check_messages(home: Home, config: Config) -> Iterator[SiteFinding]:
-    for name in filter(None, (config.notice.first, config.notice.second)):
-        what = f"message {name}"
-        try:
-            message = NoticeStore(home.notices).load(name)
-        except NoticeError as problem:
-            yield error(
-                what, str(problem), why="nobody is recorded without hearing it", do="run `recorder notices add`"
-            )
-            continue
-        says = f"version {message.version}, {message.prompt.duration_s:.1f} s"
-        yield SiteFinding(level=Level.OK, what=what, says=says)
+    choice = choice_of(config)
+    for name in filter(None, (choice.first, choice.second)):
+        yield from _check_message(home, config, replace(choice, first=name, second=None))
+
+
+def _check_message(home: Home, config: Config, choice: MessageChoice) -> Iterator[SiteFinding]:
+    store, now, what = NoticeStore(home.notices), utc_now(), f"message {choice.first}"
+    try:
+        found = load_announcements(store, choice, now)
+        versions = {(one.name, one.version): one for one in store.versions()}
+    except NoticeError as problem:
+        why = "nobody is recorded without hearing it"
+        yield error(what, str(problem), why=why, do="run `recorder notices import`")
+        return
+    for message in found.playing(now):
+        version = versions[message.name, message.version]
+        says = f"version {message.version}, {wording.language(message.language)}, {message.prompt.duration_s:.1f} s"
+        if version.is_placeholder:
+            whose = "names Wold Borough Council" if version.is_shipped else "is spoken by a computer"
+            do = "record a voice with `recorder notices record`"
+            yield warning(what, f"{says}: it {whose}", why="callers hear a placeholder", do=do)
+        else:
+            yield ok(what, says)
+    for service in config.service:
+        for _, tag in found.missing(service.name, now):
+            yield warning(
+                what, f"nothing in {wording.language(tag)} is in force for {service.name}",
+                why="its callers hear the other languages only",
+                do=f"run `recorder notices import {choice.first} FILE --language {tag}`",
+            )  # fmt: skip
 
 
 def _check_people(home: Home) -> Iterator[SiteFinding]:
@@ -204,7 +224,7 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
 def _check_keys(home: Home, config: Config) -> Iterator[SiteFinding]:
     try:
         NodeKeys.load(home.root)
-        epoch = current_public(home.root / "keys" / "epochs", datetime.now(UTC))
+        epoch = current_public(home.root / "keys" / "epochs", utc_now())
     except StorageError as problem:
         yield error("keys", str(problem), why="nothing can be sealed, so nothing is recorded", do="restore `keys/`")
     else:

@@ -141,6 +141,9 @@ kernel_interfaces = []          # ["eth0"]: the kernel relays media there; needs
 first = "first"                 # played to every caller before an officer is connected
 second = "second"               # how data is used; played when the caller asks
 second_key = "1"
+languages = ["en"]              # ["en", "cy"]: callers hear each message in English, then in Welsh
+reasons = ["accuracy", "complaints", "training", "protection"]  # why calls are recorded, in `recorder notices template`
+privacy_page = "off"            # where the privacy notice is, as it is read out: "wold.gov.uk/privacy"
 
 [pause]
 look_back_s = 5.0               # audio younger than this is in memory only, so that a pause can erase it
@@ -171,9 +174,22 @@ case_days = 1096                # texts of cases and of rights requests of data 
 access_days = 730               # accounts that were disabled, tokens that ended
 torn_days = 730                 # torn ends of the audit log, moved aside after a power cut
 delivery_days = 90              # events for webhooks, and the log of their deliveries
+call_record_days = 30           # imported call records of the telephone system
+assurance_days = 365            # days that were compared with them, and calls that were not recorded as they should be
 tombstone_days = 2192           # tombstones in the database (six years): no backup may be older
 most_share_a_day = 5.0          # percent: if more recordings are due in a day, the sweep stops and asks
 sweep_at = "03:00"              # time of day of the sweep, in the site's timezone
+
+[assurance]
+# Which calls of imported call records should have been recorded; docs/assurance.md.
+internal_calls = false          # true: calls between two people inside pass the recorder too
+
+# Where a PBX leaves its call records: the console imports them each half hour.
+# [[call_records]]
+# path = "/var/log/asterisk/cdr-csv/Master.csv"  # a file, or a folder of files
+# format = "asterisk"           # freeswitch, cucm, 3cx, kamailio, or a mapping: "/etc/recorder/pbx.toml"
+# pbx = ""                      # its name, where there are several of one format
+# time_zone = "off"             # of its local times; off is the site's
 
 [archive]
 # Finished recordings that are not held can be compressed where the private keys are; the original's digest is kept.
@@ -262,6 +278,11 @@ hours = 12.0                    # how long a sign-on lasts: longer than a shift,
 limit_s = 600.0                 # how long a stop waits for them, then it ends them; 0 ends them at once
 refuse_options = true           # OPTIONS are answered 503 too; false where a PBX would then send no emergency calls
 
+[selftest]
+# The recorder can call itself by two phones of its own, and check that the call was recorded: docs/selftest.md.
+every_minutes = "off"           # how often the daemon does so by itself, at least 5; `recorder selftest` does it once
+extension = "off"               # a nominated extension, by the rules of whose service; off: the first one
+
 [limits]
 max_calls = 1000                # recorded at the same time; more are answered 503, except emergency calls
 max_passed = 5000               # passed through at the same time, likewise
@@ -317,6 +338,7 @@ record_hold = true              # go on recording while a party is on hold
 mask_card_digits = false        # keep the caller's keyed digits from the officer
 ring_s = 60.0
 retention_days = "off"          # days that its recordings are kept; off is the default of [retention]
+languages = []                  # languages of its callers' messages; none are those of [notice]
 
 """
 

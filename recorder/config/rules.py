@@ -10,6 +10,7 @@ from recorder.config.sip_transports import WILDCARDS, mistakes, parse_address
 from recorder.config.store_urls import overlap
 from recorder.config.toml_tables import Reader
 from recorder.rules.colours import READABLE, contrast_with_white, is_colour
+from recorder.rules.notice_schedule import language_problem
 from recorder.rules.retention_schedule import SCHEDULE, UNREACHED
 from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip
@@ -36,6 +37,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_sip(config, reader)
     _check_voicemail(config, reader)
     _check_sign_on(config, reader)
+    _check_selftest(config, reader)
     _check_network(config, reader)
     _check_siprec(config, reader)
     _check_transfers(config, reader)
@@ -47,6 +49,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_policy_review(config, reader)
     _check_colour(config, reader)
     _check_webhooks(config, reader)
+    _check_call_records(config, reader)
     _check_metrics(config, reader)
 
 
@@ -111,6 +114,12 @@ def _check_keys(keys: str | None, section: str, key: str, reader: Reader) -> Non
         reader.fail(f"{key} must be * and one more key, not {keys!r}", section, key)
 
 
+def _check_selftest(config: Config, reader: Reader) -> None:
+    extension = config.selftest.extension
+    if extension is not None and extension not in config.extensions:
+        reader.fail(f"extension is {extension!r}, which is no [[extension]]", "selftest", "extension")
+
+
 def _check_sign_on(config: Config, reader: Reader) -> None:
     sign_on = config.sign_on
     _check_keys(sign_on.keys, "sign_on", "keys", reader)
@@ -154,6 +163,9 @@ def _check_names(config: Config, reader: Reader) -> None:
         if (peer.auth_user is None) != (peer.auth_password_file is None):
             reader.fail(f"peer {peer.name!r} needs both auth_user and auth_password_file", "peer", "auth_user", i)
     _check_unique("service", [service.name for service in config.service], reader)
+    for i, service in enumerate(config.service):
+        if (problem := language_problem(service.languages)) is not None:
+            reader.fail(problem, "service", "languages", i)
     services = {service.name for service in config.service}
     numbers: set[str] = set()
     for i, extension in enumerate(config.extension):
@@ -225,11 +237,18 @@ def _check_database(config: Config, reader: Reader) -> None:
 
 def _check_sections(config: Config, reader: Reader) -> None:
     """Check each section that can tell by itself that it cannot work."""
-    for section in ("anchors", "backup", "objects", "mail", "syslog", "metrics", "console_metrics", "node"):
+    for section in ("notice", "anchors", "backup", "objects", "mail", "syslog", "metrics", "console_metrics", "node"):
         problem = getattr(config, section).problem
         if problem is not None:
             key, sentence = problem
             reader.fail(sentence, section, key)
+
+
+def _check_call_records(config: Config, reader: Reader) -> None:
+    for i, place in enumerate(config.call_records):
+        if place.problem is not None:
+            key, sentence = place.problem
+            reader.fail(sentence, "call_records", key, i)
 
 
 def _check_webhooks(config: Config, reader: Reader) -> None:

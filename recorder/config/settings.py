@@ -15,16 +15,20 @@ from recorder.common.logs import LogFormat
 from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.config.anchor_options import AnchorOptions
 from recorder.config.backup_options import BackupOptions
+from recorder.config.call_record_options import CallRecordsOptions
 from recorder.config.mail_options import MailOptions
 from recorder.config.metrics_options import MetricsOptions
 from recorder.config.node_options import NodeOptions
 from recorder.config.object_options import ObjectOptions
 from recorder.config.openid_options import OpenIdOptions
+from recorder.config.selftest_options import SelfTestOptions
 from recorder.config.sip_accounts import RegisterOptions
 from recorder.config.syslog_options import SyslogOptions
 from recorder.config.webhook_options import WebhookOptions
 from recorder.rules.availability import DiskRule
 from recorder.rules.limits import ConnectionLimits, Rates
+from recorder.rules.notice_schedule import DEFAULT_LANGUAGE, language_problem
+from recorder.rules.notice_template import DEFAULT_REASONS, RecordingReason
 from recorder.rules.policy import Extension, Service
 from recorder.rules.retention_periods import periods
 from recorder.rules.retention_schedule import SCHEDULE, DataClass
@@ -94,11 +98,33 @@ class MediaSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """The messages that are played."""
+    """The messages that are played.
+
+    Attributes:
+        first: Name of the notice.
+        second: Name of the second message, or None.
+        second_key: The caller's key for it.
+        languages: Tags of the languages in which callers hear each message, one after the other.
+        reasons: Why calls are recorded, for the template of the messages.
+        privacy_page: Where the privacy notice is, for the template; None if it is not said.
+    """
 
     first: str = "first"
     second: str | None = "second"
     second_key: str = "1"
+    languages: tuple[str, ...] = (DEFAULT_LANGUAGE,)
+    reasons: tuple[RecordingReason, ...] = DEFAULT_REASONS
+    privacy_page: str | None = None
+
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """Return the key that cannot be used, with a sentence; None if all can."""
+        if not self.languages:
+            return "languages", 'languages is empty: write the languages of the messages, ["en"] or ["en", "cy"]'
+        if not self.reasons:
+            return "reasons", "reasons is empty: callers are told why calls are recorded"
+        found = language_problem(self.languages)
+        return None if found is None else ("languages", found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +167,8 @@ class Retention:
     access_days: AtLeastOne = SCHEDULE[DataClass.ACCESS].days
     torn_days: AtLeastOne = SCHEDULE[DataClass.TORN].days
     delivery_days: AtLeastOne = SCHEDULE[DataClass.DELIVERIES].days
+    call_record_days: AtLeastOne = SCHEDULE[DataClass.CALL_RECORDS].days
+    assurance_days: AtLeastOne = SCHEDULE[DataClass.ASSURANCE].days
     tombstone_days: AtLeastOne = SCHEDULE[DataClass.TOMBSTONES].days
     most_share_a_day: Annotated[float, Interval(gt=0, le=100)] = 5.0
     sweep_at: str = "03:00"
@@ -154,6 +182,17 @@ class Retention:
     def sweep_time(self) -> time:
         """Return the time of day of the sweep."""
         return time.fromisoformat(self.sweep_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssuranceOptions:
+    """Which calls are compared with the recordings.
+
+    Attributes:
+        internal_calls: Calls between two people inside pass the recorder, so they are expected too.
+    """
+
+    internal_calls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +338,7 @@ class Config:
     storage: Storage = field(default_factory=Storage)
     retention: Retention = field(default_factory=Retention)
     archive: Archive = field(default_factory=Archive)
+    assurance: AssuranceOptions = field(default_factory=AssuranceOptions)
     anchors: AnchorOptions = field(default_factory=AnchorOptions)
     objects: ObjectOptions = field(default_factory=ObjectOptions)
     backup: BackupOptions = field(default_factory=BackupOptions)
@@ -310,10 +350,12 @@ class Config:
     voicemail: Voicemail = field(default_factory=Voicemail)
     sign_on: SignOnRules = field(default_factory=SignOnRules)
     drain: Drain = field(default_factory=Drain)
+    selftest: SelfTestOptions = field(default_factory=SelfTestOptions)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
     syslog: SyslogOptions = field(default_factory=SyslogOptions)
     webhook: tuple[WebhookOptions, ...] = ()
+    call_records: tuple[CallRecordsOptions, ...] = ()
     node: NodeOptions = field(default_factory=NodeOptions)
     sha256: str = ""
     unsaid_answered_by: tuple[str, ...] = ()
@@ -328,6 +370,11 @@ class Config:
     def periods(self) -> dict[str, int]:
         """Return the configured retention periods, those of services included."""
         return periods(self.retention.days, {service.name: service.retention_days for service in self.service})
+
+    def languages_of(self, service: str) -> tuple[str, ...]:
+        """Return the languages in which callers of a service hear the messages, in their order."""
+        own = next((one.languages for one in self.service if one.name == service), ())
+        return own or self.notice.languages
 
     def service_of(self, extension: Extension) -> Service:
         """Return the service of an extension; reading has checked that it exists."""

@@ -18,8 +18,9 @@ from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import LiveCalls
 from recorder.calls.opt_out_register import newest
 from recorder.common import problem_answers
+from recorder.common.clock import utc_now
 from recorder.common.web import application, patterns_of
-from recorder.control import acts, drains, opt_outs, sign_ons
+from recorder.control import acts, drains, opt_outs, selftests, sign_ons
 from recorder.control.acts import LiveActs
 from recorder.control.bodies import WhoCalls
 from recorder.control.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
@@ -29,6 +30,7 @@ from recorder.control.health_report import standing
 from recorder.control.opt_outs import LiveOptOuts
 from recorder.control.permits import require_named
 from recorder.control.routes import routes_of, serve
+from recorder.control.selftests import LiveSelfTests, SelfTestCommands
 from recorder.control.sign_ons import LiveSignOns
 from recorder.control.socket_access import check_socket
 from recorder.permissions import LocalUser
@@ -49,6 +51,7 @@ class LiveApi:
         disk: Callable[[], dict[str, Any] | None],
         drain: DrainCommands,
         verifier: Verifier,
+        selftests: SelfTestCommands,
         node: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self._services = services
@@ -58,6 +61,7 @@ class LiveApi:
         self._call_thread, self._disk = call_thread, disk
         self._drain = drain
         self._verifier = verifier
+        self._selftests = selftests
         self._node = node
         self._gateway = CallThreadGateway(services)
 
@@ -74,6 +78,7 @@ class LiveApi:
                 LiveOptOuts(self._services, self._control, self._gateway),
                 LiveSignOns(self._services, self._gateway),
                 LiveDrain(self._drain, self._gateway),
+                LiveSelfTests(self._selftests, self._gateway),
             ),
         )
         check_socket(patterns_of(app.routes))
@@ -115,8 +120,9 @@ class LiveApi:
             "forwarding": found.forwarding,
             "objects": found.objects,
             "backup": found.backup,
+            "selftest": found.selftest,
             "policy": {"review_on": None if review_on is None else review_on.isoformat()},
-            "notices": [one.as_json() for one in (services.sounds.first, services.sounds.second) if one is not None],
+            "notices": [one.as_json() for one in services.sounds.announcements.playing(utc_now())],
             **({} if (node := self._node()) is None else {"node": node}),
         }
 
@@ -168,4 +174,5 @@ _ROUTES = (
     *opt_outs.ROUTES,
     *sign_ons.ROUTES,
     *drains.ROUTES,
+    *selftests.ROUTES,
 )

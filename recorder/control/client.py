@@ -5,7 +5,7 @@ reason and authority.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ _HEALTH = "/api/health"
 _AGENTS = "/api/agents"
 _OPT_OUTS = "/api/opt-outs"
 _DRAIN = "/api/drain"
+_SELFTESTS = "/api/selftests"
 _JSON = {"Content-Type": "application/json"}
 _FIRST_ERROR = 400
 
@@ -279,6 +280,27 @@ class LiveClient(_Client):
     def reload(self) -> dict[str, Any]:
         """Make the daemon read its configuration again."""
         return self._daemon.send("POST", "/api/reload")
+
+
+class SelfTestClient(_Client):
+    """Runs a self-test at a daemon, as the user of this process. Every method blocks and returns the state.
+
+    Every method raises DaemonUnavailableError and DaemonRefusedError.
+    """
+
+    def begin(self, caller_port: int, callee_port: int, public_key: str) -> dict[str, Any]:
+        """Begin one; return its secret number and the settings in force."""
+        body = {"caller_port": caller_port, "callee_port": callee_port, "public_key": public_key}
+        return self._daemon.send("POST", _SELFTESTS, json=body)
+
+    def state(self) -> dict[str, Any]:
+        """Return how it goes."""
+        return self._daemon.send("GET", _SELFTESTS)
+
+    def end(self, run: str, *, failed: Sequence[str], duration_s: float) -> dict[str, Any]:
+        """End it with its result; the daemon deletes its recording."""
+        body = {"run": run, "failed": list(failed), "duration_s": round(duration_s, 1)}
+        return self._daemon.send("POST", f"{_SELFTESTS}/end", json=body)
 
 
 class DrainClient(_Client):

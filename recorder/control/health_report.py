@@ -18,6 +18,7 @@ class Standing:
         forwarding: State of what is sent to other systems.
         objects: State of storing recordings in the object store.
         backup: State of the backups.
+        selftest: Result of the last self-test.
         failing_names: Names of targets that could not be resolved at the last attempt.
     """
 
@@ -28,6 +29,7 @@ class Standing:
     forwarding: dict[str, Any]
     objects: dict[str, Any]
     backup: dict[str, Any]
+    selftest: dict[str, Any]
     failing_names: list[str]
 
 
@@ -35,14 +37,16 @@ def standing(services: CallServices) -> Standing:
     """Ask the services. May wait for a disk, so never on the call thread."""
     retention, mail, transports = services.retention(), services.mail(), services.transports()
     forwarding, objects, backup = services.forwarding(), services.objects(), services.backup()
+    selftest = services.selftest()
     failing = services.failing_names()
     alarms = {
         **services.alarms.copy(), **retention.pop("alarms"), **transports.pop("alarms"), **mail.pop("alarms"),
         **forwarding.pop("alarms"), **objects.pop("alarms"), **backup.pop("alarms"),
+        **selftest.pop("alarms"),
     }  # fmt: skip
     if failing:
         alarms["names_not_resolved"] = len(failing)
     return Standing(
         alarms=alarms, retention=retention, mail=mail, transports=transports, forwarding=forwarding,
-        objects=objects, backup=backup, failing_names=failing,
+        objects=objects, backup=backup, selftest=selftest, failing_names=failing,
     )  # fmt: skip

@@ -5,9 +5,10 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+from recorder.common.clock import utc_now
 from recorder.control.client import LiveClient
 from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.control.links import SocketLink
@@ -115,7 +116,7 @@ class SiteMember:
         if is_answering:
             self.silent_since = None
         elif self.silent_since is None:
-            self.silent_since = datetime.now(UTC)
+            self.silent_since = utc_now()
 
 
 class SiteMembers:
@@ -250,7 +251,7 @@ def is_gone(member: SiteMember, row: NodeRow | None, now_us: int) -> bool:
     """
     if member.silent_since is None or (row is not None and not row.is_away(now_us)):
         return False
-    return member.nobody_listens or datetime.now(UTC) - member.silent_since > GONE
+    return member.nobody_listens or utc_now() - member.silent_since > GONE
 
 
 def merged(answers: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[dict[str, Any]]:

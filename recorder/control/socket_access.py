@@ -24,6 +24,9 @@ SOCKET: Mapping[str, Requirement] = MappingProxyType(
         "GET /api/drain": unlocked("whether new calls are refused, and how many are left"),
         "POST /api/drain": unlocked("as SIGTERM, for the users who may send that: root and the daemon's own"),
         "POST /api/drain/cancel": unlocked("likewise"),
+        "POST /api/selftests": unlocked("for the users who may stop the daemon; only calls of its own phones"),
+        "GET /api/selftests": unlocked("likewise"),
+        "POST /api/selftests/end": unlocked("likewise; deletes the recordings of self-tests, and no other"),
         "GET /api/agents": unlocked("extensions for callers that name nobody; sign-ons for those that name a person"),
         "GET /api/calls": unlocked(_UNNAMED),
         "GET /api/events": known(_NAMED),
@@ -47,7 +50,12 @@ SOCKET: Mapping[str, Requirement] = MappingProxyType(
 )
 """Every route of the daemon's socket."""
 
-LOCAL_ONLY = frozenset({"GET /openapi.json", "HEAD /openapi.json", "POST /api/reload"})
+LOCAL_ONLY = frozenset(
+    {
+        "GET /openapi.json", "HEAD /openapi.json", "POST /api/reload",
+        "POST /api/selftests", "GET /api/selftests", "POST /api/selftests/end",
+    }
+)  # fmt: skip
 """Routes that other machines cannot use: the kernel's word for who asks on the socket is what protects them. A drain
 may come from elsewhere (`recorder.control.drains`), a stop not."""
 

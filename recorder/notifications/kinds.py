@@ -44,6 +44,8 @@ class NotificationKind(enum.StrEnum):
     AUTHENTICATORS_LOST = "authenticators_lost"
     DEPUTY_BY_ONE = "deputy_by_one"
     POLICY_UNDATED = "policy_undated"
+    ASSURANCE_WAITS = "assurance_waits"
+    ASSURANCE_RISEN = "assurance_risen"
 
 
 TASKS_OF_CHANGES = frozenset(
@@ -58,7 +60,8 @@ TASKS_OF_DATES = frozenset(
     {
         NotificationKind.CASE_PRESSING, NotificationKind.CASE_DUE, NotificationKind.CASE_OVERDUE,
         NotificationKind.HOLD_DUE, NotificationKind.HOLD_RELEASED, NotificationKind.DEPUTY_BY_ONE,
-        NotificationKind.POLICY_REVIEW, NotificationKind.POLICY_UNDATED,
+        NotificationKind.POLICY_REVIEW, NotificationKind.POLICY_UNDATED, NotificationKind.ASSURANCE_WAITS,
+        NotificationKind.ASSURANCE_RISEN,
     }
 )  # fmt: skip
 """The same for kinds that the calendar brings."""
@@ -242,6 +245,18 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
             sentence="The policy on call recording must be reviewed every 3 years. The recorder cannot remind "
             "you. Ask ICT to set policy_reviewed_on in [site] to the day of the last review.",
             path="/overview",
+        ),
+        NotificationKind.ASSURANCE_WAITS: Wording(
+            subject="Calls were not recorded as they should have been",
+            sentence="Calls of your teams were not recorded, or not as they should have been. Look at each, and say "
+            "what happened:",
+            path="/assurance",
+        ),
+        NotificationKind.ASSURANCE_RISEN: Wording(
+            subject="More calls than before are not recorded as they should be",
+            sentence="The share of calls that were not recorded, or not as they should have been, has risen "
+            "against the 4 weeks before:",
+            path="/assurance",
         ),
     }
 )

@@ -7,7 +7,7 @@ passed are all reported, each once.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,11 +17,12 @@ from recorder.access.listening.repositories import AccessRepositories
 from recorder.access.proposals import Proposals
 from recorder.access.sealed_secrets import LOST
 from recorder.access.seals import ADDED, GRANTED, roles_in
+from recorder.assurance.assurance import Assurance, assurance_of
 from recorder.config.settings import Config
 from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_holds import waiting_scopes
-from recorder.notifications import conduct, recipients
+from recorder.notifications import assurance_recipients, conduct, recipients
 from recorder.notifications.addresses import Addresses
 from recorder.notifications.box import Box
 from recorder.notifications.conduct import Granted, LoggedAct
@@ -60,6 +61,7 @@ class WatchRepositories:
         is_mail_on: Whether mails are sent.
         weekly_on: The day of the weekly figures; None sends none.
         policy_review_on: The day of the next policy review, or None.
+        assurance: Calls that should have been recorded, against the recordings.
     """
 
     cases: CaseRepositories
@@ -72,6 +74,7 @@ class WatchRepositories:
     is_mail_on: bool
     weekly_on: Weekday | None
     policy_review_on: date | None
+    assurance: Assurance
 
     @property
     def approvers(self) -> Approvers:
@@ -102,6 +105,7 @@ def watch_repositories(
         box=Box(engine, now=cases.cases.now), addresses=Addresses(engine),
         opt_outs=opt_outs, takeovers=takeovers, is_mail_on=config.mail.smtp is not None,
         weekly_on=config.mail.weekly_on, policy_review_on=config.site.policy_review_on,
+        assurance=assurance_of(config, cases.holds.index.database, cases.holds.index, cases.cases.now),
     )  # fmt: skip
 
 
@@ -155,6 +159,7 @@ def notify_of_dates(repos: WatchRepositories) -> int:
             *recipients.of_policy(repos.policy_review_on, approvers, cases.today),
             *_conduct(repos, approvers),
             *_weekly(repos, approvers),
+            *_assured(repos, approvers),
         ],
         TASKS_OF_DATES,
     )
@@ -226,6 +231,16 @@ def _weekly(repos: WatchRepositories, approvers: Approvers) -> list[Notification
         return []
     text = "\n".join(f"{what}: {count}" for what, count in week_until(repos, end).lines())
     return [Notification(kind=NotificationKind.WEEK, account=one.account, moment=one.moment, text=text) for one in told]
+
+
+def _assured(repos: WatchRepositories, approvers: Approvers) -> list[Notification]:
+    assurance = repos.assurance
+    last = assurance.today - timedelta(days=1)
+    found = assurance.store.findings(last - recipients.TOLD_FOR, last)
+    return [
+        *assurance_recipients.of_findings([one for one in found if one.explanation is None], approvers),
+        *assurance_recipients.of_trend(assurance.trend(), approvers),
+    ]
 
 
 def _conduct(repos: WatchRepositories, approvers: Approvers) -> list[Notification]:

@@ -54,10 +54,16 @@ def _notice(notice: NoticeProof | None) -> Iterator[TimelineEvent]:
         yield TimelineEvent(at=notice.started_at, what="The notice was played elsewhere, as that system attests")
         return
     if notice.started_at is not None:
-        yield TimelineEvent(at=notice.started_at, what="The notice began")
+        yield TimelineEvent(at=notice.started_at, what=f"The notice began{_versions(notice)}")
     heard = "heard in full" if notice.complete else "not heard in full"
     if notice.ended_at is not None:
         yield TimelineEvent(at=notice.ended_at, what=f"The notice ended, {heard}")
+
+
+def _versions(notice: NoticeProof) -> str:
+    """Return which versions were played, in brackets; empty if the row does not say."""
+    told = [(one.id.rpartition("/")[2], wording.language(one.language)) for one in notice.messages]
+    return f" ({'; '.join(f'version {version}, {language}' for version, language in told)})" if told else ""
 
 
 def _second_messages(row: RecordingRow) -> Iterator[TimelineEvent]:

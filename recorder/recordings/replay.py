@@ -63,6 +63,8 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "agent.sign_off": "calls carry who was signed on",
         "agent.sign_on": "calls carry who was signed on",
         "agent.sign_on.code": "a code that was shown; nothing changed",
+        "assurance.explain": "days are judged again; the log keeps what was said",
+        "assurance.import": "call records are imported again from their file",
         "audit.export": _SEEN,
         "audit.repaired": "about the log itself",
         "call.info": "an INFO that was ignored; nothing changed",

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from audio.analysis import speech_seconds
+from audio.speech import speech_kept
 from recorder.common.file_lock import locked
 from recorder.common.turns import Turn
 from recorder.retention.erasure_approvals import Approvals
@@ -95,7 +95,7 @@ class Eraser:
 
     def preview(self, order: ErasureOrder) -> Preview:
         """Return what an order would erase; raises StorageError if the recording cannot be opened."""
-        return preview(self.vault, self.keys, self.index.get(order.recording), [_span(order)], speech=speech_seconds)
+        return preview(self.vault, self.keys, self.index.get(order.recording), [_span(order)], speech=speech_kept)
 
     def problem_with_key(self, row: RecordingRow) -> str:
         """Return why this process cannot open a recording, or ""."""
@@ -170,7 +170,7 @@ class Eraser:
             self._note("erasure.done", order, {**_facts(order), "was_kept": False})
             return
         done = erase_spans(
-            self.vault, self.keys, row, [_span(order)], speech=speech_seconds, progress=progress,
+            self.vault, self.keys, row, [_span(order)], speech=speech_kept, progress=progress,
             exchanging=lambda: self._while_not_held(order, row),
         )  # fmt: skip
         self._done(order, done, row)

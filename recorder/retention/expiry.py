@@ -1,4 +1,4 @@
-"""Sweeps data other than calls: audit texts, decisions, former accounts, torn files, tombstones."""
+"""Sweeps data other than calls: audit texts, decisions, former accounts, torn files, call records, tombstones."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from recorder.forwarding.webhook_queue import REMEMBERED, WebhookQueue
 from recorder.retention.console_sweep import PeopleExpiry, due_before
 from recorder.rules.retention_periods import Periods
 from recorder.rules.retention_schedule import DataClass
+from storage.assurance import AssuranceStore
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import entries_from
@@ -33,7 +34,7 @@ from storage.types import RecordingId
 _AT_ONCE = 500
 _CLASSES = (
     DataClass.TEXTS, DataClass.DECISIONS, DataClass.REQUESTS, DataClass.CASES, DataClass.ACCESS, DataClass.TORN,
-    DataClass.DELIVERIES, DataClass.TOMBSTONES,
+    DataClass.DELIVERIES, DataClass.CALL_RECORDS, DataClass.ASSURANCE, DataClass.TOMBSTONES,
 )  # fmt: skip
 
 
@@ -56,6 +57,7 @@ class Expiry:
         self._people = people
         self._claims = Claims(holds.database)
         self._queries = QueryHolds(holds.database)
+        self._assurance = AssuranceStore(holds.database)
         self._webhooks = WebhookQueue(Home(audit.folder.parent).webhooks)
 
     def count(self, found: Periods, now: datetime, text_offset: int) -> dict[DataClass, int]:
@@ -69,6 +71,8 @@ class Expiry:
         counts = {
             DataClass.DECISIONS: self._calls.count_decisions(before=due_before(found, DataClass.DECISIONS, now)),
             DataClass.CASES: len(self._claims.with_texts(before=due_before(found, DataClass.CASES, now))),
+            DataClass.CALL_RECORDS: self._assurance.count_calls(before=due_before(found, DataClass.CALL_RECORDS, now)),
+            DataClass.ASSURANCE: self._assurance.count_days(before=due_before(found, DataClass.ASSURANCE, now).date()),
             DataClass.TOMBSTONES: self._deletions.count_before(due_before(found, DataClass.TOMBSTONES, now)),
         }
         return _sums(self.count_own(found, now, text_offset), counts)
@@ -94,6 +98,8 @@ class Expiry:
         counts = {
             DataClass.DECISIONS: self._calls.forget_decisions(before=due_before(found, DataClass.DECISIONS, now)),
             DataClass.CASES: self._forget_claims(due_before(found, DataClass.CASES, now)),
+            DataClass.CALL_RECORDS: self._assurance.forget_calls(before=due_before(found, DataClass.CALL_RECORDS, now)),
+            DataClass.ASSURANCE: self._assurance.forget_days(before=due_before(found, DataClass.ASSURANCE, now).date()),
             DataClass.TOMBSTONES: self._deletions.forget(before=due_before(found, DataClass.TOMBSTONES, now)),
         }
         own.update({str(data): count for data, count in counts.items()})

@@ -111,6 +111,11 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "`recorder health` and the daemon's log have the reason: check the server, its certificate, its name in "
             "the DNS and the firewall.",
         ),
+        "notices_unusable": Advice(
+            "The messages to callers were changed, and the new ones cannot be loaded. Callers hear the former ones.",
+            "The daemon's log has the reason. Store the message again with `recorder notices import`, or bring another "
+            "version into force with `recorder notices use`.",
+        ),
         "audit_not_copied": Advice(
             "The database has taken no entry of the audit log for ten minutes or more. The entries wait in the log, in "
             "order, and the recorder tries again; other machines do not see them meanwhile.",
@@ -156,6 +161,14 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         "backup_overdue": Advice(
             "No backup has been made for 36 hours.",
             "Look at the timer's log, then run `recorder backups add` as the console's user.",
+        ),
+        "selftest_failed": Advice(
+            "The last self-test found a fault: calls may not be recorded as they should.",
+            "Run `recorder selftest`: it names each fault and what to do. The alarm ends with a test that passes.",
+        ),
+        "selftest_misused": Advice(
+            "A call claimed to be that of a self-test and was not. It was refused.",
+            "Only programs on this machine can know the number: find out which one called, by the daemon's log.",
         ),
         "mail_failing": Advice(
             "No mail to people has been sent for an hour or more. The mails are queued, and the recorder tries again.",
@@ -312,6 +325,18 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "This node was removed from the site, and the console does not reach it. It still records calls.",
             "Send its calls to other nodes and stop its daemon; or add it again as docs/several-machines.md says.",
         ),
+        "call_records_unreadable": Advice(
+            "Call records at a place of `[[call_records]]` cannot be read: calls that were not recorded stay unseen.",
+            "The console's log names file and line; `recorder assurance import FILE --dry-run` says what is wrong.",
+        ),
+        "call_records_missing": Advice(
+            "For 4 whole days no call records were imported, and there were some before.",
+            "Look whether the PBX still writes them, and whether they still reach this machine.",
+        ),
+        "assurance_share_risen": Advice(
+            "The share of calls that were not recorded as they should have been has risen against the 4 weeks before.",
+            "The page Recording assurance names the calls: look for one trunk, telephone or extension among them.",
+        ),
         "node_silent": Advice(
             "A node does not answer the console: calls there cannot be seen or paused from here. It may be recording.",
             "Look at that machine, its daemon, and the network between. Officers pause with the keys of their phone.",
@@ -339,7 +364,12 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
     }
 )
-CONSOLE_ALARMS = frozenset({"accounts_changed", "accounts_unavailable", "erasure_failed", "node_silent"})
+CONSOLE_ALARMS = frozenset(
+    {
+        "accounts_changed", "accounts_unavailable", "assurance_share_risen", "call_records_missing",
+        "call_records_unreadable", "erasure_failed", "node_silent",
+    }
+)  # fmt: skip
 """Alarms that the console raises, from what the daemon does not open; every other alarm is the daemon's."""
 
 LOSSES = frozenset(

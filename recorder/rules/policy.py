@@ -8,7 +8,7 @@ from datetime import datetime
 
 from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.rules.written_numbers import without_separators
-from storage.types import RecordingId
+from storage.types import SELFTEST, RecordingId
 
 
 class NoticeWhen(enum.StrEnum):
@@ -46,6 +46,7 @@ class Service:
         mask_card_digits: Keep the caller's digits from the officer.
         ring_s: Seconds an officer's phone rings before the call counts as not answered.
         retention_days: Days that its recordings are kept; None for the default in ``[retention]``.
+        languages: Tags of the languages in which its callers hear the messages; empty for those of ``[notice]``.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Service:
     mask_card_digits: bool = False
     ring_s: OverZero = 60.0
     retention_days: AtLeastOne | None = None
+    languages: tuple[str, ...] = ()
 
 
 class AnsweredBy(enum.StrEnum):
@@ -95,6 +97,8 @@ class Nomination:
     direction: Direction
     extension: Extension
     second: Extension | None = None
+    is_selftest: bool = False
+    """The recorder makes this call to test itself."""
 
 
 def extension_of(extensions: Mapping[str, Extension], number: str) -> Extension | None:
@@ -138,13 +142,17 @@ def nominate(
 _UNSAFE = re.compile(r"[^0-9A-Za-z]")
 
 
-def recording_id(started_at: datetime, extension: str, random_hex: str) -> RecordingId:
+def recording_id(started_at: datetime, extension: str, random_hex: str, *, is_selftest: bool = False) -> RecordingId:
     """Return the id of a call's recording: ``YYYYMMDDTHHMMSSZ-<extension>-<6 hex>``.
 
     Args:
         started_at: Aware time in UTC.
         extension: Its letters and digits are kept, at most 20, because an id is a file name.
         random_hex: Six hexadecimal digits.
+        is_selftest: Whether the call is a self-test's; no other call has ``selftest`` in its id, whatever a peer names
+            its extension, since recordings with that id delete themselves.
     """
     safe = _UNSAFE.sub("", extension)[:20] or "0"
+    if safe == SELFTEST and not is_selftest:
+        safe = f"{SELFTEST}0"
     return RecordingId(f"{started_at:%Y%m%dT%H%M%SZ}-{safe}-{random_hex}")

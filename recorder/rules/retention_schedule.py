@@ -18,6 +18,8 @@ class DataClass(enum.StrEnum):
     ACCESS = "access"
     TORN = "torn_files"
     DELIVERIES = "deliveries"
+    CALL_RECORDS = "call_records"
+    ASSURANCE = "assurance"
     TOMBSTONES = "tombstones"
 
 
@@ -130,6 +132,24 @@ SCHEDULE: Mapping[DataClass, ScheduleLine] = MappingProxyType(
                 owner="ict",
                 what="events for webhooks and their deliveries: ids, extensions, times, answers; at least four days",
                 why="to find out what another system was told; no longer than a recording",
+            ),
+            ScheduleLine(
+                data=DataClass.CALL_RECORDS,
+                key="call_record_days",
+                days=30,
+                since="the call",
+                owner="ict",
+                what="imported call records of the PBX: extension, time, length, last digits of the number",
+                why="long enough to compare them with the recordings, and to import what is missing",
+            ),
+            ScheduleLine(
+                data=DataClass.ASSURANCE,
+                key="assurance_days",
+                days=365,
+                since="the call",
+                owner="dpo",
+                what="days that were checked; calls that were not recorded as they should have been, and why",
+                why="a year, so that the share can be compared with that of the year before",
             ),
             ScheduleLine(
                 data=DataClass.TOMBSTONES,

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
 
+from recorder.rules.words.assurance import ASSURANCE, TO_DO
 from recorder.rules.words.audit import DETAIL, EVENT
 from recorder.rules.words.calls import CALLS, LIVE_STATE, REASON
 from recorder.rules.words.people import PEOPLE
 from recorder.rules.words.records import HELD_FOR, RECORDS
 from recorder.rules.words.system import ALARM, LANGUAGE, MESSAGE, SYSTEM
 
-ENUMERATIONS: Mapping[str, Mapping[str, str]] = MappingProxyType({**CALLS, **PEOPLE, **RECORDS, **SYSTEM})
+ENUMERATIONS: Mapping[str, Mapping[str, str]] = MappingProxyType({**ASSURANCE, **CALLS, **PEOPLE, **RECORDS, **SYSTEM})
 """Words by the name of an enumeration, then by the value of its member."""
 
 _CODES: Mapping[str, str] = MappingProxyType(
@@ -74,6 +75,11 @@ def audit_event(act: str) -> str:
     return EVENT.get(act) or _unknown(act.replace(".", ": "))
 
 
+def to_do(verdict: Enum) -> str:
+    """Return what to do about a call that was not recorded as it should have been, as sentences; empty if nothing."""
+    return TO_DO.get(str(verdict.value), "")
+
+
 def alarm_name(alarm: str) -> str:
     """Return the name of an alarm: ``disk full``."""
     return ALARM.get(alarm) or _unknown(alarm)
@@ -81,9 +87,14 @@ def alarm_name(alarm: str) -> str:
 
 def message_name(name: str) -> str:
     """Return the name of a message that callers hear: ``first message``, ``first message, Welsh``."""
-    message, _, language = name.partition(".")
+    message, _, tag = name.partition(".")
     told = MESSAGE.get(message) or _unknown(message)
-    return f"{told}, {LANGUAGE.get(language, language)}" if language else told
+    return f"{told}, {LANGUAGE.get(tag, tag)}" if tag else told
+
+
+def language(tag: str) -> str:
+    """Return the name of a language: ``Welsh`` for ``cy``; the tag itself if it has none here."""
+    return LANGUAGE.get(tag, tag)
 
 
 def actor_name(actor: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from recorder.assurance.judging import Verdict
 from recorder.common.clock import utc_now
 from recorder.common.metric_table import MetricKind, Row, TableCollector, registry_of
 from recorder.control.http_connections import ConsoleConnections
@@ -31,6 +32,7 @@ class ConsoleState:
         certificate_ends: When the certificate ends that the console was started with; None without HTTPS of its own.
         alarms: The console's alarms by name.
         erasures: How many orders to erase are open.
+        assured: Calls of the last day that was checked, by verdict.
     """
 
     deps: ConsoleDeps
@@ -38,6 +40,7 @@ class ConsoleState:
     certificate_ends: datetime | None
     alarms: Lately[Mapping[str, float]]
     erasures: Lately[float]
+    assured: Lately[Mapping[str, float]]
 
     @property
     def certificate_left_s(self) -> float | None:
@@ -58,6 +61,8 @@ TABLE: Sequence[Row[ConsoleState]] = (
         read=lambda at: at.certificate_left_s),
     Row(name="recorder_erasures_open", kind=_G, help="Orders to erase that wait or failed, counted each minute.",
         read=lambda at: at.erasures.value),
+    Row(name="recorder_assurance_calls", kind=_G, help="Calls of the last day that recording assurance checked.",
+        label="verdict", values=tuple(map(str, Verdict)), read=lambda at: at.assured.value),
     Row(name="recorder_audit_entries_waiting", kind=_G, help="Audit entries that could not be written yet.",
         read=lambda at: at.deps.hearing.audit_service.late.waiting),
     Row(name="recorder_alarm", kind=_G, help="Alarms as in health: a number over 0 while the alarm lasts, 0 for none.",
@@ -75,6 +80,7 @@ def console_registry(
         certificate_ends=certificate_ends,
         alarms=Lately(lambda: console_alarms(deps), LOOK_S),
         erasures=Lately(lambda: len(deps.repos.erasures.open_orders()), LOOK_S),
+        assured=Lately(deps.watch.assurance.last_counts, LOOK_S),
     )
     return registry_of(
         TableCollector(TABLE, lambda: state),

@@ -1,8 +1,10 @@
-"""The console's threads for erasing, the daily work of the key holder, mail, events of cases, copies and backups."""
+"""The console's threads for erasing, daily work, mail, recording assurance, events of cases, copies and backups."""
 
 import threading
 from functools import partial
 
+from recorder.assurance.daily import keep_judging
+from recorder.assurance.sources import CallRecordSources
 from recorder.backups.following import follow_configured
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -39,6 +41,16 @@ def start_threads(
             run_housekeeping, holder, archiver, stopping, more=deps.people_sweep.run, turn=turn("archiving")
         ),
         "post": partial(postman.keep, stopping),
+        "assurance": partial(
+            keep_judging,
+            deps.watch.assurance,
+            stopping,
+            turn=turn("assurance"),
+            alarms=deps.alarms,
+            sources=CallRecordSources(
+                options=config.call_records, audit=eraser.audit, zone=deps.watch.assurance.site.zone
+            ),
+        ),
     }
     if config.webhook:
         events = CaseEvents(

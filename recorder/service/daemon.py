@@ -37,8 +37,9 @@ from recorder.config.sip_transports import sip_options
 from recorder.control.api import LiveApi
 from recorder.control.broadcast import Broadcast
 from recorder.control.socket_server import SocketServer
-from recorder.recordings.home_stores import open_index
+from recorder.recordings.home_stores import open_index, shared_name
 from recorder.recordings.left_open import LeftOpen
+from recorder.retention.selftest_deletion import SelfTestDeletion
 from recorder.retention.sweeping import Sweeping
 from recorder.rules.drain import DrainState
 from recorder.service import certificates, daemon_metrics
@@ -65,6 +66,8 @@ from recorder.service.node_registration import NodeLoad
 from recorder.service.object_keeping import kept_object_process
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
+from recorder.service.selftest_schedule import SelfTestSchedule
+from recorder.service.selftests import SelfTests
 from recorder.service.site_node import NodeParts, SiteNode, open_site_node
 from recorder.service.site_threads import SiteThreads
 from recorder.service.stalls import Stalls
@@ -134,6 +137,9 @@ class Daemon:
         self._endpoint.answer_options_by(self._options_health.refusal)
         self._draining = self._make_draining()
         self._heartbeat = self._make_heartbeat()
+        self._selftests = self._make_selftests()
+        self._services.selftest = self._selftests.health
+        self._selftest_schedule = SelfTestSchedule(home, lambda: self._services.config, self._selftests)
         api = self._make_api(broadcast).app()
         self._socket = SocketServer(api, self._home.socket)
         self._site_node = self._open_site_node(config, node, api)
@@ -165,11 +171,23 @@ class Daemon:
             alarm=self._raise_alarm,
         )  # fmt: skip
 
+    def _make_selftests(self) -> SelfTests:
+        config = self._services.config
+        deletion = SelfTestDeletion(
+            self._home, self._services.vault, self._index.database, utc_now, node=config.node.name or "",
+            shares=shared_name(config) is not None,
+        )  # fmt: skip
+        return SelfTests(
+            self._services, self._control, self._endpoint, is_draining=lambda: self._draining.state.refuses_calls,
+            deletion=deletion, state=self._home.state, now=utc_now,
+        )  # fmt: skip
+
     def _make_api(self, broadcast: Broadcast) -> LiveApi:
         name = self._services.config.node.name or ""
         return LiveApi(
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
-            drain=self._draining, disk=self._disk.as_json, verifier=Verifier(self._home.root, node=name),
+            drain=self._draining, disk=self._disk.as_json, selftests=self._selftests,
+            verifier=Verifier(self._home.root, node=name),
             node=lambda: None if self._site_node is None else self._site_node.as_json(),
         )  # fmt: skip
 
@@ -222,6 +240,8 @@ class Daemon:
         self._forwarding.start()
         self._site_keys.start()
         self._objects.start_if_wanted()
+        self._selftests.start()
+        self._selftest_schedule.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
         if self._manager.is_silent and self._services.config.drain.limit_s:
@@ -276,6 +296,7 @@ class Daemon:
         """Retry rows and audit entries that could not be written, and close recordings left open; repeats itself."""
         if self._services.rows.waiting:
             self._executors.filing.submit(self._services.rows.catch_up)
+        self._reloader.watch_notices(self._executors.filing)
         if self._left_open.notice(self._services.alarms):
             self._executors.filing.submit(self._left_open.close)
         if self._services.late.waiting:
@@ -320,6 +341,8 @@ class Daemon:
                 "%d recordings were not filed; the next start recovers them", len(self._services.open_recordings)
             )
         self._writer.close()
+        self._selftest_schedule.close()
+        self._selftests.close()
         self._sweeping.close()
         self._site.close()
         self._site_keys.close()

@@ -144,6 +144,17 @@ class DaemonState:
         found = self.standing.objects
         return float(found[field]) if found.get("url") is not None else None
 
+    def selftest(self, field: str) -> float | None:
+        """Return a field of the last self-test's result; None if there was none."""
+        last = self.standing.selftest["last"]
+        return None if last is None else float(last[field])
+
+    @property
+    def selftest_every_s(self) -> float | None:
+        """Return how often self-tests run by themselves, seconds; None if they do not."""
+        minutes = self.services.config.selftest.every_minutes
+        return None if minutes is None else 60 * minutes
+
     @property
     def certificate_left_s(self) -> float | None:
         """Return how long the certificate of SIP is good, seconds; negative once it has ended, None without TLS."""
@@ -262,6 +273,14 @@ TABLE: Sequence[Row[DaemonState]] = (
         read=lambda at: at.objects("removing")),
     Row(name="recorder_objects_locked", kind=_G, help="Those of them that a lock of the object store protects.",
         read=lambda at: at.objects("locked")),
+    Row(name="recorder_selftest_passed", kind=_G, help="1 if the last self-test passed, 0 if it found a fault.",
+        read=lambda at: at.selftest("passed")),
+    Row(name="recorder_selftest_age_seconds", kind=_G,
+        help="Time since a self-test passed; absent if none ever has.",
+        read=lambda at: at.since((at.standing.selftest["last"] or {}).get("passed_at"))),
+    Row(name="recorder_selftest_every_seconds", kind=_G,
+        help="How often the daemon tests itself; absent if it does not.",
+        read=lambda at: at.selftest_every_s),
     Row(name="recorder_alarm", kind=_G, help="Alarms as in health: how often since the start, 0 for none.",
         label="alarm", values=_ALARMS, read=lambda at: at.standing.alarms),
     Row(name="recorder_alarms_raised_total", kind=_C, help="How often each alarm of an event was raised.",

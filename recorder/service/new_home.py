@@ -1,7 +1,5 @@
 """Creates a recorder's home: configuration, keys, databases, messages, the first account."""
 
-from datetime import UTC, datetime
-
 from recorder.access.account_key import AccountKey
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import FOUNDER_ROLES, People
@@ -38,7 +36,7 @@ def make_home(home: Home, answers: config_file.Answers, password: str, *, os_use
     Raises:
         NewHomeError: It cannot be created.
     """
-    now = datetime.now(UTC)
+    now = utc_now()
     try:
         home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         home.root.chmod(0o700)

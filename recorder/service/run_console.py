@@ -27,6 +27,7 @@ from recorder.service.console_threads import start_threads
 from recorder.service.console_work import start_site_work
 from recorder.service.metrics_setup import start_listener
 from recorder.web.app import create_app
+from recorder.web.page_templates import STYLE
 from recorder.web.server import TlsFiles, server_config
 from recorder.web.wiring import open_console
 from sip.options import TlsOptions
@@ -91,6 +92,7 @@ def serve(home: Home, config: Config) -> None:
         warn_of_combined(deps.people)
         warn_of_unexplained(deps.people, deps.hearing.appointments)
         warn_of_account_key(home, config)
+        warn_of_missing_style(STYLE)
         workers = start_threads(home, config, deps, keys, stopping)
         end_site_work = start_site_work(home, config, deps)
         app = create_app(deps)
@@ -145,6 +147,15 @@ def warn_of_account_key(home: Home, config: Config) -> None:
         engine.dispose()
     if problem is not None:
         _log.error("%s", problem)
+
+
+def warn_of_missing_style(style: Path) -> None:
+    """Log at every start that the pages' files from npm are missing; a checkout needs the set-up for them."""
+    if not style.exists():
+        _log.error(
+            "%s is missing: pages have no style, and recordings cannot be played. Run `make setup` in the checkout",
+            style.name,
+        )
 
 
 def tls_of(config: Config) -> TlsFiles | None:

@@ -1,8 +1,10 @@
 """Loads the messages and tones that the daemon plays."""
 
 from audio import prompts
+from recorder.calls.announcements import choice_of, load_announcements
 from recorder.calls.call_services import Sounds
 from recorder.calls.notices import NoticeStore
+from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
 
@@ -13,10 +15,8 @@ def load_sounds(home: Home, config: Config) -> Sounds:
     Raises:
         NoticeError: A message is missing or unreadable.
     """
-    store = NoticeStore(home.notices)
     return Sounds(
-        first=store.load(config.notice.first),
-        second=store.load(config.notice.second) if config.notice.second else None,
+        announcements=load_announcements(NoticeStore(home.notices), choice_of(config), utc_now()),
         ringback=prompts.ringback(),
         hold=prompts.hold_tone(),
         failed=prompts.refused_tone(),

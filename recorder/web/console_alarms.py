@@ -9,6 +9,8 @@ from storage.errors import DatabaseError
 ACCOUNTS_CHANGED = "accounts_changed"
 ACCOUNTS_UNAVAILABLE = "accounts_unavailable"
 INDEX_UNAVAILABLE = "index_unavailable"
+ASSURANCE_SHARE_RISEN = "assurance_share_risen"
+CALL_RECORDS_MISSING = "call_records_missing"
 
 
 def console_alarms(deps: ConsoleDeps) -> dict[str, int]:
@@ -16,6 +18,10 @@ def console_alarms(deps: ConsoleDeps) -> dict[str, int]:
     alarms = deps.alarms.copy()
     try:
         alarms |= alarms_of(deps.repos.erasures)
+        if deps.watch.assurance.trend().has_risen:
+            alarms[ASSURANCE_SHARE_RISEN] = 1
+        if deps.watch.assurance.has_stopped():
+            alarms[CALL_RECORDS_MISSING] = 1
     except DatabaseError:
         alarms[INDEX_UNAVAILABLE] = 1
     try:

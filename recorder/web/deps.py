@@ -15,6 +15,7 @@ from recorder.access.second_factor import SecondFactors
 from recorder.access.sessions import Sessions
 from recorder.access.tokens import Tokens
 from recorder.audit.copies import SiteLog
+from recorder.calls.notices import NoticeStore
 from recorder.control.client import OptOutGrant
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.transcripts import Transcripts
@@ -30,14 +31,22 @@ from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.live_access import Around
 from recorder.rules.signing_in import SignInRules
 from recorder.web.console_tallies import ConsoleTallies
-from storage.types import RecordingRow, Search
+from storage.types import Outcome, RecordingRow, Search
 
 
 class RecordingIndex(Protocol):
     """Finds recordings; blocks, safe from several threads."""
 
-    def page(self, search: Search, /) -> tuple[Sequence[RecordingRow], int]:
-        """Return one page, newest first, and the number of matches, at most `storage.index.COUNTED` + 1."""
+    def find(self, search: Search, /) -> Sequence[RecordingRow]:
+        """Return one page, newest first."""
+
+    def page_of_recordings(
+        self, search: Search, recorded: Sequence[Outcome], /
+    ) -> tuple[Sequence[RecordingRow], int, int]:
+        """Return one page, newest first, the number of matches, and how many of these have one of some outcomes.
+
+        Both are counted up to `storage.index.COUNTED` + 1.
+        """
 
     def get(self, id_or_prefix: str, /) -> RecordingRow:
         """Return one row; raises storage.errors.NotFoundError."""
@@ -155,9 +164,10 @@ class ConsoleDeps:
         cases: Repositories for cases of subject access and disclosure.
         transcripts: Transcripts of recordings in cases.
         watch: Stored state that notifications are derived from.
-        notices: Returns all versions of all messages to callers, oldest first.
+        notices: The messages to callers.
         row_json: Turns a row into JSON-able values: `recorder.recordings.lengths.row_with_lengths`.
         site: Name of the council, shown on every page.
+        services: Names of the configured services.
         colour: The council's colour, #rrggbb.
         timezone: IANA name of the time zone of the pages.
         now: Returns the current time, aware, UTC.
@@ -193,11 +203,12 @@ class ConsoleDeps:
     cases: CaseRepositories
     transcripts: Transcripts
     watch: WatchRepositories
-    notices: Callable[[], list[dict[str, Any]]]
+    notices: NoticeStore
     row_json: Callable[[RecordingRow], dict[str, Any]]
     site: str
     timezone: str
     now: Callable[[], datetime]
+    services: tuple[str, ...] = ()
     colour: str = "#0b0c0c"
     is_tls: bool = False
     tallies: ConsoleTallies = field(default_factory=ConsoleTallies)

@@ -43,7 +43,7 @@ class LastCalls:
         )  # fmt: skip
         try:
             with answer_within(CHECK_S):
-                rows, _ = self._deps.index.page(search)
+                rows = self._deps.index.find(search)
         except StorageError:
             return None  # the page goes on pausing
         row = next((one for one in rows if one.ended_at and one.recorded_s > 0 and knows(person, one)), None)

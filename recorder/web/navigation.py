@@ -65,6 +65,7 @@ HEADINGS = (
             _link("people", "Accounts", "/people", Act.MANAGE_PEOPLE, Act.CONFIRM_GRANT),
             _link("audit", "Audit log", "/audit", Act.VIEW_AUDIT),
             _link("reports", "Pauses", "/reports/pauses", Act.REPORT),
+            _link("assurance", "Recording assurance", "/assurance", Act.REPORT),
             _link("health", "Health", "/health", Act.SEE_SYSTEM),
             _link("notices", "Notices", "/notices", Act.SEE_SYSTEM),
             _link("changes", "Changes", "/changes", Act.SEE_SYSTEM),

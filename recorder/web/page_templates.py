@@ -1,5 +1,7 @@
 """The templates of the console's pages, with their filters and the components of GOV.UK Frontend."""
 
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -17,11 +19,14 @@ from jinja2 import (
 )
 from jinja2.bccache import Bucket
 from jinja2.utils import missing
+from markupsafe import Markup
 
 from recorder.recordings.lengths import flags_of, lengths_of
 from recorder.web.word_filters import filters_for
 
 HERE = Path(__file__).parent
+STYLE = HERE / "static/vendor/govuk-frontend.min.css"
+"""Stylesheet of the pages' components, which the set-up takes from npm (docs/adr/0060-govuk-frontend.md)."""
 
 _COMPONENTS = {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}
 _LAYOUT = dict.fromkeys(
@@ -65,6 +70,16 @@ class _CompiledTemplates(BytecodeCache):
 _COMPILED = _CompiledTemplates()
 
 
+def options_of(values: Sequence[str]) -> Markup:
+    """Return the options of a datalist; those of thousands of officers are the same on each page, and are made once."""
+    return _options(tuple(values))
+
+
+@lru_cache(maxsize=64)
+def _options(values: tuple[str, ...]) -> Markup:
+    return Markup().join(Markup('<option value="{}"></option>').format(one) for one in values)
+
+
 def page_templates(zone: ZoneInfo, colour: str) -> Environment:
     """Return the templates of one console.
 
@@ -75,7 +90,8 @@ def page_templates(zone: ZoneInfo, colour: str) -> Environment:
     templates = Environment(
         loader=ChoiceLoader((FileSystemLoader(HERE / "templates"), PrefixLoader(_COMPONENTS))),
         autoescape=True, undefined=_PageUndefined, trim_blocks=True, bytecode_cache=_COMPILED,
+        auto_reload=False,  # else each page asks the file system whether any of its forty files has changed
     )  # fmt: skip
     templates.globals.update({**_LAYOUT, "themeColor": colour, "undefined": ChainableUndefined(), "null": None})
-    templates.filters.update(filters_for(zone), lengths=lengths_of, flags=flags_of)
+    templates.filters.update(filters_for(zone), lengths=lengths_of, flags=flags_of, options=options_of)
     return templates

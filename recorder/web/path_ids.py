@@ -21,7 +21,10 @@ _FORMS: Mapping[str, Callable[[str], bool]] = {
     "call": is_recording_id,
     "number": _form(r"[0-9*#]{1,6}"),  # an extension; a longer value may be a telephone number
     "account": _form(r"(?=.*[a-z])[a-z0-9][a-z0-9._-]{1,39}"),  # not digits only, which may be a telephone number
+    "message": _form("first|second"),
     "case_id": _form(r"[A-Z]{2,4}-[0-9]{4}-[0-9]{4,6}"),
+    "finding_id": _form(r"[0-9a-f]{16}"),
+    "day": _form(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
     **dict.fromkeys(("claim_id", "emergency_id", "hold_id", "order_id", "proposal", "request_id"), _RANDOM),
 }
 WORDS = frozenset({"act", "decision", "event"})

@@ -74,8 +74,7 @@ class RecordingService:
         whole = self._asked(actor, search)
         if whole is None:
             return SearchPage(rows=[], total=0)
-        rows, counted = self._deps.index.page(whole)
-        recorded = self._recorded(whole, counted)
+        rows, counted, recorded = self._deps.index.page_of_recordings(whole, WITH_RECORDING)
         found = [shown(actor, row) for row in rows if knows(actor, row)]
         return SearchPage(
             rows=found, total=min(counted, COUNTED), is_more=counted > COUNTED, recordings=min(recorded, COUNTED),
@@ -104,12 +103,6 @@ class RecordingService:
         )
         whole = self.partial.whole(search, actor) if isinstance(actor, Person) else search
         return None if whole is None else self._narrow(actor, whole)
-
-    def _recorded(self, search: Search, counted: int) -> int:
-        """Return how many of the calls of a search have a recording, counted up to one more than `COUNTED`."""
-        if search.outcome is not None:
-            return counted if search.outcome in WITH_RECORDING else 0
-        return self._deps.index.count(replace(search, outcomes=WITH_RECORDING), at_most=COUNTED + 1) if counted else 0
 
     def _narrow(self, actor: Actor, search: Search) -> Search:
         try:

@@ -17,6 +17,7 @@ STATIC = "GET /static"
 _SIGN_IN = "a step of signing in"
 _OWN_ACCOUNT = "one's own account"
 _TOLD = "what one was told oneself"
+_HEARD_BY_ALL = "what every caller hears"
 _GRANT = "with leave that was granted"
 _GLASS = "with leave that was granted; ICT by break-glass"
 _SCOPE = "the data protection officer alone"
@@ -198,6 +199,10 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /overview": known("what waits for oneself; figures for the data protection officer"),
         "POST /overview": takes(Act.ACKNOWLEDGE),
         "GET /reports/pauses": takes(Act.REPORT),
+        "GET /assurance": takes(Act.REPORT),
+        "GET /assurance/days/{day}": takes(Act.REPORT),
+        "GET /assurance/findings/{finding_id}": kept(Act.REPORT),
+        "POST /assurance/findings/{finding_id}/explain": kept(Act.EXPLAIN),
         "GET /people": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
         "GET /people/{account}": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
         "GET /people/{account}/roles": takes(Act.MANAGE_PEOPLE),
@@ -211,7 +216,12 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /audit": takes(Act.VIEW_AUDIT),
         "POST /audit": takes(Act.VIEW_AUDIT),
         "GET /health": takes(Act.SEE_SYSTEM),
-        "GET /notices": takes(Act.SEE_SYSTEM),
+        "GET /notices": known(_HEARD_BY_ALL),
+        "GET /notices/{message}/{version}": known(_HEARD_BY_ALL),
+        "GET /notices/{message}/{version}/audio": known(_HEARD_BY_ALL),
+        "GET /notices/{message}/{version}/use": takes(Act.SET_NOTICE),
+        "POST /notices/{message}/{version}/use": takes(Act.SET_NOTICE),
+        "POST /notices/{message}/{version}/withdraw": takes(Act.SET_NOTICE),
         "GET /changes": takes(Act.SEE_SYSTEM),
     }
 )
@@ -267,6 +277,8 @@ API: Mapping[str, Requirement] = MappingProxyType(
         "POST /api/cases/{case_id}/narrow": takes(Act.SCOPE_CASE, note=_SCOPE),
         "POST /api/cases/{case_id}/confirm-scope": takes(Act.SCOPE_CASE, note=_SCOPE),
         "GET /api/reports/pauses": takes(Act.REPORT),
+        "GET /api/assurance/days": takes(Act.REPORT),
+        "GET /api/assurance/days/{day}": takes(Act.REPORT),
     }
 )
 """The API, for sessions, and for tokens with the scope of the act."""

@@ -1,4 +1,4 @@
-"""Pages for health with remedies, messages that callers hear, and changes of the configuration."""
+"""Pages for health with remedies, and changes of the configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,6 @@ from fastapi.responses import HTMLResponse
 
 from recorder.audit.details import details_in_words
 from recorder.audit.reading import last_verified
-from recorder.calls.notices import NoticeError
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act
 from recorder.rules import times, wording
@@ -150,22 +149,6 @@ def _disk_in_words(disk: Mapping[str, Any]) -> str:
     return f"{words}, which lasts {left_s / _DAY_S:,.0f} days at the rate of the last day"
 
 
-@router.get("/notices")
-def notices(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the messages that callers hear, and all their versions."""
-    _allow(console, caller, "notices")
-    try:
-        versions = console.deps.notices()
-    except NoticeError as error:
-        raise ProblemError(503, f"{error}.") from error
-    found, problem = _health(console)
-    played = None if found is None else {(one["name"], one["version"]) for one in found.get("notices", [])}
-    newest = {one["name"]: one["version"] for one in versions}
-    return console.renderer.page(
-        "notices.html", caller, versions=versions[::-1], played=played, newest=newest, problem=problem
-    )
-
-
 @router.get("/changes")
 def changes(console: Console, caller: PageReader) -> HTMLResponse:
     """Show changes of the configuration, with time and person."""
@@ -184,7 +167,7 @@ def change_of(entry: AuditEntry, zone: ZoneInfo) -> ConfigChange:
     if entry.act == "config.reload":
         what = ", ".join(map(str, details.get("changed", []))) or "No setting changed"
     elif entry.act == "notice.set":
-        what = f"{wording.capital(wording.message_name(entry.subject))}, version {details.get('version')}"
+        what = _notice_change(entry.subject, details, zone)
     elif "periods" in details:
         what = ", ".join(
             f"{wording.capital(wording.words_for(DataClass, name))}: {times.days(days)}"
@@ -194,6 +177,16 @@ def change_of(entry: AuditEntry, zone: ZoneInfo) -> ConfigChange:
         what = ", ".join(f"{name}: {value}" for name, value in details_in_words(details, zone) if name != "where")
     sha256 = str(details.get("sha256") or "")
     return ConfigChange(at=entry.at, by=entry.actor, kind=CHANGES[entry.act], what=what, sha256=sha256)
+
+
+def _notice_change(message: str, details: Mapping[str, Any], zone: ZoneInfo) -> str:
+    what = f"{wording.capital(wording.message_name(message))}, version {details.get('version')}"
+    if details.get("service"):
+        what += f", {details['service']}"
+    if details.get("is_given_up"):
+        return f"{what}: its date was given up"
+    starts_at = details.get("starts_at")
+    return f"{what}, from {times.moment(datetime.fromisoformat(starts_at), zone)}" if starts_at else what
 
 
 def _allow(console: ConsoleParts, caller: ConsoleCaller, page: str) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from argon2 import PasswordHasher
@@ -28,6 +28,7 @@ from recorder.audit.audit_service import AuditService
 from recorder.audit.copies import SiteLog, log_name
 from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.calls.notices import NoticeStore
+from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.control.client import SERVICE
@@ -71,10 +72,6 @@ _ORIGIN = {"where": "console"}
 """Origin of acts, for the audit log."""
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
     """An opened home, shared by several dependencies."""
@@ -99,7 +96,7 @@ def open_console(
     *,
     is_tls: bool = False,
     keys: EpochKeys | None = None,
-    now: Callable[[], datetime] = _utc_now,
+    now: Callable[[], datetime] = utc_now,
     hasher: PasswordHasher | None = None,
 ) -> Iterator[ConsoleDeps]:
     """Open the console's dependencies, and close them at the end.
@@ -202,7 +199,8 @@ def _console_deps(opened: _Opened, site: OpenSite, *, is_tls: bool) -> ConsoleDe
         hold_repositories=hold_repositories,
         cases=cases,
         watch=_watch(opened, cases, site),
-        notices=NoticeStore(opened.home.notices).versions,
+        notices=NoticeStore(opened.home.notices, now=now),
+        services=tuple(service.name for service in config.service),
         site_log=_site_log(opened),
         people_sweep=_people_sweep(opened),
         eraser=_eraser(opened),

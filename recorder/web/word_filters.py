@@ -109,6 +109,7 @@ _OF_ANY_ZONE: Mapping[str, Callable[..., Any]] = {
     "roles": _roles,
     "short_day": _short_day,
     "state": _state,
+    "to_do": wording.to_do,
     "unbroken": times.unbroken,
     "weekday": times.weekday,
     "words": _words,

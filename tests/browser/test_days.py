@@ -91,6 +91,7 @@ def desk(chromium: Chromium, tmp_path: Path) -> Iterator[Desk]:
                     context.close()
 
 
+@pytest.mark.long  # `make test` has each page and act apart, and a profile searched after a recording was played
 def test_everybody_has_their_day_and_the_browser_keeps_no_sound(desk: Desk, tmp_path: Path) -> None:
     recording = an_officer_pauses_while_the_call_goes_on(desk)
     a_manager_ends_the_recording_of_a_call_that_distresses(desk)

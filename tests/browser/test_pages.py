@@ -3,15 +3,17 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recorder.calls.notices import NoticeStore, install_shipped
+from recorder.calls.notice_catalogue import NewNotice
+from recorder.calls.notices import SHIPPED, NoticeStore, install_shipped
 from recorder.permissions import Role
 from recorder.web.live_rows import LONG_PAUSE_S
+from storage.assurance_types import CallDirection, ExpectedCall
 from storage.types import NoticeProof, Segment, SegmentKind
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import (
@@ -29,6 +31,7 @@ from tests.helpers.chromium import (
     wait_until,
 )
 from tests.helpers.console_site import CALL, Console, console_site
+from tests.helpers.extent import IS_FULL
 from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID
 
@@ -47,11 +50,30 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 def run_the_recorder(console: Console) -> None:
     """Give the recorder an alarm, messages and a changed configuration."""
-    install_shipped(NoticeStore(console.home.notices))
+    notices = NoticeStore(console.home.notices)
+    install_shipped(notices)
+    welsh = NewNotice(
+        language="cy",
+        service="Revenues",
+        starts_at=datetime(2099, 1, 1, tzinfo=UTC),
+        text="Rydym yn recordio galwadau.",
+    )
+    notices.put("first", SHIPPED / "second.en.flac", by="sally", of=welsh)
     played = [{"name": "first", "version": 1}]
     console.daemon.said |= {"alarms": {"disk_full": 2}, "notices": played}
     details = {"sha256": "ab" * 32, "changed": ["pause.max_s", "extension.2001"]}
     console.deps.repos.audit.append("config.reload", "os:root", "", details)
+    assurance = console.deps.watch.assurance
+    noon = datetime.combine(assurance.today - timedelta(days=2), time(12), assurance.site.zone)
+    calls = [
+        ExpectedCall(
+            id=f"{number:032x}", pbx="asterisk", answered_at=noon + timedelta(minutes=5 * number), talk_s=187.0,
+            extensions=("2001",), direction=CallDirection.INBOUND, number_end="1234", is_bypassed=number == 1,
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    assurance.store.add_calls(calls, assurance.now())
+    assurance.keep(noon.date())
 
 
 def run_its_course(console: Console) -> None:
@@ -189,6 +211,23 @@ def release(page: Page) -> None:
     page.get_by_role("button", name="Release the hold").click()
 
 
+def assured_day(page: Page) -> None:
+    page.goto("/assurance")
+    page.locator("#days a").click()
+
+
+def explain_nothing(page: Page) -> None:
+    assured_day(page)
+    page.locator("#found a >> nth=0").click()
+    page.get_by_role("button", name="Save the explanation").click()
+
+
+def use_notice(page: Page) -> None:
+    page.goto("/notices/first/2/use")
+    page.get_by_label("From a day, at midnight").check()
+    page.get_by_role("button", name="Bring into force").click()
+
+
 def keys(page: Page) -> None:
     page.goto("/agent")
     page.locator("#agent-key summary").click()
@@ -272,6 +311,8 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("overview", "dpo", at("/overview"), "Waiting for you"),
     ("health", "dpo", at("/health"), "needs somebody to act"),
     ("notices", "dpo", at("/notices"), "In use"),
+    ("notice", "dpo", at("/notices/first/2"), "Give up this date"),
+    ("notice_use", "dpo", use_notice, "Enter the day from which callers hear this version"),
     ("changes", "dpo", at("/changes"), "pause.max_s"),
     ("account_changed", "admin", propose, "is waiting for another administrator"),
     ("account_roles_wrong", "admin", roles_wrong, "Select a role"),
@@ -283,6 +324,9 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("authenticator", "dpo", authenticator, "Code that the app shows now"),
     ("authenticator_wrong", "dpo", wrong_code, "The code is wrong"),
     ("pauses", "dpo", at("/reports/pauses"), "Olive Officer"),
+    ("assurance", "dpo", at("/assurance"), "3 to explain"),
+    ("assurance_day", "dpo", assured_day, "Went round the recorder"),
+    ("assurance_wrong", "dpo", explain_nothing, "Enter a reason"),
     ("audit", "dpo", at("/audit"), "people.sign_in"),
     ("error", "dpo", at("/recordings/none"), "There is no such recording"),
 ]
@@ -311,7 +355,11 @@ def test_a_page_is_accessible(
     for width in (NARROW, WIDE):
         page.set_viewport_size(width)
         if who != "plain":  # axe is a script
-            assert violations(page, without=() if is_first else FRAME) == [], width
+            is_whole = is_first or IS_FULL  # all pages have the same sheets, and the same colours at both widths
+            without = () if is_first else FRAME
+            has_contrast = is_whole or width is WIDE
+            found = violations(page, without=without, has_sheets=is_whole, has_contrast=has_contrast)
+            assert found == [], width
         if is_too_wide(page):
             page.screenshot(path=tmp_path / f"{name}-{width['width']}.png", full_page=True)
             pytest.fail(f"it scrolls sideways at {width['width']} px: see {tmp_path}")
@@ -461,8 +509,23 @@ def test_a_click_is_not_lost_when_the_skip_link_has_the_focus(pages: dict[str, P
     page.wait_for_url("**/requests")
 
 
-@pytest.mark.long  # `make test` has the day of every role, whose browser profile is searched in the same way
-def test_a_browser_that_played_a_recording_keeps_nothing_of_it(
+def sealed_copy(page: Page) -> Path:
+    """Make a copy of the recording that is shown, and delete it as the browser knows it; returns another one of it."""
+    page.get_by_role("tab", name="Copy").click()
+    page.select_option("#copy-format", "wav")
+    page.fill("#copy-requester", "Mr Example")
+    page.select_option("#copy-ground", "sar")
+    page.fill("#copy-reason", "SAR-2026-0001")
+    page.fill("#copy-passphrase", "violet otter lantern harbour")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Make the copy").click()
+    kept = Path(download.value.path()).with_name("handed-over.zip")
+    download.value.save_as(kept)
+    download.value.delete()
+    return kept
+
+
+def test_a_browser_that_played_and_copied_a_recording_keeps_nothing_of_it(
     chromium: Chromium, console: Console, tmp_path: Path
 ) -> None:
     with console.browser() as plain:
@@ -471,11 +534,10 @@ def test_a_browser_that_played_a_recording_keeps_nothing_of_it(
         found = re.search(r'src="(/recordings/[^"]+)"', html)
         assert found is not None
         sound = plain.get(found[1]).content
-    needles = [b"RIFF", *(sound[at : at + 32] for at in range(2000, len(sound) - 32, 4000))]
     assert sound.startswith(b"RIFF")
 
     context = chromium.playwright.chromium.launch_persistent_context(
-        tmp_path / "profile", executable_path=EXECUTABLE, args=ARGUMENTS
+        tmp_path / "profile", executable_path=EXECUTABLE, args=ARGUMENTS, downloads_path=tmp_path / "downloads"
     )
     try:
         page = sign_in(context, "dpo", url=console.url)
@@ -484,9 +546,11 @@ def test_a_browser_that_played_a_recording_keeps_nothing_of_it(
         play_fast(page)
         page.evaluate("document.querySelector('audio').play()")
         wait_until(page, "document.querySelector('audio').ended")
-        page.goto(f"{console.url}/recordings")
+        copy = sealed_copy(page).read_bytes()
     finally:
         context.close()
+    needles = [b"RIFF", *(one[at : at + 32] for one in (sound, copy) for at in range(2000, len(one) - 32, 4000))]
+    assert len(needles) > 8
     files = [path for path in (tmp_path / "profile").rglob("*") if path.is_file() and not path.is_symlink()]
     assert len(files) > 20, "it is a profile"
     kept = [path for path in files if any(one in path.read_bytes() for one in needles)]

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/screenshots: the six pages, for each role that has them.
+"""Takes the pictures of docs/screenshots: the pages of `PAGES`, for each role that has them.
 
 `make screenshots` writes them into docs; a test writes them into its own folder.
 """
@@ -12,28 +12,24 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from docs.make_screenshots import file_name
-from recorder.permissions import TABLE, Act, Role
+from docs.make_screenshots import file_name, pictures
+from recorder.permissions import Role
 from tests.helpers.chromium import person
 from tests.helpers.console_site import Console
 from tests.helpers.sample_site import BY_ROLE, CASE, NOW, SHOWN, sample_site
 
 WIDTH, MOST_HEIGHT, MOST_BYTES, COLOURS = 1280, 1600, 100_000, 64
 PAGES = {
-    "live": ("/live", Act.SEE_LIVE),
-    "agent": ("/agent", Act.RETROACTIVE_PAUSE),
-    "search": ("/recordings", Act.SEARCH),
-    "recording": (f"/recordings/{SHOWN}", Act.SEARCH),
-    "case": (f"/cases/{CASE}", Act.WORK_ON_CASES),
-    "overview": ("/overview", None),
+    "live": "/live",
+    "agent": "/agent",
+    "search": "/recordings",
+    "recording": f"/recordings/{SHOWN}",
+    "requests": "/requests",
+    "case": f"/cases/{CASE}",
+    "audit": "/audit",
+    "overview": "/overview",
 }
-"""Path of each page, and the act that gives a role the page."""
-PICTURES = [
-    (name, role)
-    for name, (_, act) in PAGES.items()
-    for role in Role
-    if (act is None or act in TABLE[role]) and (name != "agent" or BY_ROLE[role].extension)
-]
+"""Path of each page."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 def take(page: Page, name: str, role: Role, folder: Path) -> Path:
     """Take the picture of a page, in a palette."""
-    path = PAGES[name][0]
+    path = PAGES[name]
     answer = page.goto(path)
     assert answer is not None
     assert answer.status == 200, f"{role} has no {path}"
@@ -79,5 +75,5 @@ def test_a_picture_of_one_page(browser: Browser, site: Console, folder: Path) ->
 def test_the_pictures_of_a_role(browser: Browser, site: Console, folder: Path, role: Role) -> None:
     with person(browser, site.url, BY_ROLE[role].account) as page:
         page.clock.set_fixed_time(NOW)
-        for name in (name for name, of in PICTURES if of is role):
+        for name in (name for name, of in pictures() if of is role):
             check(take(page, name, role, folder))

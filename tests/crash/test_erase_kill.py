@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audio.analysis import speech_seconds
+from audio.speech import speech_kept
 from storage.container_rows import read_row
 from storage.erase import erase_spans
 from storage.errors import StorageError
@@ -29,7 +29,7 @@ def erase(steps: Steps, folder: Path) -> None:
     (path,) = site.vault.finished()
     found = row_from_json(read_row(site.vault, path))
     steps.watch(of_os=("writev", "fdatasync", "fsync", "ftruncate", "link"), of_path=("rename", "replace", "unlink"))
-    erase_spans(site.vault, site.epochs, found, [SPAN], speech=speech_seconds)
+    erase_spans(site.vault, site.epochs, found, [SPAN], speech=speech_kept)
 
 
 def is_silent(reader: RecordingReader) -> bool:
@@ -77,7 +77,7 @@ def test_killed_at_each_step_of_an_erasure(memory_path: Path, zygote: Zygote) ->
         seen.add((is_committed, has_place))
 
         # The order is still open, and a restart carries it out.
-        after = erase_spans(site.vault, site.epochs, before, [SPAN], speech=speech_seconds)
+        after = erase_spans(site.vault, site.epochs, before, [SPAN], speech=speech_kept)
         assert is_silent(site.open(path))
         assert verify(path, site.node.sign_public).problem is None
         assert row_from_json(read_row(site.vault, path)) == after

@@ -104,18 +104,23 @@ def _fail(error: Exception) -> None:
     raise AssertionError(f"a script of the page failed: {error}")
 
 
-def violations(page: Page, *, without: Sequence[str] = ()) -> list[str]:
+def violations(
+    page: Page, *, without: Sequence[str] = (), has_sheets: bool = True, has_contrast: bool = True
+) -> list[str]:
     """Return what axe finds against WCAG 2.2 AA, one line each, in the page as it is drawn: its words come first.
 
     Args:
         page: Where to look.
         without: Selectors of parts that were looked at before.
+        has_sheets: Load the style sheets once more and look for rules that turn the page with the device.
+        has_contrast: Compare the colour of each word with what is behind it: half of the CPU.
     """
     page.wait_for_load_state()
     context = {"exclude": [[one] for one in without]} if without else None
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
-    lines: list[str] = page.evaluate(_VIOLATIONS, [context, LEVEL_AA])
+    options = {**LEVEL_AA, "preload": has_sheets, "rules": {"color-contrast": {"enabled": has_contrast}}}
+    lines: list[str] = page.evaluate(_VIOLATIONS, [context, options])
     return lines
 
 

@@ -34,6 +34,7 @@ from recorder.config.settings import Storage as StorageOptions
 from recorder.control.http_connections import ConsoleConnections
 from recorder.control.peercred import PeerCredProtocol, user_name
 from recorder.permissions import Person, Role
+from recorder.rules.policy import Service
 from recorder.rules.requesting import AccessRequest
 from recorder.rules.signing_in import SecondFactor
 from recorder.web.app import create_app
@@ -368,6 +369,7 @@ def console_deps(
     config = Config(
         console=options,
         openid=openid or OpenIdOptions(),
+        service=(Service(name="Revenues"),),
         storage=StorageOptions(index_url=database_url, accounts_url=database_url),
     )
     with open_console(home, config, now=clock) as real:

@@ -131,7 +131,12 @@ HOME_PLACES: tuple[DataPlace, ...] = (
     _place("audit/audit.log", Content.METADATA, _ALL, "who did what, hash-chained; free text only by its hash"),
     _place("audit/torn-*.bin", Content.METADATA, _ALL, "the torn end of the audit log after a power cut, put aside"),
     *_database("audit/texts.sqlite", Content.METADATA, _ALL, "the free text of the audit log, which can expire"),
-    _place("notices/*", Content.MESSAGES, _COMMANDS, "messages that callers hear, and which is in use"),
+    _place(
+        "notices/*",
+        Content.MESSAGES,
+        (Writer.CONSOLE, Writer.COMMANDS),
+        "messages that callers hear, their words, and from when each is in force",
+    ),
     _place("state/pauses.journal", Content.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
     _place("state/sessions.journal", Content.METADATA, _DAEMON, "how recording sessions stood; their names as digests"),
     _place("state/opt_outs.json", Content.METADATA, _DAEMON, "opt-outs asked for and not decided: call, who, team"),

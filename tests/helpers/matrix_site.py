@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +20,9 @@ from recorder.access.account_key import AccountKey, Use
 from recorder.access.account_rows import PeopleError
 from recorder.access.database import open_people
 from recorder.access.tables import second_factors
+from recorder.assurance.day_report import Finding
+from recorder.assurance.judging import Verdict
+from recorder.calls.notices import SHIPPED
 from recorder.common.home import Home
 from recorder.data_subjects import casework
 from recorder.permissions import Person, Role, Scope
@@ -31,6 +35,7 @@ from recorder.web.app import create_app
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
 from recorder.web.render import Renderer
+from storage.assurance_types import StoredDay, StoredFinding
 from storage.claims import Claims, new_claim_id
 from storage.database import sqlite_url
 from storage.erasures import new_order_id
@@ -67,6 +72,7 @@ class Things:
     held_id: str
     opt_out_id: str
     claim_id: str
+    finding_id: str
     upheld_id: str
     case_id: str
     proposal: str
@@ -98,6 +104,7 @@ class MatrixSite:
         begun = deps.hearing.emergencies.begin("ict", RecordingId(ID), "is it silent?", enter=lambda _: None)
         self.emergency = begun.id
         _remember(deps)
+        deps.notices.put("first", SHIPPED / "first.en.flac", by="sally")
         self.app: FastAPI = create_app(replace(deps, live=self._calls, events=_events, beats=_beats, rates=UNLIMITED))
 
     def ask(self, method: str, path: str, *, headers: dict[str, str], body: bytes = b"") -> Answer:
@@ -121,7 +128,7 @@ class MatrixSite:
         return Things(
             call=call, number=person.extension, recording_id=recording, opt_out_id=request_of(call), held_id=held,
             hold_id=self._hold(held), order_id=self._order(recording), claim_id=self._claim(recording),
-            upheld_id=self.upheld(whose),
+            upheld_id=self.upheld(whose), finding_id=self._finding(recording),
             case_id=self._case(whose), proposal=self._proposal(account, relation), account=whose,
         )  # fmt: skip
 
@@ -141,6 +148,19 @@ class MatrixSite:
         )  # fmt: skip
         self.deps.hold_repositories.holds.place(hold)
         return hold.id
+
+    def _finding(self, recording: RecordingId) -> str:
+        """Have recording assurance find something wrong with a recording."""
+        assurance, row = self.deps.watch.assurance, self.deps.index.get(recording)
+        found = Finding(
+            id=secrets.token_hex(8), verdict=Verdict.SILENT, at=row.started_at, direction="inbound",
+            extension=row.extension, operator=row.operator, team=row.team, service=row.service, recording=recording,
+        )  # fmt: skip
+        day = assurance.site.day_of(row.started_at) + timedelta(days=secrets.randbelow(100_000))
+        stored = StoredFinding(id=found.id, day=day, team=row.team, document=found.as_json())
+        judged = StoredDay(day=day, judged_at=self.deps.now(), records=0, calls=1, bad=1, document={"counts": {}})
+        assurance.store.keep_day(judged, [stored])
+        return found.id
 
     def _order(self, recording: RecordingId) -> str:
         order = ErasureOrder(

@@ -8,7 +8,7 @@ process, and whatever a process would end with a traceback is raised.
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -148,9 +148,9 @@ class PolicySite:
         eventually(lambda: talk.left.sent and talk.right.sent, "both talk")
         return call, talk
 
-    def finish_calls(self) -> None:
-        """Have the calls of `FINISHED` made at the same time, and keep what `recorder recordings list` says of each."""
-        talks = [(number, self.lines.call(number)) for number, count in FINISHED.items() for _ in range(count)]
+    def finish_calls(self, finished: Mapping[str, int]) -> None:
+        """Have so many calls made at the same time, and keep what `recorder recordings list` says of each."""
+        talks = [(number, self.lines.call(number)) for number, count in finished.items() for _ in range(count)]
         for _, talk in talks:
             talk.join()
         frames = TALK_S * TICKS_PER_S / FRAME
@@ -267,7 +267,7 @@ def _without_comments(text: str) -> str:
 
 
 @contextmanager
-def policy_site(folder: Path) -> Iterator[PolicySite]:
+def policy_site(folder: Path, finished: Mapping[str, int] = FINISHED) -> Iterator[PolicySite]:
     """Start a recorder with people at three extensions of two teams, and calls that are over."""
     extensions = [f"{one}:{team}" for one, team in zip(EXTENSIONS, TEAMS, strict=True)]
     with exchange(folder, extensions=extensions, edits=EDITS) as lines:
@@ -275,5 +275,5 @@ def policy_site(folder: Path) -> Iterator[PolicySite]:
         site.founder.does("users", "revoke", ADMIN, "--role", "dpo")
         for name, (display_name, role, teams) in PEOPLE.items():
             lines.home.add_person(name, role, display_name=display_name, teams=teams)
-        site.finish_calls()
+        site.finish_calls(finished)
         yield site

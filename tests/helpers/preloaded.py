@@ -113,10 +113,10 @@ class Loader:
             [sys.executable, __file__, str(self._listener.fileno())], stdin=subprocess.PIPE, cwd=ROOT,
             pass_fds=[self._listener.fileno()], env=_wiping(_environment()),
         )  # fmt: skip
+        self._listener.close()  # who waits for a process that could not load the recorder is refused, and does not hang
 
     def close(self) -> None:
         """End the process."""
-        self._listener.close()
         self._process.communicate()
 
 

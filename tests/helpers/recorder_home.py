@@ -41,6 +41,7 @@ from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.home_stores import open_index, open_reader
 from storage.encoding import CopyFormat
+from storage.epochs import month_of
 from storage.export import export
 from storage.index import Index
 from storage.rows import row_to_json
@@ -111,10 +112,11 @@ def tone_file(path: Path, hz: float, seconds: float) -> Path:
 
 
 @functools.cache
-def _template(host: str, hop: str, extensions: tuple[str, ...]) -> Path:
+def _template(host: str, hop: str, extensions: tuple[str, ...], month: str) -> Path:
     """Make a folder with a home by the command line, as anybody would; made once, copied by every test.
 
-    Copies share the keys and differ in their ports.
+    Copies share the keys and differ in their ports. A new home has keys for this ``month`` and the next two, so one
+    that was made before the end of a month is not copied after it.
     """
     folder = Path(tempfile.mkdtemp(prefix="recorder-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -210,7 +212,7 @@ class RecorderHome:
             event_hooks=signing(self.root),
         )  # fmt: skip
         hop, _, port = next_hop.rpartition(":")
-        shutil.copytree(_template(host, hop, tuple(extensions)) / "home", self.root)
+        shutil.copytree(_template(host, hop, tuple(extensions), month_of(utc_now())) / "home", self.root)
         self.edit(f"{host}:{_SIP_PORT}", f"{host}:{first}")
         self.edit(f"{hop}:{_HOP_PORT}", f"{hop}:{port}")
         self.edit("[{}, {}]".format(*_MEDIA_PORTS), "[{}, {}]".format(*self.media_ports))

@@ -10,6 +10,7 @@ from tests.crash.zygote import Zygote
 from tests.helpers.network_call import Call
 from tests.helpers.networks import Wires
 from tests.helpers.rtp import UNPACED
+from tests.helpers.sound_card import SoundCard
 
 
 @pytest.fixture(params=[(), pytest.param(("lo",), marks=pytest.mark.kernel_relay)], ids=["sockets", "kernel"])
@@ -70,3 +71,10 @@ def zygote() -> Iterator[Zygote]:
     """A process that imports what it is to run once, and forks one for each kill."""
     with Zygote() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def sound_card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundCard]:
+    """A sound card for the whole session, made when the first test asks for it; heard after two seconds."""
+    with SoundCard(tmp_path_factory.mktemp("sound")) as card:
+        yield card

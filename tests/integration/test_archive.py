@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio.analysis import speech_seconds
+from audio.speech import speech_kept
 from recorder.recordings.inspection import Inspector
 from recorder.retention.housekeeping import KeyHolder, run_housekeeping
 from storage.archive import archive
@@ -148,7 +148,7 @@ def test_a_span_is_erased_from_an_archived_recording(tmp_path: Path, form: Archi
     site.archiver.run()
     before = runs_of(site)
     span = Span(start_s=1.0, end_s=2.0, reason="card_data", by="olive")
-    erased = erase_spans(site.vault, site.epochs, site.index.get(ID), [span], speech=speech_seconds)
+    erased = erase_spans(site.vault, site.epochs, site.index.get(ID), [span], speech=speech_kept)
     site.index.save(erased)
     after = runs_of(site)
     assert not [run for run in after if run.kind == AUDIO and 8000 <= run.start < 16_000]

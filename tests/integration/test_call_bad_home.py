@@ -31,7 +31,7 @@ def newest_notice(home: RecorderHome) -> Path:
         (remove_node_key, b"\x00" * 7, ["key"], 1),
         (newest_notice, None, ["message", "cannot be read"], 1),
         (newest_notice, b"RIFF....WAVE", ["message"], 1),
-        (lambda home: home.root / "notices" / "catalogue.json", None, ["message", "recorder notices add"], 1),
+        (lambda home: home.root / "notices" / "catalogue.json", None, ["message", "recorder notices import"], 1),
         (lambda home: home.root / "notices" / "catalogue.json", b"{", ["catalogue.json"], 1),
         (lambda home: home.config, b"[sip]\nlisten = 5060\n", ["line 2", "listen"], 2),
         (lambda home: home.config, b"[sip\n", ["recorder.toml", "line 1"], 2),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
 from recorder.cli.cli import app
@@ -15,6 +16,9 @@ from tests.helpers.recorder_home import ADMIN, PASSWORD, RecorderHome
 from tests.helpers.signed_in import token_of
 
 WHY = ["--reason", "complaint 17"]
+
+
+_WITHOUT_HOME = (("notices", "generate"), ("notices", "check"))
 
 
 class Shell:
@@ -28,7 +32,7 @@ class Shell:
         """Run a command, whose first ``count`` words are its name, and return its document, which fits the schema."""
         if by not in self._tokens:
             self._tokens[by] = token_of(self.home, by)
-        where = () if words[:2] == ("notices", "generate") else ("-C", str(self.home))  # it opens no recorder
+        where = () if words[:2] in _WITHOUT_HOME else ("-C", str(self.home))
         done = CliRunner().invoke(app, [*words, "--json", *where], env={TOKEN_VARIABLE: self._tokens[by]})
         assert done.exit_code == code, (words, done.stderr, done.exception)
         document = json.loads(done.stdout)
@@ -113,11 +117,25 @@ def test_keys_and_the_home(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_messages(shell: Shell, tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("This call is recorded.\n")
-    made = shell("notices", "generate", str(tmp_path / "text"), "-o", str(tmp_path / "made.flac"))
-    stored = shell("notices", "add", "first", made["path"])
-    assert [one["version"] for one in shell("notices", "list") if one["sha256"] == stored["sha256"]] == [
-        stored["version"]
+    words = shell("notices", "template", "second", "--language", "cy")["text"]
+    (tmp_path / "text").write_text(words)
+    made = shell("notices", "generate", str(tmp_path / "text"), "-o", str(tmp_path / "made.flac"), "--language", "cy")
+    assert made["is_placeholder"]
+    assert shell("notices", "check", made["path"])["findings"] == []
+    stored = shell("notices", "import", "second", made["path"], "--language", "cy", "--from", "2099-01-01")
+    assert (stored["has_text"], stored["starts_at"]) == (True, "2099-01-01T00:00:00Z")
+    (row,) = [one for one in shell("notices", "list") if one["sha256"] == stored["sha256"]]
+    assert (row["version"], row["language"], row["text"].strip()) == (stored["version"], "cy", words)
+    assert row["is_placeholder"]
+    assert [(one["state"], one["starts_at"]) for one in row["periods"]] == [("coming", stored["starts_at"])]
+    used = shell("notices", "use", "second", str(stored["version"]), "--from", "never", by="dora")
+    assert used["starts_at"] is None
+    assert shell("notices", "play", "second", "-o", str(tmp_path / "heard.wav"))["path"] == str(tmp_path / "heard.wav")
+    with soundfile.SoundFile(tmp_path / "heard.wav") as heard:
+        assert (heard.samplerate, heard.channels) == (8000, 1)
+    acts = [one["details"] for one in shell("audit", "list", "--act", "notice.set", by="dora", count=2)]
+    assert [one["is_given_up"] for one in acts if one["version"] == stored["version"] and "is_given_up" in one] == [
+        True
     ]
 
 

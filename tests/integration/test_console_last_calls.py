@@ -25,7 +25,7 @@ def test_a_server_that_does_not_answer_keeps_no_pause_waiting(tmp_path: Path, mo
         last = LastCalls(site.deps, site.app.state.parts.audit_service)
         olive = site.deps.people.find("officer")
         assert olive is not None
-        monkeypatch.setattr(site.deps.index, "page", away)
+        monkeypatch.setattr(site.deps.index, "find", away)
         monkeypatch.setattr(site.deps.repos.erasures, "of_recording", away)
         assert last.of(replace(olive, is_proven=True)) is None
         assert last.to_erase([ID]) == []

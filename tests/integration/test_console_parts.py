@@ -215,7 +215,7 @@ def test_the_database_keeps_others_than_complaints_from_becoming_whole_calls(con
 
 
 def test_leave_of_before_goes_on_meaning_the_whole_call(console: Console) -> None:
-    until = console.deps.now().replace(year=console.deps.now().year + 1)
+    until = console.deps.now() + timedelta(days=365)
     keep_leave(console.deps.hearing.requests, "housing", ID, until=until)
     engine = open_people(console.home.people)
     with engine.begin() as connection:

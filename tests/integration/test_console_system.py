@@ -1,26 +1,33 @@
 """The pages on the recorder itself - health, notices, changes - and the DPO's overview, against a running console."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import soundfile
 
-from recorder.calls.notices import NoticeStore, install_shipped
+from audio.codecs import decode
+from audio.types import Codec
+from recorder.calls.notice_catalogue import NewNotice
+from recorder.calls.notices import SHIPPED, NoticeStore, install_shipped
 from recorder.data_subjects import casework
 from recorder.notifications.watch import notify_of_changes
 from recorder.retention.sweep_state import NAME, SweepState, state_to_json
 from recorder.rules.cases import CaseKind
+from recorder.rules.notice_schedule import NoticeState
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from storage.durable import make_folder
 from tests.helpers.accounts import Clock
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-PAGES = ("/health", "/notices", "/changes")
+PAGES = ("/health", "/changes")
 
 
 @pytest.fixture
@@ -53,7 +60,8 @@ def dpo(console: Console) -> Iterator[Browser]:
 )
 def test_who_sees_them(console: Console, name: str, status: int, of_overview: int) -> None:
     with signed_in(console, name) as browser:
-        assert [browser.get(page).status_code for page in PAGES] == [status] * 3
+        assert [browser.get(page).status_code for page in PAGES] == [status] * 2
+        assert browser.get("/notices").status_code == 200, "callers hear it, and so may everybody here"
         page = browser.get("/overview").text
         assert ("This week against last week" in page) == (of_overview == 200)
         assert browser.submit("/overview").status_code == of_overview
@@ -124,22 +132,90 @@ def test_without_a_daemon_the_page_says_where_to_look(tmp_path: Path) -> None:
         assert "Nothing has been changed yet." in ict.get("/changes").text
 
 
-def test_notices_tell_which_is_played_and_who_set_it(console: Console, dpo: Browser, tmp_path: Path) -> None:
-    assert "There are no messages" in dpo.get("/notices").text
-    store = NoticeStore(console.home.notices)
-    install_shipped(store)
-    newer = store.put("first", next(console.home.notices.glob("*.flac")), by="sally")
+@pytest.fixture
+def store(console: Console, clock: Clock) -> NoticeStore:
+    """Two messages of the recorder, and another first one since 20 minutes."""
+    made = NoticeStore(console.home.notices, now=clock)
+    install_shipped(made)
+    clock.time += timedelta(minutes=20)
+    made.put("first", SHIPPED / "second.en.flac", by="sally", of=NewNotice(text="This call is <b>recorded</b>."))
+    return made
+
+
+def test_notices_tell_which_is_played_and_who_set_it(console: Console, dpo: Browser, store: NoticeStore) -> None:
     console.daemon.said["notices"] = [
         {"name": "first", "version": 1, "sha256": "x"},
         {"name": "second", "version": 1, "sha256": "y"},
     ]
     page = dpo.get("/notices").text
-    assert newer.sha256 in page
-    assert "sally" in page
-    states = re.findall(r'row">(.+?)</th><td>(\d)</td><td><strong class="govuk-tag[^>]*>\s*(.+?)\s*</strong>', page)
-    assert states == [
-        ("First message", "2", "Not in use yet"), ("Second message", "1", "In use"), ("First message", "1", "In use")
-    ]  # fmt: skip
+    states = re.findall(
+        r'<h2>(.+?), in force now</h2>.+?/(\d)">Version.+?govuk-tag[^>]*>\s*(.+?)\s*</', page, re.DOTALL
+    )
+    assert states == [("First message", "2", "Not in use yet"), ("Second message", "1", "In use")]
+    assert "This call is &lt;b&gt;recorded&lt;/b&gt;." in page
+    assert "Thank you for calling" not in page, "the words of a version that was replaced"
+    before = page[page.index("In force before") :]
+    row = r"first/1.+?<td>25 November 2026, 9am</td><td>25 November 2026, 9:20am</td><td>Supplied"
+    assert re.search(row, before, re.DOTALL)
+    one = dpo.get("/notices/first/2").text
+    assert store.version("first", 2).sha256 in one
+    assert "sally" in one
+    assert dpo.get("/notices/first/9").status_code == dpo.get("/notices/nobody/1").status_code == 404
+
+
+def test_everybody_hears_a_notice_as_callers_do(console: Console, store: NoticeStore) -> None:
+    heard = store.load("first").prompt.audio[Codec.PCMA]
+    with signed_in(console, "officer") as officer:
+        page = officer.get("/notices").text
+        assert "This call is" in page
+        assert not {"Change a message", "In use", "Not in use yet"} & set(re.findall(r">\s*([^<>]+?)\s*<", page))
+        whole = officer.get("/notices/first/2/audio")
+        assert whole.headers["Content-Type"] == "audio/wav"
+        samples, rate = soundfile.read(io.BytesIO(whole.content), dtype="int16")
+        assert rate == 8000
+        assert samples.tobytes() == decode(Codec.PCMA, heard).tobytes()
+        part = officer.get("/notices/first/2/audio", headers={"Range": "bytes=100-199"})
+        assert (part.status_code, part.content) == (206, whole.content[100:200])
+        assert part.headers["Content-Range"] == f"bytes 100-199/{len(whole.content)}"
+        assert officer.get("/notices/first/2/use").status_code == 403
+        refused = officer.submit("/notices/first/1/use", service="", when="now")
+        assert (refused.status_code, store.load("first").version) == (403, 2)
+        assert officer.submit("/notices/first/2/withdraw", service="").status_code == 403
+    store.path_of(store.version("first", 2)).write_bytes(b"altered")
+    with signed_in(console, "dpo") as dpo:
+        assert dpo.get("/notices/first/2/audio").status_code == 409
+
+
+def test_a_version_is_brought_into_force_at_a_date_and_given_up(
+    console: Console, dpo: Browser, store: NoticeStore, clock: Clock
+) -> None:
+    day = {"on-day": "1", "on-month": "1", "on-year": "2027"}
+    for fields, words in (
+        ({"service": "", "when": ""}, "Select when callers hear this version"),
+        ({"service": "Parks", "when": "now"}, "Select a service of this recorder"),
+        ({"service": "", "when": "later"}, "Enter the day from which callers hear this version"),
+        ({"service": "", "when": "later", **day, "on-year": "2025"}, "is past"),
+        ({"service": "", "when": "later", **day, "on-month": "13"}, "The month must be between 1 and 12"),
+    ):
+        refused = dpo.submit("/notices/first/1/use", **fields)
+        assert (refused.status_code, words in refused.text) == (422, True), (words, refused.text)
+    assert f'value="{day["on-day"]}"' in refused.text, "what was typed stays"
+    assert len(store.periods(clock.time)) == 3
+
+    done = dpo.submit("/notices/first/1/use", service="Revenues", when="later", **day)
+    assert "comes into force on its date" in dpo.get(done.headers["Location"]).text
+    (coming,) = [one for one in store.periods(clock.time) if one.state is NoticeState.COMING]
+    new_year = datetime(2027, 1, 1, tzinfo=UTC)
+    assert (coming.use.service, coming.use.starts_at, coming.use.set_by) == ("Revenues", new_year, "dpo")
+    assert "First message, version 1, Revenues, from 1 January 2027, midnight" in dpo.get("/changes").text
+
+    assert dpo.submit("/notices/first/1/withdraw", service="Revenues").headers["Location"] == "/notices?done=given_up"
+    assert [one for one in store.periods(clock.time) if one.state is NoticeState.COMING] == []
+    assert dpo.submit("/notices/first/1/withdraw", service="Revenues").status_code == 409
+    assert dpo.submit("/notices/first/1/use", service="", when="now").headers["Location"] == "/notices?done=used"
+    assert store.load("first").version == 1
+    acts = [entry.details.get("is_given_up", False) for entry in of_act(console.deps.repos.audit.path, "notice.set")]
+    assert acts == [False, True, False]
 
 
 def test_changes_come_from_the_audit_log(console: Console, dpo: Browser) -> None:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -210,9 +210,10 @@ def test_refusals_are_sentences(shell: Shell) -> None:
 def test_what_was_deleted_or_is_to_be_erased_is_not_copied(shell: Shell) -> None:
     gone, locked = shell.record("000051"), shell.record("000052")
     index = open_index(Home(shell.home.root), read_config(shell.home.config))
-    Deletions(index.database).settle([Tombstone(id=gone, deleted_at=utc_now(), rule="retention")])
+    deleted = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+    Deletions(index.database).settle([Tombstone(id=gone, deleted_at=deleted, rule="retention")])
     index.close()
-    sentence = f"{gone} was deleted on {utc_now():%d/%m/%Y} (retention): nothing is left"
+    sentence = f"{gone} was deleted on 24/11/2026 (retention): nothing is left"
     assert sentence in shell.fails(gone)
     span = ("--from", "0", "--to", "1", "--kind", "other", "--reason", "a name")
     for words in (("show",), ("verify",), ("play", *shell.home.as_hearer()), ("erase", *span, *shell.home.as_admin())):

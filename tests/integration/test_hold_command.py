@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,6 @@ from storage.vault import Vault
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import block, row
 
-TODAY = utc_now().date()
 COMPLAINT = ("--kind", "complaint", "--case", "C-17", "--reason", "the caller complained")
 
 
@@ -82,13 +81,18 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         yield Shell(home)
 
 
+def day_in(days: int) -> date:
+    """Return the day that comes so many days from now."""
+    return utc_now().date() + timedelta(days=days)
+
+
 def test_refusals_change_nothing(shell: Shell) -> None:
     recording = shell.recording
     assert "role" in shell.fails("add", recording, *COMPLAINT, by="olive")
     assert "subject access request" in shell.fails("add", recording, *COMPLAINT, "--kind", "sar")
     assert "reason" in shell.fails("add", recording, "--kind", "complaint", "--case", "C-17")
     assert "reference" in shell.fails("add", recording, "--kind", "complaint", "--reason", "complained")
-    assert "future" in shell.fails("add", recording, *COMPLAINT, "--review", TODAY.isoformat())
+    assert "future" in shell.fails("add", recording, *COMPLAINT, "--review", day_in(0).isoformat())
     assert "or earlier" in shell.fails("add", recording, *COMPLAINT, "--review", "2099-01-01")
     assert "not a date" in shell.fails("add", recording, *COMPLAINT, "--review", "soon", code=2)
     assert "love" in shell.fails("add", recording, *COMPLAINT, "--kind", "love", code=2)
@@ -105,7 +109,7 @@ def test_refusals_change_nothing(shell: Shell) -> None:
 
 
 def test_add_list_review_release_reinstate(shell: Shell) -> None:
-    review = (TODAY + timedelta(days=30)).isoformat()
+    review = day_in(30).isoformat()
     placed = shell.done(
         "add", shell.recording[:-3], *COMPLAINT, "--owner", "lea", "--review", review, "--against", "mike", "--against",
         "Olive Officer",
@@ -118,7 +122,7 @@ def test_add_list_review_release_reinstate(shell: Shell) -> None:
     assert shell.home.json("show", shell.recording)["holds"] == ["complaint", "training"]
     assert "about you" in shell.fails("release", placed["id"], "--reason", "nothing to see", by="mike")
     assert "about you" in shell.fails("review", placed["id"], "--reason", "sooner", by="mike")
-    later = (TODAY + timedelta(days=200)).isoformat()
+    later = day_in(200).isoformat()
     reviewed = shell.done("review", placed["id"], "--reason", "the appeal runs", "--review", later, by="founder")
     assert (reviewed["review_on"], reviewed["owner"]) == (later, "lea")
     assert shell.done("release", placed["id"], "--reason", "it is over", by="lea")["state"] == "grace"
@@ -142,11 +146,11 @@ def test_add_list_review_release_reinstate(shell: Shell) -> None:
 
 
 def test_those_due_are_listed(shell: Shell) -> None:
-    tomorrow = (TODAY + timedelta(days=1)).isoformat()
-    placed = shell.done("add", shell.recording, *COMPLAINT, "--review", tomorrow, by="lea")
+    soon = day_in(3)
+    placed = shell.done("add", shell.recording, *COMPLAINT, "--review", soon.isoformat(), by="lea")
     index = open_index(Home(shell.home.root), read_config(shell.home.config))
     holds = Holds(index.database)
-    assert [h.id for h in holds.due_for_review(TODAY + timedelta(days=1))] == [placed["id"]]
+    assert [h.id for h in holds.due_for_review(soon)] == [placed["id"]]
     index.close()
     assert shell.home.json("hold", "list", "--due") == []
     assert shell.home.json("hold", "list", "--due", "--recording", shell.recording) == []

@@ -329,7 +329,7 @@ def test_a_hold_between_order_and_carrying_out_asks_the_dpo_about_card_data(site
 def test_what_was_erased_before_the_hold_is_not_asked_for_again(site: ErasureSite, is_saved: bool) -> None:
     order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     span = Span(start_s=1.0, end_s=2.0, reason="card_data", by="olive")
-    erased = erase_spans(site.vault, site.epochs, site.row, [span], speech=lambda _: 0.0)  # and was killed
+    erased = erase_spans(site.vault, site.epochs, site.row, [span], speech=lambda *_: 0.0)  # and was killed
     if is_saved:
         site.index.save(erased)
     site.now += timedelta(seconds=1)

@@ -147,7 +147,7 @@ def test_a_restored_backup_brings_no_epoch_back(site: KeySite, tmp_path: Path) -
     site.holder.maintain()
     erased = erase_spans(
         site.vault, site.epochs, site.index.get(ID), [Span(start_s=1, end_s=2, reason="card_data", by="dora")],
-        speech=lambda _: 0.0,
+        speech=lambda *_: 0.0,
     )  # fmt: skip
     site.index.save(erased)
     shutil.copytree(private, site.private_folder, dirs_exist_ok=True)

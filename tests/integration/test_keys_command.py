@@ -16,9 +16,9 @@ from recorder.service.run_console import serve
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, month_of
 from storage.errors import KeyProblemError
-from storage.types import RecordingId
 from storage.vault import Vault
 from tests.helpers.recorder_home import ADMIN, PASSWORD, RecorderHome, recorder_home
+from tests.helpers.steady_clock import mid_month
 from tests.helpers.wave_file import wave_channels
 from tests.integration.test_erase_command import SECONDS, Shell
 
@@ -39,13 +39,6 @@ class KeyShell(Shell):
         super().__init__(home)
         self.private = home.root / "private"
         self.folder = home.root.parent
-
-    def record(self, *, ended_ago: timedelta = timedelta(minutes=1), operator: str = "Olive Officer") -> RecordingId:
-        """Make a recording that began in this month, the first whose keys the home has, also just after midnight."""
-        now = utc_now()
-        since_first = timedelta(days=now.day - 1, hours=now.hour, minutes=now.minute, seconds=now.second)
-        since = since_first - timedelta(seconds=SECONDS)
-        return super().record(ended_ago=min(ended_ago, since), operator=operator)
 
     def keys(self, *words: str, by: str = "ian") -> Any:
         """Run `recorder keys` as somebody; returns the finished process."""
@@ -75,7 +68,14 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, _cheap: None) -> Iterator[KeyShell]:
+def _mid_month() -> Iterator[None]:
+    """Have no month end while a test says which keys are those of this month."""
+    with mid_month():
+        yield
+
+
+@pytest.fixture
+def shell(tmp_path: Path, _cheap: None, _mid_month: None) -> Iterator[KeyShell]:
     with recorder_home(tmp_path, next_hop="127.0.0.1:5999", is_started=False) as home:
         yield KeyShell(home)
 
@@ -204,7 +204,7 @@ def test_a_guess_of_a_passphrase_costs_256_mib(tmp_path: Path) -> None:
     assert (kdf["name"], kdf["ops"], kdf["memory_bytes"]) == ("argon2id", 3, 256 * 2**20)
 
 
-@pytest.mark.usefixtures("_cheap")
+@pytest.mark.usefixtures("_cheap", "_mid_month")
 def test_init_with_a_passphrase(tmp_path: Path) -> None:
     file = secret_file(tmp_path / "passphrase", PASSPHRASE)
     password = secret_file(tmp_path / "password", PASSWORD)

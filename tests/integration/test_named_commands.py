@@ -119,7 +119,7 @@ def test_whose_role_does_not_allow_it_is_refused_and_that_is_written_down(home: 
     for words, act in (
         ("users list", "people.confirm"),
         ("tokens list", "tokens.manage"),
-        ("notices add", "notice.set"),
+        ("notices import", "notice.set"),
     ):
         result = run(home, words, token=token)
         assert (result.exit_code, result.stdout) == (1, ""), words

@@ -125,7 +125,8 @@ def test_a_new_machine_becomes_a_node_by_three_commands(homes: TwoHomes) -> None
     assert joined["configuration"].splitlines()[:3] == ["[node]", 'name = "north"', 'listen = "10.1.2.3:7443"']
     assert str(node_certificate(homes.node)) in joined["configuration"]
     epochs = [home.root / "keys" / "epochs" for home in (homes.holder, homes.node)]
-    assert current_public(epochs[0], utc_now()) == current_public(epochs[1], utc_now())
+    now = utc_now()
+    assert current_public(epochs[0], now) == current_public(epochs[1], now)
     assert [one[1] for one in homes.entries(homes.node, "node.joined")] == ["north"]
     once = homes.files(homes.node)
     homes.join(welcome, "--fingerprint", told["fingerprint"])

@@ -101,7 +101,7 @@ def address(site: MatrixSite, route: str, things: Things) -> str:
     """Return a route with what stands in its path."""
     values = {
         **asdict(things), "emergency_id": site.emergency, "account": "lead", "secret": "x", "which": "acknowledgement",
-        "one": things.recording_id,
+        "one": things.recording_id, "message": "first", "version": "1", "day": "2026-11-28",
     }  # fmt: skip
     if "{hold_id}" in route:
         values["recording_id"] = things.held_id
@@ -123,6 +123,7 @@ def form(route: str, things: Things, account: str) -> dict[str, str]:
         "decision": "grant" if "/opt-outs/" in route else "refuse",
         "recordings": things.held_id if is_case else things.recording_id, "recording": things.recording_id,
         "extension": "2001" if is_case else things.number, "password": PASSWORD,
+        "service": "", "when": "now",
         "ground": "" if route.endswith(("/export", "/preview")) else "not_theirs", "use_ground": "consent",
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audio.analysis import speech_seconds
+from audio.speech import speech_kept
 from storage.container_rows import read_row
 from storage.encoding import CopyFormat
 from storage.epochs import EpochKeys
@@ -48,7 +48,7 @@ def span(start_s: float, end_s: float | None) -> Span:
 
 
 def erase(site: Site, found: RecordingRow, *spans: Span) -> RecordingRow:
-    return erase_spans(site.vault, site.epochs, found, spans, speech=speech_seconds)
+    return erase_spans(site.vault, site.epochs, found, spans, speech=speech_kept)
 
 
 def channels(site: Site, path: Path, tmp_path: Path, name: str) -> tuple[bytes, bytes]:
@@ -221,7 +221,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(tmp_path: Path) -> Non
     site = Site(tmp_path)
     _, found = recorded(site)
     before = files(tmp_path)
-    seen = preview(site.vault, site.epochs, found, [span(4.5, 9.0)], speech=speech_seconds)
+    seen = preview(site.vault, site.epochs, found, [span(4.5, 9.0)], speech=speech_kept)
     assert seen.silenced_s == (0.5, 0.5)
     assert [(s.start_s, s.end_s, str(s.kind)) for s in seen.row.segments] == [
         (0.0, 4.5, "recording"), (4.5, 5.0, "erased"),
@@ -283,9 +283,9 @@ def test_leftovers_of_a_run_that_was_killed_early_are_removed(tmp_path: Path) ->
 
 def test_a_long_call_takes_no_more_memory(tmp_path: Path) -> None:
     spans = '[Span(start_s=3, end_s=9, reason="x", by="y")]'
-    act = f"erase_spans(site.vault, site.epochs, found, {spans}, speech=speech_seconds)"
+    act = f"erase_spans(site.vault, site.epochs, found, {spans}, speech=speech_kept)"
     imports = """
-from audio.analysis import speech_seconds
+from audio.speech import speech_kept
 from storage.erase import erase_spans
 from storage.spans import Span
 """

@@ -10,7 +10,7 @@ from storage.database import Database, sqlite_url
 from storage.errors import NotFoundError
 from storage.index import Index
 from storage.rows import row_from_json, row_to_json
-from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Search, Segment, SegmentKind
+from storage.types import HeardNotice, NoticeProof, Outcome, RecordingId, RecordingRow, Search, Segment, SegmentKind
 
 START = datetime(2026, 11, 24, 9, 30, 0, 250000, tzinfo=UTC)
 
@@ -30,7 +30,13 @@ def row(number: int = 0, **changes: object) -> RecordingRow:
         reason="ended",
         codecs=("PCMA", "G722"),
         notice=NoticeProof(
-            id="first", sha256="ab" * 32, started_at=START, ended_at=START, complete=True, proof="heard"
+            messages=(HeardNotice(id="first/3", sha256="ab" * 32, language="cy", service="Benefits"),),
+            id="first",
+            sha256="ab" * 32,
+            started_at=START,
+            ended_at=START,
+            complete=True,
+            proof="heard",
         ),
         segments=(Segment(start_s=0.0, end_s=60.0, kind=SegmentKind.RECORDING),),
         peaks=(b"\x01\xff", b"\x00"),
@@ -72,7 +78,7 @@ def test_json_is_as_design_section_7_says() -> None:
         }
     ]
     assert set(fields["notice"]) == {
-        "id", "sha256", "started_at", "ended_at", "complete", "proof", "second_message"
+        "id", "sha256", "started_at", "ended_at", "complete", "proof", "second_message", "messages"
     }  # fmt: skip
     assert row_from_json(row_to_json(row(), with_peaks=True)) == row()
 

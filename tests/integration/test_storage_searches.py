@@ -14,12 +14,13 @@ from storage.database import Database, sqlite_url
 from storage.index import COUNTED, Index
 from storage.rows import normalise_number
 from storage.tables import identities, officers
-from storage.types import Outcome, Participant, RecordingId, RecordingRow, Search
+from storage.types import Outcome, Participant, RecordingId, RecordingRow, Search, Visibility
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 NUMBERS = ("020 7946 0000", "0161 496 0001", "2001", "2002")
 OTHER_NUMBERS = ("+44 7700 900123", "4000")
 ROWS = 150
+RECORDED = (Outcome.RECORDED, Outcome.PARTIAL)
 
 
 def made(dice: random.Random, number: int) -> RecordingRow:
@@ -60,7 +61,10 @@ def some_of(dice: random.Random) -> dict[str, object]:
         "team": dice.choice(("north", "south")),
         "operators": tuple(dice.sample(("anna", "bob", "carl", "nobody"), 2)),
         "numbers": tuple(dice.sample(numbers, 3)),
-        "outcomes": (Outcome.RECORDED, Outcome.PARTIAL),
+        "outcomes": RECORDED,
+        "within": Visibility(
+            teams=dice.choice(((), ("north",), ("north", "south"))), operator=dice.choice((None, "bob"))
+        ),
     }
     return {name: found[name] for name in dice.sample(list(found), dice.choice((0, 0, 1, 2)))}
 
@@ -68,6 +72,9 @@ def some_of(dice: random.Random) -> dict[str, object]:
 def matches(search: Search, row: RecordingRow) -> bool:
     number = None if search.number is None else normalise_number(search.number)
     numbers = {normalise_number(number) for number in (row.caller, row.called, *row.numbers)}
+    within = search.within
+    if within is not None and row.team not in within.teams and within.operator not in row.operators:
+        return False
     if search.operators and not {*search.operators} & {*row.operators}:
         return False
     if (search.numbers and not {*search.numbers} & numbers) or (search.outcomes and row.outcome not in search.outcomes):
@@ -102,6 +109,8 @@ def test_what_is_found_is_what_looking_at_every_row_finds(
         assert [row.id for row in found] == expected[search.offset :][: search.limit], search
         assert counted == len(expected), search
         assert [row.id for row in index.each(search)] == expected, search
+        kept = sum(row.outcome in RECORDED for row in rows if matches(search, row))
+        assert index.page_of_recordings(search, RECORDED) == (found, counted, kept), search
 
 
 def test_more_than_is_counted_is_said_on_every_page(index_of_many: Index) -> None:
@@ -127,7 +136,7 @@ def test_only_the_times_asked_for_are_looked_at_of_calls_that_were_handed_over(t
     with closing(Database(sqlite_url(tmp_path / "index.sqlite"))) as database, database.connect() as connection:
         search = Search(operator="anna", started_from=START, started_to=START + timedelta(days=1))
         for before in (None, (1, "x")):
-            query = searches.ids(connection, search, limit=50, before=before)
+            query = searches.Plan(connection, search, before=before).ids(limit=50)
             text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
             plan = [line[3] for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
             (led,) = [line for line in plan if "officers" in line]
@@ -137,7 +146,7 @@ def test_only_the_times_asked_for_are_looked_at_of_calls_that_were_handed_over(t
 def test_only_the_times_asked_for_are_looked_at_of_numbers_beside_a_call(tmp_path: Path) -> None:
     with closing(Database(sqlite_url(tmp_path / "index.sqlite"))) as database, database.connect() as connection:
         search = Search(number="4000", started_from=START, started_to=START + timedelta(days=1))
-        query = searches.ids(connection, search, limit=50)
+        query = searches.Plan(connection, search).ids(limit=50)
         text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
         plan = [line[3] for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
         (led,) = [line for line in plan if "identities" in line]

@@ -6,11 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
 from benchmarks.postgres import PostgresServer
+from recorder.assurance.assurance import JUDGED_DAYS, Assurance
+from recorder.assurance.daily import Judged, judge_due
+from recorder.assurance.day_report import Site
+from recorder.assurance.expecting import Policy
 from recorder.common.smtp_options import SmtpServer
 from recorder.common.turns import Turn
 from recorder.config.mail_options import MailOptions
@@ -22,8 +27,10 @@ from recorder.notifications.kinds import Notification, NotificationKind
 from recorder.notifications.mails import mail_of
 from recorder.notifications.postman import Postman
 from recorder.rules.cases import CaseKind
+from storage.assurance import AssuranceStore
 from storage.database import Database
 from storage.errors import LeaseLostError
+from storage.index import Index
 from storage.leases import Leases
 from storage.tables import leases as _leases
 from tests.helpers.accounts import Clock
@@ -157,3 +164,24 @@ def test_a_deadline_is_told_by_one_console(console: Console, clock: Clock, datab
     assert two.run_in_turn() == 0, "the other console's queue has it"
     clock.time += timedelta(days=1)
     assert [two.run_in_turn(), one.run_in_turn()] == [1, 0]
+
+
+def test_of_two_consoles_one_judges_and_one_that_was_stopped_writes_nothing(database: Database) -> None:
+    now = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+    index = Index(database)
+    assurance = Assurance(
+        store=AssuranceStore(index.database), index=index, periods={}, policy=Policy(nominated={}), now=lambda: now,
+        site=Site(nominated={}, services={}, zone=ZoneInfo("Europe/London")),
+    )  # fmt: skip
+    first, second = (Turn(Leases(index.database), "assurance", name) for name in ("one", "two"))
+    with first.mine() as lease:
+        assert lease is not None
+        assert judge_due(assurance, second) is None, "it is the other's turn"
+        expire(index.database)
+        assert judge_due(assurance, second) == Judged(days=JUDGED_DAYS, unreadable=0), (
+            "the whole days that nobody judged"
+        )
+        with pytest.raises(LeaseLostError):
+            assurance.keep(now.date(), to=AssuranceStore(Leases(index.database).fenced(lease)))
+    assert judge_due(assurance, second) == Judged(days=0, unreadable=0), "once"
+    assert assurance.store.days(now.date(), now.date()) == []

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from audio._relay import peaks, survey
+from audio.block_analysis import reference_peaks
 from audio.blocks import AudioRun, ClockAnchor, LostRange, Record, decode_block
 from audio.codecs import encode
 from audio.types import Channel, Codec, TapId
-from audio.writer import PausableWriter, WriterFullError, WriterOptions, reference_peaks
+from audio.writer import PausableWriter, WriterFullError, WriterOptions
 from audio.written import FinishedRecording, SinkError
 from tests.reference.blocks import encode_block
 from tests.reference.tap import ReferenceTap
@@ -64,6 +65,9 @@ class Taps:
 
     def silenced(self, tap: TapId) -> list[tuple[int, int]]:
         return []
+
+    def packets(self, tap: TapId) -> tuple[tuple[int, int], tuple[int, int]]:
+        return (40, 2), (30, 1)
 
     def release(self, tap: TapId) -> None:
         del self.taps[tap]
@@ -198,6 +202,16 @@ def test_peaks_of_the_core_are_those_of_the_reference_and_g722_has_some(approver
     assert max(approvers.finish("a").left.peaks) > 60
 
 
+def clipped(run: AudioRun) -> int:
+    largest = {Codec.PCMA: (0x2A, 0xAA), Codec.PCMU: (0x00, 0x80), Codec.G722: ()}[run.codec]
+    return sum(bytes(run.payload).count(code) for code in largest)
+
+
+def last_anchor(records: list[Record], side: Channel) -> tuple[int, int]:
+    anchors = [one for one in records if isinstance(one, ClockAnchor) and one.channel is side]
+    return (anchors[-1].position, anchors[-1].arrival_ns) if anchors else (-1, 0)
+
+
 def test_a_survey_of_a_block_is_what_its_records_say() -> None:
     rng = np.random.default_rng(7)
     for _ in range(50):
@@ -217,6 +231,8 @@ def test_a_survey_of_a_block_is_what_its_records_say() -> None:
             tuple(sum(len(run.payload) for run in audio if run.channel is channel) for channel in Channel),
             len(lost),
             tuple(sum({1 << run.codec for run in audio if run.channel is side and run.payload}) for side in Channel),
+            tuple(sum(clipped(run) for run in audio if run.channel is side) for side in Channel),
+            tuple(last_anchor(records, side) for side in Channel),
         )
         assert survey(encode_block(records)) == expected
 

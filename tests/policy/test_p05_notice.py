@@ -1,8 +1,9 @@
 """P5: every caller is told, with the reasons, before the conversation opens, by a recorded message.
 
 Walked: the officer's phone does not ring before the notice has been heard in full; which notice, from when to when, is
-kept with the call; who hangs up during it reaches nobody and is not recorded; an officer may not change the notice, and
-acknowledges in the console that officers are told too. The second notice is a minute long, so that nothing hurries.
+kept with the call; who hangs up during it reaches nobody and is not recorded; an officer may not change the notice,
+hears it in the console, and acknowledges there that officers are told too. The second notice is a minute long, so that
+nothing hurries.
 """
 
 from collections.abc import Iterator
@@ -54,6 +55,8 @@ def test_the_notice_is_heard_before_an_officer_is_reached(site: PolicySite, cons
     days = [site.today.isoformat()]
     with site.browser(console, "olive") as browser:
         assert "I have been told" in browser.get("/agent").text
+        assert "In force before" in browser.get("/notices").text
+        assert browser.get("/notices/first/1/audio").headers["Content-Type"] == "audio/wav"
         assert browser.submit("/agent/told").status_code == httpx2.codes.OK
     assert told_on() in [*days, site.today.isoformat()]
     assert [one.actor for one in site.entries("olive", "people.told_of_recording")] == ["olive"]

@@ -147,3 +147,34 @@ class SignedOff:
     extension: str
     operator: str | None = None
     not_at: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneCall:
+    """The last call of `recorder phone`: with whom, whether it was answered, and how it ended.
+
+    Attributes:
+        uri: The other side; empty if there was no call.
+        is_outgoing: Whether the phone called.
+        is_answered: Whether it was answered.
+        duration_s: From the answer to the end, seconds.
+        status: SIP status of its end.
+        reason: Why it was not answered; empty if it was.
+    """
+
+    uri: str
+    is_outgoing: bool
+    is_answered: bool
+    duration_s: float
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundDeviceRow:
+    """A sound device of this machine."""
+
+    name: str
+    microphone: bool
+    loudspeaker: bool
+    is_default: bool

@@ -27,6 +27,16 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeardNotice:
+    """A message of the notice, in the language and for the service for which it was chosen."""
+
+    id: str
+    sha256: str
+    language: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeProof:
     """What proves that the caller was told."""
 
@@ -37,6 +47,7 @@ class NoticeProof:
     complete: bool
     proof: str
     second_message: bool
+    messages: list[HeardNotice] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +150,18 @@ class Recording:
     bytes: int | None
     sha256: str | None
     is_one_way: bool
+    is_silent: bool
     operator_key: str
     team: str
     codecs: list[str]
     holds: list[str]
     related: list[str]
     speech_s: list[float]
+    clipped: list[float]
+    stream_s: list[float]
+    drift_s: list[float]
+    packets: list[int]
+    packets_lost: list[int]
     operators: list[str]
     extensions: list[str]
     numbers: list[str]

@@ -21,42 +21,11 @@ class MailAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredNotice:
-    """A new version of a message."""
-
-    name: str
-    version: int
-    duration_s: float
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SharedHome:
     """How many files of a home have, or would have, other rights."""
 
     changed: int
     dry_run: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """A version of a message."""
-
-    name: str
-    version: int
-    sha256: str
-    file: str
-    duration_s: float
-    set_at: str
-    set_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedNotice:
-    """A sound file that was made."""
-
-    path: str
-    voice: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +123,27 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTestCheck:
+    """One check of a self-test; ``sentence`` says what holds, or what is wrong and what to do."""
+
+    name: str
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTestReport:
+    """The result of a self-test; ``failed`` has the names of the checks that failed."""
+
+    passed: bool
+    failed: list[str]
+    checks: list[SelfTestCheck]
+    recording: str | None
+    duration_s: float
+    is_deleted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """Whether a daemon is well: its alarms with counts, and what its services report (docs/monitoring.md)."""
 
@@ -178,6 +168,7 @@ class Health:
     forwarding: Any
     objects: Any
     backup: Any
+    selftest: Any
     policy: Any
     notices: list[dict[str, Any]]
     node: Any = None

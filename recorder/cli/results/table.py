@@ -17,7 +17,18 @@ from recorder.cli.results.accounts import (
     Token,
     WaitingProposal,
 )
-from recorder.cli.results.calls import Agent, CallState, LiveCall, OptOut, SignedOff, SignedOn, SignOnCode
+from recorder.cli.results.assurance import AssuranceFinding, AssuranceReport, ImportedCalls
+from recorder.cli.results.calls import (
+    Agent,
+    CallState,
+    LiveCall,
+    OptOut,
+    PhoneCall,
+    SignedOff,
+    SignedOn,
+    SignOnCode,
+    SoundDeviceRow,
+)
 from recorder.cli.results.cases import (
     Absence,
     Case,
@@ -52,6 +63,16 @@ from recorder.cli.results.keys import (
     RotatedSigningKey,
     TidiedKeys,
 )
+from recorder.cli.results.notices import (
+    CheckedNotice,
+    GeneratedNotice,
+    Notice,
+    NoticeText,
+    PlayedNotice,
+    RecordedNotice,
+    StoredNotice,
+    UsedNotice,
+)
 from recorder.cli.results.recordings import (
     ArchivedRecordings,
     ArchivePlan,
@@ -82,17 +103,15 @@ from recorder.cli.results.reporting import (
 from recorder.cli.results.site import (
     Delivery,
     Drain,
-    GeneratedNotice,
     Health,
     MailAddress,
     MailState,
     NewHome,
-    Notice,
     Reloaded,
+    SelfTestReport,
     SentMail,
     SharedHome,
     SiteFinding,
-    StoredNotice,
     TestDelivery,
     Webhook,
 )
@@ -135,6 +154,8 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         "reload": Reloaded,
         "drain": Drain,
         "health": Health,
+        "phone": PhoneCall | list[SoundDeviceRow],
+        "selftest": SelfTestReport,
         "login": NewSession,
         "logout": EndedSession,
         "share": SharedHome,
@@ -193,8 +214,13 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         "agents sign-on": SignedOn | SignOnCode,
         "agents sign-off": SignedOff,
         "notices list": list[Notice],
-        "notices add": StoredNotice,
+        "notices import": StoredNotice,
+        "notices use": UsedNotice,
+        "notices play": PlayedNotice,
+        "notices check": CheckedNotice,
+        "notices record": RecordedNotice,
         "notices generate": GeneratedNotice,
+        "notices template": NoticeText,
         "mail show": MailState,
         "mail address": MailAddress,
         "mail test": SentMail,
@@ -203,6 +229,10 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         "webhooks test": TestDelivery,
         "reports pauses": PauseReport,
         "reports bypassed": BypassReport,
+        "assurance import": ImportedCalls,
+        "assurance report": list[AssuranceReport],
+        "assurance list": list[AssuranceFinding],
+        "assurance explain": AssuranceFinding,
         "audit list": list[AuditEntry],
         "audit verify": VerifiedAudit,
         "audit export": AuditPackage,

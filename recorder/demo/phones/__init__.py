@@ -1,1 +1,1 @@
-"""Telephones for the demonstration and the tests, made of independent programs. The recorder uses none of them."""
+"""Telephones for the demonstration, the tests and `recorder phone`. The recorder itself uses none of them."""

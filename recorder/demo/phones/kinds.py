@@ -12,6 +12,8 @@ class PhoneKind(StrEnum):
 
     PJSUA2 = "pjsua2"
     BARESIP = "baresip"
+    BUILT_IN = "built-in"
+    """The recorder's own, which needs no other program."""
 
 
 _MISSING = {
@@ -21,16 +23,17 @@ _MISSING = {
 
 
 def available() -> list[PhoneKind]:
-    """Return the phone programs that are installed, the preferred one first."""
+    """Return the phone programs that this machine has, the preferred one first; the built-in phone is always there."""
     is_there = {
         PhoneKind.PJSUA2: importlib.util.find_spec("pjsua2") is not None,
         PhoneKind.BARESIP: shutil.which("baresip") is not None,
+        PhoneKind.BUILT_IN: True,
     }
     return [kind for kind in PhoneKind if is_there[kind]]
 
 
 def choose(wanted: PhoneKind | None = None) -> PhoneKind:
-    """Return the phone to use: the wanted one, or else pjsua2, or else baresip.
+    """Return the phone to use: the wanted one, or else pjsua2, or else baresip, or else the built-in one.
 
     Raises:
         PhoneError: It is not installed; the message names the package.
@@ -40,6 +43,4 @@ def choose(wanted: PhoneKind | None = None) -> PhoneKind:
         if wanted not in there:
             raise PhoneError(_MISSING[wanted])
         return wanted
-    if not there:
-        raise PhoneError("no phone is installed: install the Debian package baresip-core")
     return there[0]

@@ -17,10 +17,12 @@ class PhoneEvent:
 
     Attributes:
         name: ``started``, ``incoming``, ``calling``, ``early``, ``confirmed``, ``disconnected``, ``refused`` (an
-            incoming call was refused), ``played`` (a WAV was played to its end), ``digit`` or ``error`` (it cannot
-            start).
-        code: SIP status, the SIP port of ``started``, or 0. For ``disconnected``: 200 after a BYE, else the status of
-            the refusal, 487 for a call that was given up before it was answered.
+            incoming call was refused), ``played`` (a WAV was played to its end), ``digit``, ``pressed`` (a key of its
+            own was released; only the built-in phone reports that) or ``error`` (it cannot start).
+        code: SIP status, the SIP port of ``started``, the sample of the WAV at which a ``pressed`` key was
+            released, or 0.
+            For ``disconnected``: 200 after a BYE, else the status of the refusal, 487 for a call that was given up
+            before it was answered.
         text: Reason phrase, caller's URI, digit or error.
         at: `time.monotonic` of the event.
     """

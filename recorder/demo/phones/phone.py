@@ -1,8 +1,9 @@
 """A telephone for the demonstration and the tests, driven from the parent process.
 
 The phone is an independent SIP stack, so that a successful call is evidence: pjsua2 if it can be imported, else
-baresip. Either runs in its own process; if it dies, that is a `PhoneError` here. Both have the same abilities, events
-and errors. A phone has one call at a time, speaks PCMA only and has no sound card.
+baresip, else the built-in one. The first two run in a process of their own, since pjsua2 aborts on an assertion; if it
+dies, that is a `PhoneError` here. The built-in phone runs on a thread. All have the same abilities, events and errors,
+but that the built-in one has no encryption. A phone has one call at a time, speaks PCMA and has no sound card.
 
 Every command waits until the phone's process has carried it out. Otherwise a call that arrives while the process waits
 for the CPU would be handled before the command that says how to answer it, and refused.
@@ -10,7 +11,9 @@ for the CPU would be handled before the command that says how to answer it, and 
 
 import contextlib
 import multiprocessing
+import os
 import tempfile
+import threading
 import time
 import wave
 from collections import deque
@@ -82,14 +85,15 @@ class Phone:
         context = multiprocessing.get_context("spawn")
         self._folder = tempfile.TemporaryDirectory(prefix="recorder-demo-phone-")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
+        self._process = (_Thread if kind is PhoneKind.BUILT_IN else context.Process)(
             target=serve,
             args=(theirs, kind, self._user, self._srtp, Path(self._folder.name)),
             name=f"phone {self._user}",
             daemon=True,
         )
         self._process.start()
-        theirs.close()
+        if kind is not PhoneKind.BUILT_IN:
+            theirs.close()
         try:
             self._port = self.wait_for("started", timeout_s=_START_S).code
         except PhoneError:
@@ -242,6 +246,21 @@ class Phone:
 
     def _gone(self) -> PhoneError:
         return PhoneError(f"phone {self._user}: its process has ended")
+
+
+class _Thread(threading.Thread):
+    """A thread with the methods of a process that `Phone` uses."""
+
+    @property
+    def pid(self) -> int:
+        """Return the id of this process."""
+        return os.getpid()
+
+    def kill(self) -> None:
+        """Do nothing: a thread cannot be killed, and ends with the process."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def _wav(path: Path | None) -> str | None:

@@ -18,8 +18,10 @@ from recorder.demo.phones.messages import RATE, PhoneError, PhoneEvent
 
 _POLL_MS = 10
 _HOST = "127.0.0.1"
-_BUFFER_MS, _LONGEST_BUFFER_MS = 500, 4000
-"""Buffer that a busy machine needs so that the received audio has no gaps."""
+Buffers = tuple[int, int]
+"""Usual and longest delay of received audio, ms."""
+_STEADY: Buffers = (500, 4000)
+"""What a busy machine needs so that the received audio has no gaps."""
 _FINISH_S = 3.0
 _DISCARD_NONE = 0
 """PJMEDIA_JB_DISCARD_NONE."""
@@ -67,13 +69,18 @@ class _Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
 class Pjsua2Device:
     """pjsua2 as a phone; see `device.Device`."""
 
-    def __init__(self, report: Say, user: str, *, srtp: bool) -> None:
-        """Start pjsua2 and listen on a free port of 127.0.0.1.
+    def __init__(
+        self, report: Say, user: str, *, srtp: bool, host: str = _HOST, port: int = 0, buffers: Buffers = _STEADY
+    ) -> None:
+        """Start pjsua2 and listen.
 
         Args:
             report: Reports an event.
             user: User part of its address.
             srtp: Whether calls are encrypted with keys in SDP, or else refused.
+            host: Local address.
+            port: Local port; 0 for a free one.
+            buffers: Sizes of the buffer for received audio.
         """
         self._report = report
         self.has_played = False
@@ -92,9 +99,9 @@ class Pjsua2Device:
         self._digits = ""
         self._next_digit_at = 0.0
         self._endpoint = pj.Endpoint()
-        self.port = _start(self._endpoint)
+        self.port = _start(self._endpoint, host, port, buffers)
         self._account: Any = _Account(self)
-        self._account.create(_account_config(user, self.port, srtp=srtp))
+        self._account.create(_account_config(user, host, self.port, srtp=srtp))
 
     def say(self, name: str, code: int = 0, text: str = "") -> None:
         """Report an event."""
@@ -264,7 +271,7 @@ class Pjsua2Device:
             self._endpoint.libDestroy()
 
 
-def _start(endpoint: Any) -> int:  # noqa: ANN401 - pjsua2 has no types
+def _start(endpoint: Any, host: str, port: int, buffers: Buffers) -> int:  # noqa: ANN401 - pjsua2 has no types
     config = pj.EpConfig()
     endpoint.libCreate()
     config.uaConfig.threadCnt = 0
@@ -274,12 +281,12 @@ def _start(endpoint: Any) -> int:  # noqa: ANN401 - pjsua2 has no types
     config.medConfig.clockRate = config.medConfig.sndClockRate = RATE
     config.medConfig.noVad = True
     config.medConfig.ecTailLen = 0
-    config.medConfig.jbInit = config.medConfig.jbMinPre = config.medConfig.jbMaxPre = _BUFFER_MS
-    config.medConfig.jbMax = _LONGEST_BUFFER_MS
+    config.medConfig.jbInit = config.medConfig.jbMinPre = config.medConfig.jbMaxPre = buffers[0]
+    config.medConfig.jbMax = buffers[1]
     _keep_all_frames(config.medConfig)
     endpoint.libInit(config)
     transport = pj.TransportConfig()
-    transport.port, transport.boundAddress = 0, _HOST
+    transport.port, transport.boundAddress = port, host
     number = endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
     endpoint.libStart()
     endpoint.audDevManager().setNullDev()
@@ -305,11 +312,11 @@ def _keep_all_frames(config: Any) -> None:  # noqa: ANN401 - pjsua2 has no types
     config.jbDiscardAlgo = algorithm
 
 
-def _account_config(user: str, port: int, *, srtp: bool) -> Any:  # noqa: ANN401 - pjsua2 has no types
+def _account_config(user: str, host: str, port: int, *, srtp: bool) -> Any:  # noqa: ANN401 - pjsua2 has no types
     config = pj.AccountConfig()
-    config.idUri = f"sip:{user}@{_HOST}:{port}"
+    config.idUri = f"sip:{user}@{host}:{port}"
     config.mediaConfig.transportConfig.port = 0
-    config.mediaConfig.transportConfig.boundAddress = _HOST
+    config.mediaConfig.transportConfig.boundAddress = host
     if srtp:
         config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
         config.mediaConfig.srtpSecureSignaling = 0

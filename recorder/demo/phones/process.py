@@ -11,7 +11,9 @@ from recorder.demo.phones.messages import Command, CommandDone, PhoneError, Phon
 
 
 def serve(pipe: Connection, kind: PhoneKind, user: str, srtp: bool, folder: Path) -> None:
-    """Run a phone until told to quit or the parent ends. Runs on the process's main thread.
+    """Run a phone until told to quit or the parent ends.
+
+    Runs on the main thread of a process of its own; the built-in phone, which cannot abort, on a thread.
 
     Args:
         pipe: Connection to the parent, which sends `Command` and receives `PhoneEvent` and `CommandDone`.
@@ -20,7 +22,8 @@ def serve(pipe: Connection, kind: PhoneKind, user: str, srtp: bool, folder: Path
         srtp: Whether calls are encrypted, or else refused.
         folder: The phone's folder; the parent removes it.
     """
-    _silence_stdout()
+    if kind is not PhoneKind.BUILT_IN:
+        _silence_stdout()
     try:
         device = _device(kind, pipe.send, user, srtp, folder)
     except Exception as error:  # noqa: BLE001 - each program has errors of its own, and may not be installed
@@ -34,6 +37,7 @@ def serve(pipe: Connection, kind: PhoneKind, user: str, srtp: bool, folder: Path
         pipe.send(PhoneEvent(name="error", text=str(error)))
     finally:
         device.shut_down()
+        pipe.close()
 
 
 def _run(pipe: Connection, device: Device) -> None:
@@ -61,6 +65,10 @@ def _device(kind: PhoneKind, say: Say, user: str, srtp: bool, folder: Path) -> D
         from recorder.demo.phones.pjsua2_device import Pjsua2Device  # noqa: PLC0415
 
         return Pjsua2Device(say, user, srtp=srtp)
+    if kind is PhoneKind.BUILT_IN:
+        from recorder.demo.phones.builtin_device import BuiltinDevice  # noqa: PLC0415
+
+        return BuiltinDevice(say, user, srtp=srtp)
     from recorder.demo.phones.baresip_device import BaresipDevice  # noqa: PLC0415
 
     return BaresipDevice(say, user, folder, srtp=srtp)

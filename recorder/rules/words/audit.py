@@ -8,6 +8,8 @@ EVENT: Mapping[str, str] = {
     "agent.sign_off": "signed off at a phone",
     "agent.sign_on": "signed on at a phone",
     "agent.sign_on.code": "asked for a code to sign on at a phone",
+    "assurance.explain": "explained a call that was not recorded as it should have been",
+    "assurance.import": "imported call records",
     "audit.export": "exported the audit log",
     "audit.repaired": "repaired the end of the audit log",
     "audit.view": "read the audit log",

@@ -46,6 +46,8 @@ VERBS: Mapping[Act, str] = {
     Act.CONFIRM_GRANT: "confirm a powerful role of an account, or a token",
     Act.MANAGE_TOKENS: "change tokens",
     Act.SET_NOTICE: "change the messages that callers hear",
+    Act.IMPORT_CALLS: "import call records",
+    Act.EXPLAIN: "explain why a call was not recorded as it should have been",
 }
 """Acts as they read in a sentence after "to"."""
 PEOPLE: Mapping[str, Mapping[str, str]] = {

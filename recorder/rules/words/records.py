@@ -150,6 +150,8 @@ RECORDS: Mapping[str, Mapping[str, str]] = {
         "access": "sign-ins and accounts",
         "torn_files": "remains of interrupted files",
         "deliveries": "events delivered to other systems",
+        "call_records": "imported call records",
+        "assurance": "recording assurance",
         "tombstones": "records of deletions",
     },
     "ObjectState": {

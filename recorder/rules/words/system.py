@@ -25,6 +25,7 @@ ALARM: Mapping[str, str] = {
     "anchor_failed": "anchor of the audit log failed",
     "syslog_failing": "syslog not reached",
     "audit_not_copied": "audit log not copied",
+    "notices_unusable": "changed messages to callers cannot be used",
     "webhook_failing": "webhook not reached",
     "events_not_queued": "events not queued",
     "forwarding_stopped": "forwarding stopped",
@@ -33,6 +34,8 @@ ALARM: Mapping[str, str] = {
     "objects_locked": "objects locked by the store",
     "backup_behind": "backup behind",
     "backup_overdue": "backup overdue",
+    "selftest_failed": "self-test found a fault",
+    "selftest_misused": "a call pretended to be a self-test",
     "mail_failing": "emails not sent",
     "accounts_changed": "accounts changed outside the recorder",
     "accounts_unavailable": "accounts unavailable",
@@ -72,6 +75,9 @@ ALARM: Mapping[str, str] = {
     "node_name_taken": "name of the node taken",
     "node_removed": "node removed",
     "node_silent": "node does not answer",
+    "call_records_unreadable": "call records cannot be read",
+    "call_records_missing": "no call records for days",
+    "assurance_share_risen": "more calls not recorded as they should be",
     "node_clock_apart": "clock of a node wrong",
     "node_registry_away": "node not registered",
     "node_certificate_ends": "certificate of a node expires",
@@ -82,10 +88,24 @@ ALARM: Mapping[str, str] = {
 
 MESSAGE: Mapping[str, str] = {"first": "first message", "second": "second message"}
 """Names of the messages that callers hear; a version in a language has the language's code after a dot."""
-LANGUAGE: Mapping[str, str] = {"cy": "Welsh", "en": "English"}
+LANGUAGE: Mapping[str, str] = {
+    "ar": "Arabic", "bn": "Bengali", "cy": "Welsh", "en": "English", "fr": "French", "ga": "Irish",
+    "gd": "Scottish Gaelic", "gu": "Gujarati", "pa": "Punjabi", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian",
+    "so": "Somali", "uk": "Ukrainian", "ur": "Urdu",
+}  # fmt: skip
 
 SYSTEM: Mapping[str, Mapping[str, str]] = {
     "Level": {"ok": "OK", "warning": "warning", "error": "error"},
+    "SoundFault": {"warning": "warning", "error": "error"},
+    "NoticeState": {"in_force": "in force", "coming": "to come", "past": "past"},
+    "RecordingReason": {
+        "accuracy": "an accurate record of what was said",
+        "complaints": "to answer complaints",
+        "training": "to train staff",
+        "quality": "to check the quality of the service",
+        "protection": "to protect staff",
+        "crime": "to help to detect crime",
+    },
     "BackupClass": {
         "media": "recordings",
         "index": "index",

@@ -66,6 +66,8 @@ EXPECTED = {
     Act.CONFIRM_GRANT: "y - - y y - -",
     Act.MANAGE_TOKENS: "y - - - - - -",
     Act.SET_NOTICE: "y - - - y y -",
+    Act.IMPORT_CALLS: "- - - - y y -",
+    Act.EXPLAIN: "- - t y y - -",
 }
 PAIRS = [(role, act, mark) for act, line in EXPECTED.items() for role, mark in zip(Role, line.split(), strict=True)]
 

@@ -13,7 +13,7 @@ from recorder.recordings.call_timeline import timeline_of
 from recorder.web.waveform import WIDTH, waveform_of
 from storage.audit_entry import AuditEntry
 from storage.rows import row_from_json, row_to_json
-from storage.types import NoticeProof, PlayedMessage, RecordingRow
+from storage.types import HeardNotice, NoticeProof, PlayedMessage, RecordingRow
 from tests.helpers.storage_home import row
 
 BEGAN = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -35,6 +35,10 @@ def test_who_had_the_call_and_what_became_of_the_recording() -> None:
     notice = NoticeProof(
         id="first.en", sha256="ab", started_at=BEGAN - timedelta(seconds=9), ended_at=BEGAN - timedelta(seconds=1),
         complete=True, proof="heard",
+        messages=(
+            HeardNotice(id="first/3", sha256="ab", language="en", service="Benefits"),
+            HeardNotice(id="first/4", sha256="cd", language="cy", service="Benefits"),
+        ),
     )  # fmt: skip
     of = call(
         span(0, 10, "recording"), span(10, 20, "paused", reason="agent,card_digits", by="Ann"),
@@ -56,7 +60,7 @@ def test_who_had_the_call_and_what_became_of_the_recording() -> None:
         50,
     ]
     assert [step.what for step in steps] == [
-        "The notice began",
+        "The notice began (version 3, English; version 4, Welsh)",
         "The notice ended, heard in full",
         "Joined to Ann (2001)",
         "Recorded",

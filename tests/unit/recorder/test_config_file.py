@@ -127,7 +127,8 @@ def test_the_generated_file_shows_every_key() -> None:
     known = {(section, key) for section, keys in sections().items() for key in keys}
     registrations = {("register", key) for key in sections()["register"]}  # of no use to most sites: an example only
     webhooks = {("webhook", key) for key in sections()["webhook"]}  # likewise
-    assert known - shown == OPTIONAL_IN_FILE | registrations | webhooks
+    call_records = {("call_records", key) for key in sections()["call_records"]}  # likewise
+    assert known - shown == OPTIONAL_IN_FILE | registrations | webhooks | call_records
     assert shown - known == set()
 
 

@@ -27,7 +27,7 @@ MISTAKES = {
         "[media]",
         "[medium]",
         13,
-        "unknown key 'medium'; known here are anchors, archive, backup, console,",
+        "unknown key 'medium'; known here are anchors, archive, assurance, backup,",
     ),
     "unknown key of the second extension": ('operator = "bob"', 'oper = "bob"', 28, "unknown key 'oper'"),
     "missing key": ('operator = "bob"\n', "", 26, "[[extension]] needs operator"),

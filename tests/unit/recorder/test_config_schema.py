@@ -20,7 +20,7 @@ from tests.helpers.config_text import GOOD, written
 from tests.unit.recorder.test_config_file import TODAY, answers
 
 SERVICE = '[[service]]\nname = "Revenues"\n'
-SECTIONS_THAT_ARE_LISTS = ("peer", "route", "register", "service", "extension", "webhook")
+SECTIONS_THAT_ARE_LISTS = ("peer", "route", "register", "service", "extension", "webhook", "call_records")
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,9 @@ def test_a_heading_with_one_link_has_its_name_and_counts_are_summed() -> None:
 
 def test_the_pages_of_the_system_are_under_administration() -> None:
     (found,) = (one for one in navigation(set(Act)) if one.text == "Administration")
-    assert [link.text for link in found.links] == ["Accounts", "Audit log", "Pauses", "Health", "Notices", "Changes"]
+    assert [link.text for link in found.links] == [
+        "Accounts", "Audit log", "Pauses", "Recording assurance", "Health", "Notices", "Changes",
+    ]  # fmt: skip
 
 
 def test_somebody_without_a_role_sees_the_overview_alone() -> None:

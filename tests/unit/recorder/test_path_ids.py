@@ -17,6 +17,7 @@ IDS = {
     "call": [RECORDING],
     "number": ["2001", "*12", "600"],
     "account": ["olive", "b.smith", "7of9"],
+    "message": ["first", "second"],
     "case_id": [f"{prefix}-2026-0007" for prefix in PREFIXES.values()],
     "hold_id": ["0a1b2c3d"],
     "order_id": ["0a1b2c3d"],
@@ -24,6 +25,8 @@ IDS = {
     "request_id": ["0a1b2c3d"],
     "proposal": ["0a1b2c3d"],
     "emergency_id": ["0a1b2c3d"],
+    "finding_id": ["0a1b2c3d4e5f6071"],
+    "day": ["2026-11-28"],
 }
 FIRST = sorted({found[1] for route in ROUTES if (found := re.search(r"\{(\w+)", route)) and found[1] not in WORDS})
 

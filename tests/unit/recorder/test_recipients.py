@@ -6,8 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from recorder.assurance.trend import DayCount, trend_of
 from recorder.common.smtp_options import SmtpSecurity, is_mail_address
 from recorder.config.mail_options import MailOptions
+from recorder.notifications.assurance_recipients import of_findings, of_trend
 from recorder.notifications.kinds import WORDING, Notification, NotificationKind
 from recorder.notifications.mail_retries import retry_after
 from recorder.notifications.mails import mail_of
@@ -24,6 +26,7 @@ from recorder.notifications.watch import of_opt_outs, of_takeovers
 from recorder.permissions import Person, Role
 from recorder.rules.requesting import AccessRequest, Approvers, Category, RequestState, RequestWish
 from recorder.rules.weekly import CallTotals, Week, Weekday, counted, last_weekly, review_day, word_of
+from storage.assurance_types import StoredFinding
 from storage.types import Outcome, RecordingId
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -140,6 +143,40 @@ def test_where_no_day_of_a_review_is_known_the_officer_is_told_each_month() -> N
     assert told([first]) == [("policy_undated", "dora")]
     assert first.key == later.key != next_month.key
     assert "policy_reviewed_on" in WORDING[NotificationKind.POLICY_UNDATED].sentence
+
+
+def finding(number: int, day: date, team: str, verdict: str) -> StoredFinding:
+    return StoredFinding(id=f"{number:016x}", day=day, team=team, document={"verdict": verdict, "extension": "2001"})
+
+
+def test_calls_to_explain_are_told_to_those_who_answer_for_their_team_once_a_day() -> None:
+    bench = Approvers(people=(*PEOPLE, person("ida", Role.ICT)))
+    yesterday, before = TODAY - timedelta(days=1), TODAY - timedelta(days=2)
+    found = of_findings(
+        [
+            finding(1, yesterday, "Revenues", "silent"), finding(2, yesterday, "Revenues", "not_recorded"),
+            finding(3, yesterday, "Housing", "silent"), finding(4, before, "Revenues", "short"),
+        ],
+        bench,
+    )  # fmt: skip
+    days = {(one.account, one.moment) for one in found}
+    everybody = {(name, str(day)) for name in ("mary", "lena", "dora", "ida") for day in (yesterday, before)}
+    assert days == everybody | {("hugo", str(yesterday))}
+    texts = {one.account: one.text for one in found if one.moment == str(yesterday)}
+    assert texts["mary"] == "Not recorded: 1\nSilent: 1"
+    assert texts["dora"] == "Not recorded: 1\nSilent: 2"
+    assert "2001" not in "".join(one.text for one in found)
+
+
+def test_a_share_that_has_risen_is_told_to_the_officer_and_ict_once_a_week() -> None:
+    bench = Approvers(people=(*PEOPLE, person("ida", Role.ICT)))
+    days = {TODAY - timedelta(days=one): DayCount(calls=100, bad=20 if one < 3 else 0) for one in range(1, 35)}
+    trends = [trend_of(days, TODAY - timedelta(days=one)) for one in (1, 2, 3)]
+    first, again, never = (of_trend(one, bench) for one in trends)
+    assert [one.account for one in first] == ["dora", "ida"]
+    assert [one.key for one in first] == [one.key for one in again]
+    assert "20 of 100 calls" in first[0].text
+    assert never == []
 
 
 def test_nobody_is_told_whose_account_is_no_longer_used() -> None:

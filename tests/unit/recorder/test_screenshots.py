@@ -11,7 +11,7 @@ def test_the_section_is_up_to_date() -> None:
 
 def test_one_picture_of_a_page_is_shown_and_the_others_are_linked() -> None:
     assert section(["live-dpo.png", "live-team-leader.png", "other.png"]) == (
-        "\n### Live calls\n\n![Live calls, as team leader](screenshots/live-team-leader.png)\n\nAlso:\n"
+        "\n### Live calls\n\n![Live calls, as team leader](screenshots/live-team-leader.png)\n\nAlso:\n\n"
         "- [Data protection officer](screenshots/live-dpo.png)\n"
     )
 

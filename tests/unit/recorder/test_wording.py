@@ -26,7 +26,8 @@ _OWN = "named by the subject of its notification, in notifications/kinds.py"
 NOT_SHOWN = {
     "AccessLevel": _INSIDE, "After": _SENTENCE, "AnsweredBy": _SETTING, "CallState": _SENTENCE, "CardPayment": _SETTING,
     "Channel": _INSIDE, "Clears": _INSIDE, "Codec": _INSIDE, "ControlAction": _INSIDE, "ControlInput": _INSIDE,
-    "ControlState": _INSIDE, "DatePart": _INSIDE, "DiskRule": _SETTING, "DrainAction": _SENTENCE,
+    "ControlState": _INSIDE, "DatePart": _INSIDE, "DialogStage": _INSIDE,
+    "DiskRule": _SETTING, "DrainAction": _SENTENCE,
     "DrainEvent": _SENTENCE, "DtmfPolicy": _INSIDE, "Due": _INSIDE, "FrameType": _INSIDE, "Handling": _INSIDE,
     "HoldEvent": _SENTENCE, "KindOption": _SETTING, "LogFormat": _SETTING, "Match": _SENTENCE, "MetricKind": _INSIDE,
     "RecordedEvent": _SETTING,

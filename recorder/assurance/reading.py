@@ -1,0 +1,201 @@
+"""Reads the rows of call records, one at a time, so that a file may be of any size."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TextIO
+
+from recorder.assurance.call_records import CallLeg, CallRecordsError
+from recorder.assurance.formats import Layout
+from recorder.assurance.local_times import LocalTimeError, Times
+from recorder.reports.bypassed_calls import UnreadableLineError, read_line
+
+_LONGEST_FIELD = 100_000
+_LENGTH = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,7}(?:\.[0-9]{1,9})?")
+Names = dict[str, int]
+"""Places of columns by name, in lower case."""
+
+
+def read_legs(file: TextIO, layout: Layout, times: Times) -> Iterator[CallLeg]:
+    """Yield each row of a file.
+
+    Args:
+        file: Opened with ``newline=""`` and the encoding of the layout.
+        layout: How it is laid out.
+        times: Reads its times.
+
+    Raises:
+        CallRecordsError: A line is not of this layout, or the file has no rows.
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    rows = csv.reader(file, delimiter=layout.delimiter, strict=True)
+    reader = _Rows(layout, times)
+    before = 0
+    try:
+        for row in rows:
+            line, before = before + 1, rows.line_num
+            if (leg := reader.read(row, line)) is not None:
+                yield leg
+    except csv.Error as error:
+        raise CallRecordsError(f"this is no line of comma-separated values: {error}", before + 1) from error
+    except UnicodeDecodeError as error:
+        raise CallRecordsError(f"the file is not {layout.encoding}: is it a call record file?", before + 1) from error
+    if not before:
+        raise CallRecordsError("the file is empty; nothing was imported")
+
+
+def read_bypassed(lines: Iterable[str]) -> Iterator[CallLeg]:
+    """Yield each call of Kamailio's list that went on unrecorded; those that it refused are no calls.
+
+    Raises:
+        CallRecordsError: A line is not of this list, or there are none.
+    """
+    number = 0
+    for number, line in enumerate(lines, 1):
+        try:
+            call = read_line(line)
+        except UnreadableLineError as error:
+            raise CallRecordsError(str(error), number) from error
+        if not call.is_refused:
+            is_in = call.direction == "in"
+            yield CallLeg(
+                line=number, call_id=call.call_id, started_at=call.at, answered_at=call.at, ended_at=call.at,
+                talk_s=0.0,
+                caller="" if is_in else call.extension, called=call.extension if is_in else "", is_bypassed=True,
+            )  # fmt: skip
+    if not number:
+        raise CallRecordsError("the file is empty; nothing was imported")
+
+
+class _Rows:
+    def __init__(self, layout: Layout, times: Times) -> None:
+        self._layout = layout
+        self._times = times
+        self._names: Names | None = None
+        self._skips = 0
+        self._is_named = False
+
+    def read(self, row: Sequence[str], line: int) -> CallLeg | None:
+        if not row or not any(field.strip() for field in row):
+            return None
+        if self._names is None:
+            self._names, is_header = self._header(row, line)
+            self._is_named = is_header
+            if is_header:
+                self._skips = int(self._layout.types_line)
+                return None
+        if self._skips:
+            self._skips -= 1
+            return None
+        needed = self._layout.least if not self._is_named else 1 + max(self._names.values())
+        if len(row) < needed:
+            raise CallRecordsError(f"it has {len(row)} columns, expected {needed}", line)
+        return self._leg(row, line)
+
+    def _header(self, row: Sequence[str], line: int) -> tuple[Names, bool]:
+        layout, found = self._layout, {field.strip().strip('"').lower(): place for place, field in enumerate(row)}
+        found.pop("", None)
+        started = [name.lower() for name in layout.facts["started"]]
+        if any(name in found for name in started):
+            if missing := self._missing(found):
+                raise CallRecordsError(f"the header has no column {missing!r}, which {layout.name} has", line)
+            return found, True
+        if layout.columns:
+            return {name.lower(): place for place, name in enumerate(layout.columns)}, False
+        raise CallRecordsError(
+            f"the first line has to be the header of {layout.name}, with a column {layout.facts['started'][0]!r}", line
+        )
+
+    def _missing(self, found: Names) -> str | None:
+        for fact in ("started", "caller", "called"):
+            if not any(name.lower() in found for name in self._layout.facts[fact]):
+                return self._layout.facts[fact][0]
+        timing = [fact for fact in ("talk_s", "answered", "ended") if self._has(fact, found)]
+        if "talk_s" not in timing and timing != ["answered", "ended"]:
+            return self._layout.facts["talk_s" if "talk_s" in self._layout.facts else "answered"][0]
+        return None
+
+    def _has(self, fact: str, found: Names) -> bool:
+        return any(name.lower() in found for name in self._layout.facts.get(fact, ()))
+
+    def _leg(self, row: Sequence[str], line: int) -> CallLeg | None:
+        wanted = self._layout.record_type
+        if wanted is not None and (kind := self._field(row, wanted[0])) != wanted[1]:
+            raise CallRecordsError(f"{wanted[0]} is {kind!r}, not {wanted[1]}: this file has no call records", line)
+        try:
+            return self._read(row, line)
+        except LocalTimeError as error:
+            raise CallRecordsError(str(error), line) from error
+
+    def _read(self, row: Sequence[str], line: int) -> CallLeg:
+        started = self._times.read(self._value(row, "started"))
+        answered, ended = self._moment(row, "answered"), self._moment(row, "ended")
+        talk_s, duration_s = self._seconds(row, "talk_s", line), self._seconds(row, "duration_s", line)
+        state = self._value(row, "state").lower()
+        is_answered = (answered is not None or "answered" not in self._known) and (
+            not self._layout.answered_states or state in self._layout.answered_states
+        )
+        if talk_s is not None:
+            is_answered = is_answered and talk_s > 0
+        if is_answered and answered is None:
+            waited_s = max(0.0, duration_s - (talk_s or 0.0)) if duration_s is not None else 0.0
+            answered = started + timedelta(seconds=waited_s)
+        if is_answered and answered is not None and talk_s is None:
+            talk_s = 0.0 if ended is None else (ended - answered).total_seconds()
+        if ended is None:
+            ended = (answered or started) + timedelta(seconds=talk_s or 0.0)
+        if ended < started or (talk_s or 0.0) < 0:
+            raise CallRecordsError("the call ends before it begins", line)
+        return CallLeg(
+            line=line, call_id=self._call_id(row), started_at=started, answered_at=answered if is_answered else None,
+            ended_at=ended, talk_s=(talk_s or 0.0) if is_answered else 0.0, caller=self._number(row, "caller"),
+            called=self._number(row, "called"), answered_by=self._number(row, "answered_by"),
+            linked_id=self._value(row, "linked_id"),
+        )  # fmt: skip
+
+    @property
+    def _known(self) -> set[str]:
+        assert self._names is not None
+        return {fact for fact in self._layout.facts if self._has(fact, self._names)}
+
+    def _call_id(self, row: Sequence[str]) -> str:
+        names = self._layout.facts.get("call_id", ())
+        found = [self._field(row, name) for name in names]
+        if self._layout.name == "asterisk":  # linkedid is of the whole call, uniqueid of a channel
+            return next((value for value in found if value), "")
+        return "/".join(found) if any(found) else ""
+
+    def _number(self, row: Sequence[str], fact: str) -> str:
+        pattern = self._layout.number.get(fact)
+        text = self._value(row, fact)
+        if pattern is None or not text:
+            return text
+        found = pattern.match(text)
+        return found["number"] if found else ""
+
+    def _moment(self, row: Sequence[str], fact: str) -> datetime | None:
+        text = self._value(row, fact)
+        return None if text in ("", "0", "0000-00-00 00:00:00") else self._times.read(text)
+
+    def _seconds(self, row: Sequence[str], fact: str, line: int) -> float | None:
+        text = self._value(row, fact)
+        if not text:
+            return None
+        if not _LENGTH.fullmatch(text):
+            raise CallRecordsError(f"{text!r} is no length in seconds, or as 00:01:30", line)
+        total = 0.0
+        for part in text.split(":"):
+            total = total * 60 + float(part)
+        return total
+
+    def _value(self, row: Sequence[str], fact: str) -> str:
+        for name in self._layout.facts.get(fact, ()):
+            if value := self._field(row, name):
+                return value
+        return ""
+
+    def _field(self, row: Sequence[str], name: str) -> str:
+        assert self._names is not None
+        place = self._names.get(name.lower())
+        return row[place].strip() if place is not None and place < len(row) else ""

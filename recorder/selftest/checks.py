@@ -1,0 +1,217 @@
+"""The checks of a self-test: by signal, on what the phones heard and on what was recorded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recorder.demo.phones.messages import RATE
+from recorder.selftest.call import CallSeen
+from recorder.selftest.recorded import Recorded
+from recorder.selftest.report import Report
+from recorder.selftest.signals import (
+    LIKE,
+    Signal,
+    as_other_law,
+    find,
+    is_absent,
+    is_in,
+    loud_pieces,
+    pieces,
+    read,
+    score,
+)
+from storage.types import RecordingRow, SegmentKind
+
+PAUSE_S = 0.02
+"""How exactly a pause has to take effect."""
+CLOCK_S = 2.0
+"""How far the daemon's clock may be off."""
+WAIT_S = 2.0
+"""How long the writer may be in one operation."""
+_MARGIN_S = 0.3
+_SETTLED_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What is checked.
+
+    Attributes:
+        seen: What was seen of the call.
+        row: The recording's row.
+        recorded: Its content; None if it could not be opened.
+        erase_s: How much a pause erases before it, seconds.
+        notice: The notice as its file has it.
+    """
+
+    seen: CallSeen
+    row: RecordingRow
+    recorded: Recorded | None
+    erase_s: float
+    notice: Signal
+
+
+def check_heard(report: Report, seen: CallSeen, notice: Signal) -> None:
+    """Check what the two phones heard: the notice, and each other."""
+    caller, officer = read(seen.heard_by_caller), read(seen.heard_by_officer)
+    report.check(
+        "notice",
+        is_in(loud_pieces(notice), caller),
+        "the caller heard the notice in full",
+        "the caller did not hear the notice as its file has it: listen to the file, import it again,"
+        " and run `recorder reload`",
+    )
+    before = _SETTLED_S, seen.lead_s - _MARGIN_S
+    report.check(
+        "caller_heard",
+        is_in(pieces(seen.caller, *before), officer),
+        "the officer heard the caller",
+        "the officer did not hear the caller: media do not pass from the caller through the recorder",
+    )
+    report.check(
+        "officer_heard",
+        is_in(pieces(seen.officer, *before), caller),
+        "the caller heard the officer",
+        "the caller did not hear the officer: media do not pass from the officer through the recorder",
+    )
+
+
+def check_recorded(report: Report, found: Material) -> None:
+    """Check the recording's content."""
+    recorded = found.recorded
+    assert recorded is not None
+    kept = _SETTLED_S, found.seen.lead_s - found.erase_s - _MARGIN_S
+    sides = (
+        ("caller", found.seen.caller, recorded.left, recorded.right),
+        ("officer", found.seen.officer, recorded.right, recorded.left),
+    )
+    _check_codec(report, found, recorded, kept)
+    for name, said, own, other in sides:
+        parts = pieces(said, *kept)
+        is_there, is_apart = is_in(parts, own), is_absent(parts, other)
+        report.check(
+            f"{name}_recorded",
+            is_there and is_apart,
+            f"the {name} is recorded, in the channel of the {name} alone",
+            f"the {name} is not in the recording: no media of the {name} arrived at the recorder, or it was not written"
+            if not is_there
+            else f"the {name} is in the other channel too",
+        )
+    if found.seen.resumed_at_s:  # else the call came no further than the keys, which is said already
+        _check_pause(report, found, recorded)
+
+
+def _check_codec(report: Report, found: Material, recorded: Recorded, kept: tuple[float, float]) -> None:
+    sides = (("caller", found.seen.caller, recorded.left), ("officer", found.seen.officer, recorded.right))
+    wrong = [name for name, said, channel in sides if _is_of_other_law(pieces(said, *kept), channel)]
+    report.check(
+        "codec",
+        not wrong,
+        f"both sides are recorded with the codec that was agreed ({', '.join(found.row.codecs)})",
+        f"the audio of the {' and the '.join(wrong)} is in another codec than was agreed: A-law and mu-law "
+        "are confused",
+    )
+
+
+def _is_of_other_law(parts: list[Signal], channel: Signal) -> bool:
+    """Tell whether audio that was decoded by one law fits better if it is decoded by the other.
+
+    Either way noise is loud where it was loud, so the wrong law alone does not make a match fail.
+    """
+    return score(parts, as_other_law(channel)) > max(score(parts, channel), LIKE)
+
+
+def _check_pause(report: Report, found: Material, recorded: Recorded) -> None:
+    seen, spans = found.seen, [s for s in found.row.segments if s.kind is SegmentKind.PAUSED]
+    if not spans:
+        report.check("pause", False, "", "the recording has no pause, although the keys were pressed")
+        return
+    start, end = round(spans[0].start_s * RATE), round(spans[-1].end_s * RATE)
+    inside = slice(start + round(PAUSE_S * RATE), end - round(PAUSE_S * RATE))
+    early_s = _early_s(found, recorded, start)
+    is_silent = not np.any(recorded.left[inside]) and not np.any(recorded.right[inside])
+    is_exact = early_s is None or abs(early_s) <= PAUSE_S
+    measured = "" if early_s is None else f", {1000 * abs(early_s):.0f} ms from the moment when the key was released"
+    report.check(
+        "pause",
+        is_silent and is_exact,
+        f"the pause took effect in both channels{measured}",
+        "something was recorded while the recording was paused"
+        if not is_silent
+        else f"the pause took effect {1000 * abs(early_s or 0):.0f} ms {'before' if (early_s or 0) < 0 else 'after'} "
+        "the key, and not within 20 ms",
+    )
+    after = pieces(seen.caller, seen.resumed_at_s + _MARGIN_S, seen.resumed_at_s + 1.2)
+    after_officer = pieces(seen.officer, seen.resumed_at_s + _MARGIN_S, seen.resumed_at_s + 1.2)
+    report.check(
+        "resume",
+        is_in(after, recorded.left) and is_in(after_officer, recorded.right),
+        "both sides are recorded again after the pause",
+        "the recording does not go on after the pause",
+    )
+
+
+def _early_s(found: Material, recorded: Recorded, start: int) -> float | None:
+    """Return how much later than due the pause took effect, seconds; None if the phone does not say when it pressed.
+
+    Measured by the officer's own voice: the sample of it at which the key was released, and the last one that is
+    recorded.
+    """
+    if found.seen.paused_at is None:
+        return None
+    parts = pieces(found.seen.officer, _SETTLED_S, found.seen.lead_s - found.erase_s - _MARGIN_S)
+    if not parts:
+        return None
+    found_at, at = find(parts[0], recorded.right)
+    if found_at <= LIKE:
+        return None
+    offset = at - round(_SETTLED_S * RATE)
+    before = recorded.right[:start]
+    last = int(np.max(np.nonzero(before)[0], initial=0))
+    return (last + 1 - offset - (found.seen.paused_at - found.erase_s * RATE)) / RATE
+
+
+def check_row(report: Report, row: RecordingRow, seen: CallSeen, notice: tuple[str, str]) -> None:
+    """Check the recording's row: its outcome, the proof of the notice, and its times.
+
+    Args:
+        report: Takes the checks.
+        row: The row.
+        seen: What was seen of the call.
+        notice: Hash of the notice that the daemon has, and of the one that is in force by the catalogue.
+    """
+    proof = row.notice
+    report.check(
+        "notice_proof",
+        proof is not None and proof.complete and proof.proof == "heard" and proof.sha256 == notice[0] == notice[1],
+        "the row proves that the notice was heard, and which one",
+        "the notice that was played is not the one that is in force: run `recorder reload`"
+        if notice[0] != notice[1]
+        else "the row does not prove that the notice was heard in full",
+    )
+    report.check(
+        "outcome",
+        str(row.outcome) == "recorded",
+        "the outcome is recorded",
+        f"the outcome is {row.outcome} ({row.reason}), not recorded",
+    )
+    lost_s = sum(s.end_s - s.start_s for s in row.segments if s.kind is SegmentKind.LOST)
+    report.check(
+        "writer",
+        seen.longest_wait_s <= WAIT_S and lost_s == 0,
+        "the writer kept up",
+        f"{lost_s:.1f} s of audio were lost: the writer does not keep up; look at the disk"
+        if lost_s
+        else f"the writer was stuck in one operation for {seen.longest_wait_s:.1f} s: the disk does not keep up",
+    )
+
+
+def check_clock(report: Report, seen: CallSeen, stepped_s: float) -> None:
+    """Check the clocks: the daemon's against this process's, and the wall clock against the monotonic one."""
+    off_s = max(seen.clock_off_s, abs(stepped_s))
+    report.check(
+        "clock",
+        off_s <= CLOCK_S,
+        "the clock was not stepped",
+        f"the clock was stepped by {off_s:.0f} s during the call: look at NTP; the times of recordings are wrong",
+    )

@@ -1,0 +1,15 @@
+"""The clock in the middle of a month: it is far from the end of a day, goes on, and is given back."""
+
+import time
+
+from recorder.common.clock import utc_now
+from tests.helpers.steady_clock import mid_month
+
+
+def test_it_is_noon_of_the_15th_and_the_clock_goes_on() -> None:
+    real = time.time
+    with mid_month():
+        first, second = utc_now(), utc_now()
+    assert (first.day, first.hour, first.minute) == (15, 12, 0)
+    assert first < second
+    assert time.time is real
