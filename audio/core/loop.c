@@ -141,8 +141,11 @@ void *thread_run(void *argument)
         thread->asleep_until_ns = 0;
         int64_t now = clock_ns();
         int taken = take(thread, events, count, now);
-        /* With little to do nothing waits; nor does who is behind, else no more than a batch a wait were ever taken. */
-        is_busy = taken < MAX_BATCH && (taken > 1 || now - batch_ns < thread->core->gather_ns / 2);
+        /*
+         * With little to do nothing waits; nor does who is behind, else no more than a batch a wait were ever taken. io_uring
+         * knows that by itself: it waits for a batch.
+         */
+        is_busy = (taken < MAX_BATCH || thread->uring) && (taken > 1 || now - batch_ns < thread->core->gather_ns / 2);
         batch_ns = now;
         until_ns = do_due(thread, now);
         if (thread->uring)

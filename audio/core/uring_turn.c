@@ -7,7 +7,6 @@
 #include "media_uring.h"
 #include "thread.h"
 
-#define FULL 64        /* packets that a busy thread waits for in the kernel */
 #define LAST_WAITS 200 /* of 10 ms at most, for receives to end */
 
 static int64_t sleep_for(int64_t ns)
@@ -29,7 +28,7 @@ void media_uring_wait(struct thread *thread, int64_t until_ns, int is_busy)
         left = gather_ns;
     if (is_busy && left > 0 && !(ring->queue.features & IORING_FEAT_MIN_TIMEOUT))
         left = sleep_for(left); /* before Linux 6.12 each packet may wake who waits for many */
-    if (uring_wait(&ring->queue, left <= 0 ? 0 : is_busy ? FULL : 1, left < 0 ? 0 : left) < 0)
+    if (uring_wait(&ring->queue, left <= 0 ? 0 : is_busy ? URING_BATCH : 1, left < 0 ? 0 : left) < 0)
         ring->is_broken = 1;
 }
 

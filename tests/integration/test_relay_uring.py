@@ -320,7 +320,7 @@ def test_what_the_kernel_relays_overtakes_nothing_that_is_queued() -> None:
         for _ in range(ROUNDS):
             a.snd(number, 160 * number, bytes(320))  # too long for the kernel: its flow is shut
             a.snd(number + 1, 160 * number)
-            for at in range(62):  # the last of the 64 that a busy thread waits for
+            for at in range(126):  # the last of the 128 that a busy thread waits for
                 crowd.snd(at, 160 * at)
             until = time.perf_counter() + rng.random() * 0.0008
             while time.perf_counter() < until:
