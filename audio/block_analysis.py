@@ -66,7 +66,7 @@ class BlockAnalyser:
                 side.clock.take(position, arrival_ns)
             for first_slot, peaks in found:
                 side.add_peaks(first_slot, peaks)
-                if self._judges_speech and side.speech.due < first_slot + len(peaks):
+                if self._judges_speech and side.speech.is_due(first_slot, peaks):
                     self._judge(side, block, channel, first_slot, peaks)
 
     def _judge(self, side: ChannelAnalysis, block: memoryview, channel: int, first_slot: int, peaks: bytes) -> None:

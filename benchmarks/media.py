@@ -4,7 +4,9 @@ Metric: CPU ms per call-second of the process in the steady state, from the sche
 packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bare_gathering`` for what has gathered in
 2 ms, as the core does under load; ``bare_ring_gathering`` is that by io_uring, where it is allowed. Of the core each
 step is a path: ``core_forward`` only relays, ``core_no_tones`` taps and drains too, ``core`` looks for tones,
-``core_written`` has the daemon's writer seal and write what is drained; ``core_epoll`` is ``core`` without io_uring.
+``core_written`` has the daemon's writer seal and write what is drained. ``core_voices`` puts voices into what is
+drained; in ``core_voices_unjudged`` and ``core_written_unjudged`` the writer does not look for speech; ``core_epoll`` is
+``core`` without io_uring. These four are run only when named.
 ``core_twice`` leads each call through the core twice, and ``core_twice_srtp`` encrypts it between: their difference is
 what SRTP on both sides of a call costs. ``rtpengine`` records each call into a capture file, ``rtpengine_relay`` does
 not; without its package the others are measured. All run in turn under the same load; each figure is the median of the
@@ -33,6 +35,7 @@ GATHER_US = 2000
 """How long the core lets packets gather (`audio.types.RelayOptions.gather_ms`)."""
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 8, 64
 _FLOOR, _RING = "bare_gathering", "bare_ring_gathering"
+_NAMED_ONLY = ("core_epoll", "core_written_unjudged", "core_voices", "core_voices_unjudged")
 
 
 def bare_command(gather_us: int = 0, program: str = "bare_loop") -> list[str]:
@@ -59,6 +62,9 @@ PATHS: dict[str, Callable[[], list[str]]] = {
     "core": core_command,
     "core_epoll": lambda: core_command(io="epoll"),
     "core_written": lambda: core_command("written"),
+    "core_written_unjudged": lambda: core_command("written-unjudged"),
+    "core_voices": lambda: core_command("voices"),
+    "core_voices_unjudged": lambda: core_command("voices-unjudged"),
     "core_twice": lambda: core_command("twice"),
     "core_twice_srtp": lambda: core_command("twice-srtp"),
     "rtpengine_relay": lambda: rtpengine_command("relay"),
@@ -97,7 +103,8 @@ def ratio_to(floor: dict[str, Any], path: dict[str, Any]) -> float | None:
 def measurable() -> list[str]:
     """Return the names of the paths that can be measured here: rtpengine where it is installed, the ring if allowed."""
     needs = {"rtpengine": rtpengine.program() is not None, _RING: has_io_uring()}
-    return [name for name in PATHS if all(has for kind, has in needs.items() if name.startswith(kind))]
+    names = [name for name in PATHS if name not in _NAMED_ONLY]
+    return [name for name in names if all(has for kind, has in needs.items() if name.startswith(kind))]
 
 
 def srtp_share(document: dict[str, Any]) -> float | None:

@@ -1,7 +1,9 @@
 """The media core without signalling, as a path under test (see `benchmarks.paths`): bridged pairs, step by step.
 
 ``forward`` only relays; ``no-tones`` taps as well and drains once a second into a buffer that is thrown away; ``tones``
-looks for tones too; ``written`` has the daemon's writer seal and write what is drained, in a home of its own.
+looks for tones too; ``written`` has the daemon's writer seal and write what is drained, in a home of its own, and
+``voices`` puts voices into what is drained before it is looked at. In ``written-unjudged`` and ``voices-unjudged`` the
+writer does not look for speech.
 ``twice`` leads each call through the core twice, by way of loopback, and ``twice-srtp`` encrypts what lies between: as
 many packets are closed and opened as in a call with SRTP on both sides. The second argument is how media threads
 receive and send (`audio.types.MediaIo`).
@@ -17,7 +19,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
+from audio.blocks import HEADER, KIND_AUDIO
+from audio.codecs import encode
 from audio.relay import Relay
+from audio.taps import Taps
 from audio.types import (
     Codec,
     DtmfPolicy,
@@ -32,8 +39,9 @@ from audio.types import (
     TapId,
     TapOptions,
 )
-from audio.writer import PausableWriter
+from audio.writer import PausableWriter, WriterOptions
 from benchmarks.ports import media_ports
+from benchmarks.speech_sounds import conversation, synthetic_speech
 from benchmarks.streams import need_descriptors
 from benchmarks.sweep_recordings import prepare, row_of
 from recorder.calls.container import SharedContainer
@@ -42,6 +50,7 @@ from storage.types import RecordingHead, RecordingId
 from storage.vault import Vault
 
 _OUT_BYTES = 1 << 18
+_VOICES_S = 60
 _PORTS_PER_CALL = 8
 """Of a call that passes two recorders."""
 _SUITE, _KEY_BYTES = SrtpSuite.AES_CM_128_HMAC_SHA1_80, 30
@@ -99,14 +108,51 @@ def _open_call(relay: Relay, ports: list[int], mode: str) -> tuple[LegId, LegId]
     return left, right
 
 
+class Voices:
+    """Taps whose audio is replaced by somebody speaking, the same on both sides, by position."""
+
+    def __init__(self, taps: Taps) -> None:
+        self._taps = taps
+        signal, _ = conversation(synthetic_speech(), np.random.default_rng(1), seconds=_VOICES_S)
+        voice = encode(Codec.PCMA, np.clip(signal, -32_768, 32_767).astype(np.int16))
+        self._voice, self._length = memoryview(voice * 2), len(voice)
+
+    def drain(self, tap: TapId, out: bytearray | memoryview, *, is_final: bool = False) -> tuple[int, bool]:
+        """Drain a tap, and put a voice into what it holds; see `audio.writer.TapDrain`."""
+        length, has_more = self._taps.drain(tap, out, is_final=is_final)
+        at = 0
+        while at < length:
+            kind, _channel, _codec, _zero, ticks, start, _aux = HEADER.unpack_from(out, at)
+            at += HEADER.size
+            if kind == KIND_AUDIO:
+                first = start % self._length
+                out[at : at + ticks] = self._voice[first : first + ticks]
+                at += ticks
+        return length, has_more
+
+    def silenced(self, tap: TapId) -> list[tuple[int, int]]:
+        """Take the silenced spans of a tap."""
+        return self._taps.silenced(tap)
+
+    def packets(self, tap: TapId) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the packets of a tap."""
+        return self._taps.packets(tap)
+
+    def release(self, tap: TapId) -> None:
+        """Release a tap."""
+        self._taps.release(tap)
+
+
 @contextmanager
-def _written(relay: Relay, taps: Sequence[TapId]) -> Iterator[Callable[[], None]]:
+def _written(relay: Relay, taps: Sequence[TapId], mode: str) -> Iterator[Callable[[], None]]:
     """Have the writer of the daemon keep the taps as recordings; nothing is left to be done once a second."""
+    drained = Voices(relay.taps) if mode.startswith("voices") else relay.taps
+    options = WriterOptions(judges_speech=not mode.endswith("unjudged"))
     with tempfile.TemporaryDirectory(prefix="recorder-media-") as folder:
         home, now = Path(folder), datetime.now(UTC)
         prepare(home, now, now)
         vault, containers = Vault(home, NodeKeys.load(home)), []
-        writer = PausableWriter(relay.taps, on_failure=_fail)
+        writer = PausableWriter(drained, on_failure=_fail, options=options)
         writer.start()
         for number, tap in enumerate(taps):
             recording = RecordingId(f"{now:%Y%m%dT%H%M%SZ}-{2000 + number}-{number:06x}")
@@ -126,7 +172,7 @@ def _fail(key: str, error: Exception) -> None:
 
 
 @contextmanager
-def _thrown_away(relay: Relay, taps: Sequence[TapId]) -> Iterator[Callable[[], None]]:
+def _thrown_away(relay: Relay, taps: Sequence[TapId], _mode: str) -> Iterator[Callable[[], None]]:
     out = bytearray(_OUT_BYTES)
 
     def drain() -> None:
@@ -145,7 +191,8 @@ def main() -> None:
     with Relay(options) as relay:
         pairs = [_open_call(relay, [int(port) for port in sys.stdin.readline().split()], mode) for _ in range(calls)]
         taps = [relay.taps.open(*pair, TapOptions()) for pair in pairs if mode != "forward"]
-        with (_written if mode == "written" else _thrown_away)(relay, taps) as drain:
+        is_written = mode.startswith(("written", "voices"))
+        with (_written if is_written else _thrown_away)(relay, taps, mode) as drain:
             while not select.select([sys.stdin], [], [], 1.0)[0]:
                 drain()
                 relay.events()

@@ -154,6 +154,8 @@ int64_t samples_of_block(const uint8_t *block, size_t length, int channel, int64
     struct run run;
     size_t at = 0;
     int status;
+    if (start < 0 || start > INT64_MAX / 2)
+        return -EINVAL;
     int64_t there = 0, end = start + count;
     memset(out, 0, sizeof *out * (size_t)count);
     while ((status = next_run(block, length, channel, &at, &run)) > 0) {

@@ -73,6 +73,8 @@ static void count_packet(struct channel *channel, const struct packet *packet, i
     if (is_closed)
         return;
     int step = was_counting ? (int16_t)(packet->seq - channel->counted_seq) : 1;
+    if (step == 0) /* it came twice */
+        return;
     channel->packets++;
     if (step > 0) {
         channel->packets_lost += step - 1;

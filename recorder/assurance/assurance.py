@@ -6,10 +6,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from recorder.assurance.call_records import CallRecordsError
 from recorder.assurance.day_report import DayReport, Finding, Site, finding_from_json, report_of
 from recorder.assurance.expecting import Expected, LeftOut, Policy
 from recorder.assurance.judging import Verdict
-from recorder.assurance.matching import FURTHEST_CLOCK, TOLERANCE
+from recorder.assurance.matching import FURTHEST_CLOCK, MOST_HOURS, TOLERANCE, hours_off
 from recorder.assurance.trend import BEFORE_DAYS, MOST_DAYS, DayCount, Trend, trend_of
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
@@ -24,14 +25,15 @@ from storage.assurance_types import ExpectedCall, Explanation, StoredDay, Stored
 from storage.database import Database
 from storage.errors import NotFoundError
 from storage.index import Index
+from storage.tombstones import Deletions
 from storage.types import Search
 
 JUDGED_DAYS = 14
-"""Days that are judged again when call records of them arrive; older ones stay as they were judged."""
+"""Days that are judged again; older ones stay as they were judged."""
 MISSING_DAYS = 4
 """Whole days without a call record after which they are missed: longer than a bank holiday weekend's closing."""
-SETTLED = timedelta(days=1)
-"""A day is judged a last time this long after its end: rows of recordings may be filed late."""
+AGAIN = timedelta(hours=23)
+"""A day is judged again after this long: recordings may be filed late, by a node that was away for days."""
 _AROUND = FURTHEST_CLOCK + TOLERANCE
 
 
@@ -79,7 +81,9 @@ class Assurance:
         start, end = self.site.bounds(day)
         rows = list(self.index.each(Search(started_from=start - _AROUND, started_to=end + _AROUND)))
         known = {one.id: one.explanation for one in self.store.findings(day, day) if one.explanation is not None}
-        return report_of(day, self.store.calls(start - _AROUND, end + _AROUND), rows, self.site, known)
+        deleted = Deletions(self.store.database).began_within(start - _AROUND, end)
+        calls = self.store.calls(start - _AROUND, end + _AROUND)
+        return report_of(day, calls, rows, self.site, explanations=known, deleted=deleted)
 
     def report(self, day: date) -> DayReport:
         """Return the report of a day: judged now if that is possible, else as it was stored."""
@@ -116,7 +120,7 @@ class Assurance:
         if judged_at is None:
             return True
         start, end = self.site.bounds(day)
-        if judged_at < end + SETTLED <= self.now():
+        if judged_at < self.now() - AGAIN:
             return True
         imported = self.store.last_import(start - _AROUND, end + _AROUND)
         return imported is not None and imported >= judged_at
@@ -147,7 +151,7 @@ class Assurance:
         """Store calls of a file and judge their days; those that are too old to be judged are left out.
 
         Args:
-            found: The calls.
+            found: The calls; `check` them first.
             to: As for `keep`.
         """
         young = self._young(found)
@@ -159,6 +163,27 @@ class Assurance:
             rows=found.rows, calls=len(young), new=changed, days=reports,
             left_out={str(key): count for key, count in sorted(found.left_out.items()) if count},
         )  # fmt: skip
+
+    def check(self, found: Expected) -> None:
+        """Check the times of a file against the recordings, by its last day.
+
+        Raises:
+            CallRecordsError: They are those of another zone, or of the future: such calls would never be old enough to
+                be deleted.
+        """
+        young = self._young(found)
+        if not young:
+            return
+        last, around = young[-1].answered_at, timedelta(hours=MOST_HOURS) + _AROUND
+        if last > self.now() + around:
+            raise CallRecordsError("it has calls of the future; set the clock of the PBX right")
+        calls = [call for call in young if call.answered_at > last - timedelta(days=1)]
+        search = Search(started_from=calls[0].answered_at - around, started_to=last + around)
+        if hours := hours_off(calls, self.index.each(search)):
+            raise CallRecordsError(
+                f"its times fit the recordings only if they are {abs(hours)} h "
+                f"{'earlier' if hours > 0 else 'later'}; give the time zone of the PBX"
+            )
 
     def _young(self, found: Expected) -> Sequence[ExpectedCall]:
         return [call for call in found.calls if call.answered_at >= self.since]

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -163,7 +163,9 @@ def report_of(
     calls: Sequence[ExpectedCall],
     rows: Iterable[RecordingRow],
     site: Site,
+    *,
     explanations: Mapping[str, Explanation] | None = None,
+    deleted: Iterable[RecordingId] = (),
 ) -> DayReport:
     """Judge the calls of a day.
 
@@ -173,9 +175,10 @@ def report_of(
         rows: Recordings of the day and of some minutes around it.
         site: From the configuration.
         explanations: By id of the finding.
+        deleted: Recordings of these days that were deleted since: their calls were recorded.
     """
     matches = match(calls, rows)
-    judged = [*_of_records(day, calls, matches, site), *_of_recorder(day, matches.unmatched, site)]
+    judged = [*_of_records(day, calls, matches, site, sorted(deleted)), *_of_recorder(day, matches.unmatched, site)]
     records = sum(not call.is_bypassed and _day(call, matches, site) == day for call in calls)
     counts = Counter(verdict for verdict, _ in judged)
     findings = [_explained(one, explanations or {}) for _, one in judged if one is not None]
@@ -188,9 +191,13 @@ def report_of(
 
 
 _Judged = tuple[Verdict, Finding | None]
+LONGEST_WAIT = timedelta(minutes=3)
+"""How long a call may ring and hear the notice before it is answered, as far as deleted recordings go."""
 
 
-def _of_records(day: date, calls: Sequence[ExpectedCall], matches: Matches, site: Site) -> Iterable[_Judged]:
+def _of_records(
+    day: date, calls: Sequence[ExpectedCall], matches: Matches, site: Site, deleted: list[RecordingId]
+) -> Iterable[_Judged]:
     went_round = [call for call in calls if call.is_bypassed]
     for call in calls:
         rows = matches.recordings[call.id]
@@ -198,6 +205,10 @@ def _of_records(day: date, calls: Sequence[ExpectedCall], matches: Matches, site
         if call.is_bypassed or site.day_of(at) != day:
             continue
         judgement = judge(call, rows, notice_s=_notice_s(rows, site))
+        if not rows and (gone := next((one for one in deleted if _is_of(one, call, at)), None)) is not None:
+            deleted.remove(gone)
+            yield Verdict.NOT_DUE, None
+            continue
         if not rows and (round_it := _same_call(call, at, went_round)) is not None:
             went_round.remove(round_it)
             judgement = replace(judgement, verdict=Verdict.BYPASSED)
@@ -224,6 +235,15 @@ def _same_call(call: ExpectedCall, at: datetime, others: Sequence[ExpectedCall])
         one for one in others if set(one.extensions) & set(call.extensions) and abs(one.answered_at - at) <= TOLERANCE
     ]
     return min(near, key=lambda one: abs(one.answered_at - at), default=None)
+
+
+def _is_of(deleted: RecordingId, call: ExpectedCall, at: datetime) -> bool:
+    """Tell whether a deleted recording may be that of a call: by its id, all that is left of it."""
+    began, extension, _ = deleted.split("-")
+    started_at = datetime.strptime(began, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    waited = at - started_at  # an id has the time before ringing and notice
+    known = {"".join(filter(str.isalnum, one)) for one in call.extensions}
+    return extension in known and -TOLERANCE <= waited <= LONGEST_WAIT
 
 
 def _corrected(call: ExpectedCall, matches: Matches) -> datetime:

@@ -93,8 +93,11 @@ def read_calls(
     for path in _files(order):
         with path.open("rb") as raw:
             size = path.stat().st_size
-            encoding = "utf-8-sig" if order.layout is None else order.layout.encoding
-            text = io.TextIOWrapper(raw, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+            encoding = "utf-8" if order.layout is None else order.layout.encoding
+            text = io.TextIOWrapper(
+                raw, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="",
+                errors="replace" if order.layout is None else "strict",  # a Call-ID is what a caller sent
+            )  # fmt: skip
             for number, leg in enumerate(_legs(text, order, since)):
                 expecting.add(leg)
                 if number % _TOLD_EACH == 0:

@@ -59,6 +59,12 @@ class Times:
             LocalTimeError: It cannot be read, does not exist, or exists twice.
         """
         written = _since_1970(text) if not self.patterns else _parsed(text, self.patterns)
+        try:
+            return self._utc(written, text)
+        except OverflowError as error:
+            raise LocalTimeError(f"{text!r} lies outside the years that there are") from error
+
+    def _utc(self, written: datetime, text: str) -> datetime:
         if written.tzinfo is not None:
             return written.astimezone(UTC)
         earlier, later = (written.replace(tzinfo=self.zone, fold=fold) for fold in (0, 1))

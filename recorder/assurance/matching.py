@@ -18,6 +18,10 @@ TOLERANCE = timedelta(seconds=60)
 """How far call and recording may be apart once the PBX's clock is corrected."""
 FURTHEST_CLOCK = timedelta(minutes=15)
 """A clock further away than this is not recognised."""
+MOST_HOURS = 14
+"""Zones are no further apart than this, as far as one is taken for another by mistake."""
+MOST_LOOKED_AT = 1000
+"""Calls that tell a zone; more take long, and tell no more."""
 FEWEST_FOR_CLOCK = 5
 """Fewer unambiguous calls tell no clock: it is taken as right."""
 
@@ -57,6 +61,25 @@ def match(calls: Sequence[ExpectedCall], rows: Iterable[RecordingRow]) -> Matche
             found.recordings[call.id] += _further(call, book, taken, found.clock_s)
     found.unmatched = [row for row in book.rows if row.id not in taken]
     return found
+
+
+def hours_off(calls: Sequence[ExpectedCall], rows: Iterable[RecordingRow]) -> int:
+    """Return how many hours the times of a file are ahead because of a wrong time zone, negative if behind; 0 if right.
+
+    Args:
+        calls: Calls of the file.
+        rows: Recordings of the same time and `MOST_HOURS` around it.
+    """
+    seen = [call for call in calls if call.number_end and not call.is_bypassed]
+    seen, book = seen[:: 1 + len(seen) // MOST_LOOKED_AT], _Book(rows)
+
+    def fitting(hours: int) -> int:
+        ahead = timedelta(hours=hours)
+        return sum(bool(book.near(call, call.answered_at - ahead, FURTHEST_CLOCK)) for call in seen)
+
+    found = {hours: fitting(hours) for hours in sorted(range(-MOST_HOURS, MOST_HOURS + 1), key=abs)}
+    best = max(found, key=found.__getitem__)
+    return best if found[best] >= max(FEWEST_FOR_CLOCK, 4 * found[0], len(seen) / 2) else 0
 
 
 class _Book:

@@ -2,8 +2,9 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TextIO
 
 from recorder.assurance.call_records import CallLeg, CallRecordsError
@@ -12,6 +13,8 @@ from recorder.assurance.local_times import LocalTimeError, Times
 from recorder.reports.bypassed_calls import UnreadableLineError, read_line
 
 _LONGEST_FIELD = 100_000
+_LONGEST_LINE = 1 << 20
+"""Characters; no call record is longer, and a file without line feeds must not fill the memory."""
 _LENGTH = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,7}(?:\.[0-9]{1,9})?")
 Names = dict[str, int]
 """Places of columns by name, in lower case."""
@@ -29,7 +32,7 @@ def read_legs(file: TextIO, layout: Layout, times: Times) -> Iterator[CallLeg]:
         CallRecordsError: A line is not of this layout, or the file has no rows.
     """
     csv.field_size_limit(_LONGEST_FIELD)
-    rows = csv.reader(file, delimiter=layout.delimiter, strict=True)
+    rows = csv.reader(_lines(file), delimiter=layout.delimiter, strict=True)
     reader = _Rows(layout, times)
     before = 0
     try:
@@ -45,14 +48,26 @@ def read_legs(file: TextIO, layout: Layout, times: Times) -> Iterator[CallLeg]:
         raise CallRecordsError("the file is empty; nothing was imported")
 
 
-def read_bypassed(lines: Iterable[str]) -> Iterator[CallLeg]:
+def _lines(file: TextIO) -> Iterator[str]:
+    for number in count(1):
+        if not (line := file.readline(_LONGEST_LINE)):
+            return
+        if len(line) == _LONGEST_LINE and not line.endswith("\n"):
+            raise CallRecordsError("it is longer than any call record: is it a call record file?", number)
+        yield line
+
+
+def read_bypassed(file: TextIO) -> Iterator[CallLeg]:
     """Yield each call of Kamailio's list that went on unrecorded; those that it refused are no calls.
+
+    Args:
+        file: The list, opened.
 
     Raises:
         CallRecordsError: A line is not of this list, or there are none.
     """
     number = 0
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(file), 1):
         try:
             call = read_line(line)
         except UnreadableLineError as error:
@@ -127,6 +142,8 @@ class _Rows:
             return self._read(row, line)
         except LocalTimeError as error:
             raise CallRecordsError(str(error), line) from error
+        except OverflowError as error:
+            raise CallRecordsError("the call lies outside the years that there are", line) from error
 
     def _read(self, row: Sequence[str], line: int) -> CallLeg:
         started = self._times.read(self._value(row, "started"))

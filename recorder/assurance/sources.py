@@ -14,6 +14,7 @@ from recorder.permissions import Act
 from storage.assurance import AssuranceStore
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
+from storage.errors import StorageError
 
 _log = logging.getLogger(__name__)
 _NAMES = {"cucm": "cdr_*", "kamailio": "bypassed_*.log*"}
@@ -64,16 +65,28 @@ class CallRecordSources:
     def _fails(self, assurance: Assurance, store: AssuranceStore, one: CallRecordsOptions, path: Path) -> bool:
         state = path.stat()
         try:
-            order = import_order(path, one.format, pbx=one.pbx, time_zone=one.time_zone or "", site_zone=self.zone)
-            found = read_calls(order, assurance.policy, since=assurance.since)
+            self._import(assurance, store, one, path)
         except CallRecordsError as error:  # its sentence may quote a column of the file, so it is not logged
             where = "" if error.line is None else f", line {error.line}"
             _log.error("call records in %s%s cannot be imported; `recorder assurance import` says why", path, where)
             return True
+        except StorageError:
+            raise
+        except OSError as error:
+            _log.error("call records in %s cannot be read: %s", path, error.strerror)
+            return True
+        except Exception as error:  # noqa: BLE001 - what another system wrote must not stop the judging of days
+            _log.error("call records in %s cannot be imported, which is a bug: %s", path, type(error).__name__)
+            return True
+        self._seen[path] = (state.st_size, state.st_mtime_ns)
+        return False
+
+    def _import(self, assurance: Assurance, store: AssuranceStore, one: CallRecordsOptions, path: Path) -> None:
+        order = import_order(path, one.format, pbx=one.pbx, time_zone=one.time_zone or "", site_zone=self.zone)
+        found = read_calls(order, assurance.policy, since=assurance.since)
         if count := assurance.count_new(found):
+            assurance.check(found)
             details = {"format": Path(one.format).name, "pbx": order.pbx, "calls": count}
             self.audit.append(Act.IMPORT_CALLS.value, RECORDER, "", details)
             assurance.add(found, to=store)
             _log.info("imported %d call records from %s", count, path)
-        self._seen[path] = (state.st_size, state.st_mtime_ns)
-        return False

@@ -148,10 +148,11 @@ class _NoTransfers:
         return 403
 
 
-def service_like(config: Config) -> Service:
-    """Return the service whose rules and messages a self-test's call has: of the configured extension, or the first."""
+def service_of(config: Config) -> Service:
+    """Return the service whose rules a self-test's call follows: that of the configured extension, or the first."""
     named = config.selftest.extension
-    return config.service_of(next((one for one in config.extension if one.number == named), config.extension[0]))
+    like = next((one for one in config.extension if one.number == named), config.extension[0])
+    return config.service_of(like)
 
 
 def services_of(services: CallServices, test: SelfTestCall) -> CallServices:
@@ -161,7 +162,7 @@ def services_of(services: CallServices, test: SelfTestCall) -> CallServices:
     else the self-test's pause would discard its recording.
     """
     config = services.config
-    service = replace(service_like(config), card_payment=CardPayment.PAUSE)
+    service = replace(service_of(config), card_payment=CardPayment.PAUSE)
     ours = replace(
         config,
         peer=(Peer(name=SELFTEST, networks=(f"{HOST}/32",)),),

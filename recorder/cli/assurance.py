@@ -87,6 +87,7 @@ def import_records(
         permit(context.home, Act.IMPORT_CALLS, person, reason="", subject="", operator=None, details=details)
         with progress_bar("reading", 1) as progress:
             found = read_calls(order, assurance.policy, progress, since=assurance.since)
+        assurance.check(found)
         done = _only_read(found) if dry_run else assurance.add(found)
     context.tell({**done.as_json(), "dry_run": dry_run}, *_imported_words(done, dry_run=dry_run))
 

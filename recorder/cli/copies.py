@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from recorder.access.listening.emergencies import Emergency
 from recorder.cli import completion
 from recorder.cli.context import CommandContext, KeysContext
 from recorder.cli.entries import audit, permit, shell_audit
+from recorder.cli.identity import people_of
 from recorder.cli.options import ReasonOption
 from recorder.cli.output import fail, progress_bar, say
 from recorder.cli.playback import Playback
@@ -44,6 +45,7 @@ from storage.export import Copy, prepare
 from storage.types import RecordingRow
 
 _NARROW_HZ = 8000
+_ENDED = "your permission to listen has ended: ask for a new one with `recorder requests add`"
 _CHUNK_S = 0.1
 """Sound that is played between two looks at the keys, seconds."""
 
@@ -193,12 +195,24 @@ def _play_here(
 def _check_permission(
     context: CommandContext, row: RecordingRow, person: Person, listen: Listen, playback: Playback
 ) -> None:
-    """Exit if the permission has ended, or if the recording was erased, locked or restricted during a pause."""
+    """Exit if the permission has ended.
+
+    After a pause or a skip also if the account has no right any more, or if the recording was erased, locked or
+    restricted meanwhile.
+    """
     if utc_now() >= listen.until:
-        fail("your permission to listen has ended: ask for a new one with `recorder requests add`")
+        fail(_ENDED)
     if not playback.needs_check:
         return
     playback.needs_check = False
+    found = people_of(context.home).find(person.name)
+    if found is None:
+        fail(_ENDED)
+    operator, _ = relation(found, row)
+    now = replace(found, is_proven=person.is_proven)
+    decision = may(now, Act.PLAY, reason=listen.reason, operator=operator, has_grant=bool(listen.request))
+    if isinstance(decision, Refusal):
+        fail(_ENDED)
     _refuse_locked(context, row, person)
     if row_of(context, row.id).sha256 != row.sha256:
         fail(f"{row.id} has been changed since you began; play it again to hear it as it is now")

@@ -219,10 +219,8 @@ def _say_if_unplayed(context: CommandContext, message: str, language: str, servi
         say(f"no call plays it: [notice] in recorder.toml has no message {message!r}")
     services = [service] if service else [one.name for one in config.service]
     if not any(language in config.languages_of(one) for one in services):
-        say(
-            f"no call plays it yet: {language!r} is not among the languages in recorder.toml; add it to [notice], or "
-            "to [[service]], and run `recorder reload`"
-        )
+        where = "add it to [notice] or to [[service]], then run `recorder reload`"
+        say(f"no call plays it yet: {language!r} is not among the languages in recorder.toml; {where}")
 
 
 def _begins(context: CommandContext, starts_at: datetime | None, service: str) -> str:

@@ -31,7 +31,7 @@ class DeskDevice(Protocol):
         """Send RFC 4733 events."""
 
 
-class State(StrEnum):
+class DeskState(StrEnum):
     """Where the phone's call stands."""
 
     IDLE = "waiting for a call"
@@ -72,6 +72,7 @@ class Call:
         ended_at: When it ended; None while it lasts.
         status: SIP status of its end; 0 while it lasts.
         reason: Why it failed, in words; "" if it was answered.
+        has_rung: Whether the other side said that it rings.
         is_given_up: Whether nobody answered in time.
     """
 
@@ -82,6 +83,7 @@ class Call:
     ended_at: float | None = None
     status: int = 0
     reason: str = ""
+    has_rung: bool = False
     is_given_up: bool = False
 
     def talked_s(self, now: float) -> float:
@@ -108,7 +110,7 @@ class Desk:
     say: Callable[[str], None]
     mute: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
-    state: State = State.IDLE
+    state: DeskState = DeskState.IDLE
     call: Call | None = None
     is_over: bool = False
     _ends_after_call: bool = field(default=False)
@@ -120,7 +122,7 @@ class Desk:
             PhoneError: The address cannot be called.
         """
         self._ends_after_call = True
-        self.state, self.call = State.CALLING, Call(uri=uri, is_outgoing=True, began_at=self.clock())
+        self.state, self.call = DeskState.CALLING, Call(uri=uri, is_outgoing=True, began_at=self.clock())
         self.say(f"calling {uri}")
         self.device.do_call(uri, None)
 
@@ -128,13 +130,13 @@ class Desk:
         """Take an event of the phone."""
         match event.name:
             case "incoming":
-                self.state, self.call = State.RUNG, Call(uri=event.text, is_outgoing=False, began_at=self.clock())
+                self.state, self.call = DeskState.RUNG, Call(uri=event.text, is_outgoing=False, began_at=self.clock())
                 self.say(f"{event.text} is calling: a answers, h refuses")
-            case "early" if self.state is State.CALLING:
-                self.state = State.RINGING
+            case "early" if self.call is not None and self.state is DeskState.CALLING:
+                self.state, self.call.has_rung = DeskState.RINGING, True
                 self.say("ringing")
             case "confirmed" if self.call is not None:
-                self.state, self.call.answered_at = State.ANSWERED, self.clock()
+                self.state, self.call.answered_at = DeskState.ANSWERED, self.clock()
                 self.say("connected")
             case "digit":
                 self.say("the other side pressed a key")  # which one may be a card's
@@ -142,7 +144,7 @@ class Desk:
                 self._end(self.call, event)
 
     def _end(self, call: Call, event: PhoneEvent) -> None:
-        self.state, call.ended_at, call.status = State.IDLE, self.clock(), event.code
+        self.state, call.ended_at, call.status = DeskState.IDLE, self.clock(), event.code
         if call.answered_at is None:
             call.reason = self._why_not(call, event)
         else:
@@ -152,10 +154,13 @@ class Desk:
             self.say("the call was not answered")
 
     def _why_not(self, call: Call, event: PhoneEvent) -> str:
-        if call.is_given_up:
+        if call.is_given_up and call.has_rung:
             return f"{call.uri} did not answer within {self.settings.ring_s:g} s"
-        if event.code == _NO_REPLY:
-            return f"nothing replies at {call.uri}: check address and port, and that the recorder runs"
+        if call.is_given_up or event.code == _NO_REPLY:
+            return (
+                f"nothing replies at {call.uri}: check address and port, that the recorder runs, and that this "
+                "phone's address is in the networks of a [[peer]]"
+            )
         if event.code == _CANCELLED:
             return f"the call to {call.uri} was given up before it was answered"
         return f"{call.uri} refused the call: {event.code} {event.text}".rstrip()
@@ -181,12 +186,12 @@ class Desk:
         """End the call and the phone."""
         if self.call is not None and self.call.answered_at is None:
             self.call.reason = self.call.reason or f"the call to {self.call.uri} was given up before it was answered"
-        self.is_over = self.state is State.IDLE
+        self.is_over = self.state is DeskState.IDLE
         self._ends_after_call = True
         self.device.do_hang_up()
 
     def _send(self, digits: str, what: str) -> None:
-        if self.state is not State.ANSWERED:
+        if self.state is not DeskState.ANSWERED:
             self.say("keys can be sent once the call is answered")
             return
         try:
@@ -203,11 +208,11 @@ class Desk:
         if call is None or call.ended_at is not None:
             return
         waited_s, after_s = now - call.began_at, self.settings.answer_after_s
-        if self.state is State.RUNG and after_s is not None and waited_s >= after_s:
+        if self.state is DeskState.RUNG and after_s is not None and waited_s >= after_s:
             self.device.do_answer()
-        elif self.state in (State.CALLING, State.RINGING) and waited_s >= self.settings.ring_s:
+        elif self.state in (DeskState.CALLING, DeskState.RINGING) and waited_s >= self.settings.ring_s:
             if not call.is_given_up:
                 call.is_given_up = True
                 self.device.do_hang_up()
-        elif self.state is State.ANSWERED and call.talked_s(now) >= self.settings.talk_s:
+        elif self.state is DeskState.ANSWERED and call.talked_s(now) >= self.settings.talk_s:
             self.device.do_hang_up()

@@ -16,6 +16,7 @@ from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip
 from storage.database import SQLITE, parse_url
 from storage.errors import DatabaseError
+from storage.types import SELFTEST
 
 DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
@@ -32,6 +33,7 @@ def check(config: Config, reader: Reader) -> None:
     """Raise ConfigError for values and combinations that cannot work."""
     _check_interfaces(config, reader)
     _check_pause(config, reader)
+    _check_notices(config, reader)
     _check_names(config, reader)
     _check_console(config, reader)
     _check_sip(config, reader)
@@ -118,6 +120,9 @@ def _check_selftest(config: Config, reader: Reader) -> None:
     extension = config.selftest.extension
     if extension is not None and extension not in config.extensions:
         reader.fail(f"extension is {extension!r}, which is no [[extension]]", "selftest", "extension")
+    for i, one in enumerate(config.extension):
+        if one.number == SELFTEST:
+            reader.fail(f"{SELFTEST} is the name of self-tests, so no extension can have it", "extension", "number", i)
 
 
 def _check_sign_on(config: Config, reader: Reader) -> None:
@@ -154,18 +159,21 @@ def _check_console(config: Config, reader: Reader) -> None:
         )
 
 
-def _check_names(config: Config, reader: Reader) -> None:
+def _check_notices(config: Config, reader: Reader) -> None:
     if len(config.notice.second_key) != 1 or config.notice.second_key not in "0123456789*#":
         reader.fail(f"second_key must be one of 0-9, * and #, not {config.notice.second_key!r}", "notice", "second_key")
+    for i, service in enumerate(config.service):
+        if (problem := language_problem(service.languages)) is not None:
+            reader.fail(problem, "service", "languages", i)
+
+
+def _check_names(config: Config, reader: Reader) -> None:
     _check_unique("peer", [peer.name for peer in config.peer], reader)
     _check_unique("register", [register.name for register in config.register], reader)
     for i, peer in enumerate(config.peer):
         if (peer.auth_user is None) != (peer.auth_password_file is None):
             reader.fail(f"peer {peer.name!r} needs both auth_user and auth_password_file", "peer", "auth_user", i)
     _check_unique("service", [service.name for service in config.service], reader)
-    for i, service in enumerate(config.service):
-        if (problem := language_problem(service.languages)) is not None:
-            reader.fail(problem, "service", "languages", i)
     services = {service.name for service in config.service}
     numbers: set[str] = set()
     for i, extension in enumerate(config.extension):

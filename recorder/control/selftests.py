@@ -1,5 +1,6 @@
 """The routes of a self-test: begun, looked at, ended with its result. For the daemon's own user and root."""
 
+import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Annotated, Any, Protocol
@@ -18,7 +19,10 @@ Port = Annotated[int, Field(ge=1024, le=65_535)]
 class SelfTestCommands(Protocol):
     """What the routes ask of the daemon, on the call thread; `recorder.service.selftests.SelfTests` implements it."""
 
-    def begin(self, by: str, *, ports: tuple[int, int], public_key: bytes) -> dict[str, Any]:
+    def ready(self, run: str | None = None) -> None:
+        """Check that a self-test can begin now, or that one is in progress and can end."""
+
+    def begin(self, by: str, *, run: str, ports: tuple[int, int], public_key: bytes) -> dict[str, Any]:
         """Admit the phones of a self-test."""
 
     def as_json(self) -> dict[str, Any]:
@@ -65,12 +69,12 @@ class LiveSelfTests:
         ports = body.caller_port, body.callee_port
         if ports[0] == ports[1]:
             raise ProblemError(422, "The two phones need a port each.")
-        key = bytes.fromhex(body.public_key)
-        state = await self._gateway.on_call_thread(
-            lambda: self._selftests.begin(who.actor, ports=ports, public_key=key)
+        key, run = bytes.fromhex(body.public_key), secrets.token_hex(8)
+        await self._gateway.on_call_thread(self._selftests.ready)
+        await self._gateway.audit("selftest.begun", who, "", {"run": run}, "")
+        return await self._gateway.on_call_thread(
+            lambda: self._selftests.begin(who.actor, run=run, ports=ports, public_key=key)
         )
-        await self._gateway.audit("selftest.begun", who, "", {"run": state["run"]}, "")
-        return state
 
     async def state(self, who: WhoCalls) -> dict[str, Any]:
         """Return how the self-test in progress, or the last one, goes."""
@@ -80,6 +84,7 @@ class LiveSelfTests:
     async def end(self, body: EndBody, who: WhoCalls) -> dict[str, Any]:
         """End a self-test with its result; its recording is deleted after the answer."""
         _require_owner(who)
+        await self._gateway.on_call_thread(lambda: self._selftests.ready(body.run))
         state = await self._gateway.on_call_thread(self._selftests.as_json)
         details = {"run": body.run, "passed": not body.failed, "failed": body.failed}
         await self._gateway.audit("selftest.ended", who, state["recording"] or "", details, "")

@@ -166,6 +166,8 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "retention.swept": _SWEEP,
         "retention.own_swept": _SWEEP,
         "retention.not_done": _SWEEP,
+        "selftest.begun": _RUN,
+        "selftest.ended": _RUN,
         "token.use": _SEEN,
         "tokens.add": _PEOPLE,
         "tokens.revoke": _PEOPLE,

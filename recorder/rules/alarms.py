@@ -384,10 +384,10 @@ EVENTS = frozenset(
     {
         "account_refused", "anchor_failed", "answered_elsewhere", "caller_address_refused", "caller_media_refused",
         "card_pauses_repeated", "fax_suspected", "kept_not_discarded", "media_refused", "metrics_unavailable",
-        "nominated_passed",
-        "pause_over_maximum", "paused_without_account", "peer_calls_full", "pins_unreadable", "registration_failed",
-        "sign_on_clash", "siprec_metadata", "siprec_undeclared", "source_foreign", "source_overload",
-        "source_rate_limited", "source_stray", "srtp_unauthentic", "transfer_denied",
+        "nominated_passed", "pause_over_maximum", "paused_without_account", "peer_calls_full", "pins_unreadable",
+        "registration_failed", "selftest_misused", "sign_on_clash", "siprec_metadata", "siprec_undeclared",
+        "source_foreign", "source_overload", "source_rate_limited", "source_stray", "srtp_unauthentic",
+        "transfer_denied",
     }
 )  # fmt: skip
 """Other events: the alert ends an hour after the last one. An alarm in neither set lasts until its cause is gone or the

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recorder.calls.rules.call_events import CallState
 from recorder.demo.phones.messages import PhoneError, PhoneEvent
 from recorder.demo.phones.phone import Phone
 from recorder.selftest.signals import Signal, voice, write
@@ -21,6 +22,8 @@ _STATE_S = 5.0
 _ANSWER_S, _JOIN_S, _FILED_S = 15.0, 10.0, 30.0
 _NOTICE_S = 180.0
 _MOST_DIGITS = 10
+_HELD = frozenset({CallState.NOTICE_HELD.value, CallState.SECOND_HELD.value})
+"""Phases in which the officer has answered and waits for the end of the notice, where it plays after the answer."""
 
 Look = Callable[[], dict[str, Any]]
 """Asks the daemon how the self-test goes."""
@@ -118,7 +121,10 @@ class CheckedCall:
         if not _comes(officer, "incoming", _NOTICE_S):
             raise CallFailedError("call", "the recorder did not call the officer's phone after the notice")
         officer.wait_for("confirmed", timeout_s=_JOIN_S)
-        self._until(lambda state: state["phase"] == "joined", _JOIN_S, "call", "the two sides were not joined")
+        self._until(
+            lambda state: state["phase"] == CallState.JOINED.value, _JOIN_S, "call", "the two sides were not joined",
+            after=_HELD,
+        )  # fmt: skip
         caller.play(self._sounds[0])
         officer.play(self._sounds[1])
         self._began_s = time.monotonic()
@@ -150,9 +156,15 @@ class CheckedCall:
     def _until_state(self, wanted: str, name: str, sentence: str) -> None:
         self._until(lambda state: state["state"] == wanted, _STATE_S, name, f"{sentence}; is recorder.toml reloaded?")
 
-    def _until(self, is_so: Callable[[dict[str, Any]], bool], within_s: float, name: str, sentence: str) -> None:
+    def _until(
+        self, is_so: Callable[[dict[str, Any]], bool], within_s: float, name: str, sentence: str, *,
+        after: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
+        """Wait for something that has to come within a time; phases that have to pass before do not count."""
         deadline = time.monotonic() + within_s
         while not is_so(state := self._look(self.seen)):
+            if state["phase"] in after:
+                deadline = time.monotonic() + within_s
             if state["refused"] is not None or time.monotonic() > deadline:
                 raise CallFailedError(name, sentence)
             time.sleep(_LOOK_S)

@@ -9,7 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from audio.sound_check import as_heard
+import numpy as np
+
+from audio.types import Codec
 from recorder.calls.announcements import choice_of, load_announcements
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.common.clock import utc_now
@@ -27,7 +29,7 @@ from recorder.selftest.checks import Material, check_clock, check_heard, check_r
 from recorder.selftest.places import is_written
 from recorder.selftest.recorded import Recorded, open_recorded
 from recorder.selftest.report import Report
-from recorder.selftest.signals import Signal
+from recorder.selftest.signals import Signal, linear
 from recorder.selftest.targets import check_targets
 from storage import crypto
 from storage.errors import NotFoundError, StorageError
@@ -151,20 +153,17 @@ class SelfTest:
         self._check_digits(seen, row, recorded)
 
     def _notice(self, service: str) -> tuple[str, Signal]:
-        """Return hash and sound of the notice that is in force for a service."""
-        now = utc_now()
+        """Return hash and sound of the notice that is set for a service."""
         try:
-            announcements = load_announcements(NoticeStore(self._home.notices), choice_of(self._config), now)
+            found = load_announcements(NoticeStore(self._home.notices), choice_of(self._config), utc_now())
         except NoticeError as error:
             self._report.check("notice_file", False, "", f"the notice's file cannot be used: {error}")
-            return "", Signal([])
-        notice = announcements.of(service, now).first
-        sound: Signal = as_heard(notice.prompt) / 32768
-        return notice.sha256, sound
+            return "", np.zeros(0)
+        notice = found.of(service, utc_now()).first
+        return notice.sha256, linear(Codec.PCMA, notice.prompt.audio[Codec.PCMA])
 
     def _row(self, recording: RecordingId, state: dict[str, Any]) -> RecordingRow | None:
         """Find the row as people would, by time and extension."""
-        day = self._began_at.replace(microsecond=0)
         why = ""
         index = open_index(self._home, self._config, is_deferred=True)
         row = None
@@ -194,7 +193,6 @@ class SelfTest:
             "the row is found in the index",
             f"the row is not in the index{why}",
         )
-        _ = day
         return row
 
     def _open(self, row: RecordingRow, state: dict[str, Any]) -> Recorded | None:

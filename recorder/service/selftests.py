@@ -19,7 +19,7 @@ from typing import Any
 
 from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import LiveCalls
-from recorder.calls.selftest_calls import HOST, SelfTestCall, service_like
+from recorder.calls.selftest_calls import HOST, SelfTestCall, service_of
 from recorder.common.problems import ProblemError
 from recorder.common.serial_executor import SerialExecutor
 from recorder.recordings.resurrection_guard import SweepBusyError
@@ -95,11 +95,26 @@ class SelfTests:
         """Wait for the deletion in progress. Any thread."""
         self._executor.close()
 
-    def begin(self, by: str, *, ports: tuple[int, int], public_key: bytes) -> dict[str, Any]:
+    def ready(self, run: str | None = None) -> None:
+        """Check that a self-test can begin now, or that one is in progress and can end.
+
+        Args:
+            run: The one that is to end; None if one is to begin.
+
+        Raises:
+            ProblemError: 409: none can begin now, with the reason. 404: that one is not in progress.
+        """
+        if run is None:
+            self._require_room()
+        else:
+            self._in_progress(run)
+
+    def begin(self, by: str, *, run: str, ports: tuple[int, int], public_key: bytes) -> dict[str, Any]:
         """Admit the phones of a self-test.
 
         Args:
             by: Who runs it.
+            run: Its id.
             ports: SIP ports of the calling and the called phone, on `HOST`.
             public_key: The X25519 key to which the recording's key is sealed too.
 
@@ -114,11 +129,11 @@ class SelfTests:
             callee=callee,
             seal=OneTimeSeal(public=public_key),
         )
-        self._run = run = _Run(secrets.token_hex(8), call, by)
+        self._run = begun = _Run(run, call, by)
         self._is_running = True
         self._calls.selftests.expected = call
         self._endpoint.admit_guests((caller, callee))
-        self._services.scheduler.call_later(LIMIT_S, self._expire, run)
+        self._services.scheduler.call_later(LIMIT_S, self._expire, begun)
         return {**self.as_json(), "number": call.number, **self._settings()}
 
     def _require_room(self) -> None:
@@ -146,8 +161,7 @@ class SelfTests:
     def _settings(self) -> dict[str, Any]:
         """Return what the self-test has to know of the configuration in force."""
         services, config = self._services, self._services.config
-        service = service_like(config).name
-        notice = services.sounds.announcements.of(service, self._now()).first
+        service = service_of(config).name
         targets = {
             (route.name, str(target)): [[one.host, one.port, one.transport.value] for one in services.locate(target)]
             for route in config.route
@@ -162,7 +176,7 @@ class SelfTests:
             "look_back_s": config.pause.look_back_s,
             "card_digits": config.pause.card_digits,
             "service": service,
-            "notice": {"id": notice.id, "sha256": notice.sha256},
+            "notice": {"sha256": services.sounds.announcements.of(service, self._now()).first.sha256},
             "targets": [{"route": route, "target": name, "at": at} for (route, name), at in targets.items()],
         }
 
@@ -202,9 +216,12 @@ class SelfTests:
         Raises:
             ProblemError: 404: it is not in progress.
         """
+        return self._end(self._in_progress(run), failed, duration_s)
+
+    def _in_progress(self, run: str) -> _Run:
         if self._run is None or self._run.id != run or not self._is_running:
             raise ProblemError(404, "This self-test is not in progress: it may have taken too long.")
-        return self._end(self._run, failed, duration_s)
+        return self._run
 
     def _expire(self, run: _Run) -> None:
         if run is self._run and self._is_running:

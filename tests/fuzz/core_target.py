@@ -12,7 +12,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from audio._relay import Core, peaks, survey
+import numpy as np
+
+from audio._relay import Core, peaks, samples, speech_features, survey
+from audio.analysis import SLOT_TICKS
+from audio.speech import WINDOW_SAMPLES
 from audio.types import SrtpSuite
 from tests.fuzz.engine import Target
 from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
@@ -24,6 +28,7 @@ MAX_PACKET = 2048
 EVENT_PT = 101
 CODECS = (8, 0, 9)
 RTP_LEFT, RTP_RIGHT, RTCP_LEFT, RTCP_RIGHT, WAIT, CODEC, GATE, DRAIN, KEYS, PLAY, DTMF, TONES, BLOCK = range(13)
+_WINDOW = np.zeros(WINDOW_SAMPLES, np.int16)
 _KEY_BYTES = {suite: 30 if suite < 2 else 46 for suite in SrtpSuite}
 
 
@@ -144,7 +149,9 @@ class _Stage:
             assert length <= len(self._out)
             survey(self._out[:length])
             for channel in (0, 1):
-                peaks(self._out[:length], channel)
+                for slot, _ in peaks(self._out[:length], channel)[:1]:
+                    samples(self._out[:length], channel, slot * SLOT_TICKS, _WINDOW)
+                    speech_features(_WINDOW)
             more = more and length > 0
 
     @staticmethod
@@ -154,6 +161,9 @@ class _Stage:
         for channel in (0, 1):
             with contextlib.suppress(ValueError):
                 peaks(data, channel)
+            with contextlib.suppress(ValueError):
+                samples(data, channel, len(data), _WINDOW)
+                speech_features(_WINDOW)
 
 
 def seeds() -> list[bytes]:

@@ -158,8 +158,8 @@ class Driver:
             if "account" in args:
                 args["account"] = Credentials(user=args["account"][0], password=args["account"][1])
             self.endpoint.register(Registrar(**args))
-        elif name == "watch":
-            self.endpoint.watch(_address(args["target"]))
+        elif name in ("watch", "admit"):
+            self.admit_or_watch(**args)
         elif name == "counters":
             self.say({"counters": self.endpoint.counters, "connections": self.endpoint.connections})
         elif name == "objects":
@@ -176,6 +176,12 @@ class Driver:
             self.endpoint.close(**args)
         else:
             getattr(self.endpoint.commands, name)(**args)
+
+    def admit_or_watch(self, target: list[Any] | None = None, guests: list[list[Any]] | None = None) -> None:
+        if target is not None:
+            self.endpoint.watch(_address(target))
+        else:
+            self.endpoint.admit_guests([_address(guest) for guest in guests or ()])
 
     def read_commands(self) -> None:
         for line in sys.stdin:

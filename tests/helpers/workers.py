@@ -25,7 +25,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import pytest
 from _pytest._io import TerminalWriter
 
-from tests.helpers import preloaded
+from tests.helpers import preloaded, rewritten
 from tests.helpers.processors import PROCESSORS
 from tests.helpers.units import WORKER, Units
 
@@ -33,6 +33,8 @@ EACH = 3
 """Workers for each processor: much of the time is waiting."""
 _BETWEEN = -1
 """In the place of a test's index."""
+_REWRITING = pytest.StashKey["int | None"]()
+"""The process that rewrites assertions."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,8 +44,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the recorder for the workers while the tests are collected."""
+    """Load the recorder for the workers, and rewrite assertions, while the tests are collected."""
     if config.getoption("workers") > 0 and not config.option.collectonly:
+        folders = [config.invocation_params.dir / word for word in config.args]
+        config.stash[_REWRITING] = rewritten.begin(config, [folder for folder in folders if folder.is_dir()])
         preloaded.load()
 
 
@@ -57,6 +61,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     count: int = session.config.getoption("workers")
     if count < 1 or session.config.option.collectonly or session.testsfailed:
         return None
+    rewritten.end(session.config.stash[_REWRITING])
     preloaded.compile_pages()
     random.seed()  # whoever is forked must not draw the same numbers
     _Team(session).run(min(count, len(session.items)))

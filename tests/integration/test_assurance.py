@@ -14,7 +14,10 @@ import pytest
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.assurance.assurance import JUDGED_DAYS, assurance_of
+from recorder.assurance.call_records import CallRecordsError
 from recorder.assurance.daily import Judged, judge_due
+from recorder.assurance.expecting import Expected, Policy
+from recorder.assurance.importing import ImportOrder, import_order, read_calls
 from recorder.assurance.sources import CallRecordSources
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -138,6 +141,10 @@ def test_calls_are_named_explained_and_shown_to_those_who_answer_for_them(home: 
     dry = imported(home, text, "--dry-run", "--json")
     assert (json.loads(dry.stdout)["calls"], held(home)) == (8, [])
 
+    elsewhere = imported(home, text, "--time-zone", "America/New_York")
+    assert (elsewhere.returncode, held(home)) == (1, [])
+    assert "its times fit the recordings only if they are " in elsewhere.stderr
+
     first = json.loads(imported(home, text, "--json").stdout)
     assert (first["rows"], first["calls"], first["new"]) == (10, 8, 8)
     assert first["left_out"] == {"internal": 1, "not_nominated": 1}
@@ -206,9 +213,54 @@ def test_the_console_imports_what_changes_at_a_place_and_says_what_it_cannot_rea
     assert [(one.actor, one.details["calls"]) for one in audit.entries()] == [("recorder", 1), ("recorder", 1)]
     assert "b.csv, line 2 cannot be imported" in caplog.text
     assert "1234" not in caplog.text
+    with pytest.raises(CallRecordsError, match="future"):
+        ahead = import_order(folder / "c.csv", "asterisk", pbx="", time_zone="", site_zone=LONDON)
+        (folder / "c.csv").write_text(HEADER + line(60 * 24 * 30, "2001"))
+        assurance.check(read_calls(ahead, assurance.policy))
+    assert judge_due(assurance, sources=sources) == Judged(days=0, unreadable=1), "they would never be deleted"
+    assert stored_calls() == 2
     folder.rename(tmp_path / "away")
     assert judge_due(assurance, sources=sources) == Judged(days=0, unreadable=1)
     index.close()
+
+
+def test_one_file_that_cannot_be_read_stops_neither_the_others_nor_the_judging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    index, folder = Index(sqlite_url(tmp_path / "index.sqlite")), tmp_path / "cdr"
+    folder.mkdir()
+    place = CallRecordsOptions(path=str(folder), format="asterisk")
+    assurance = assurance_of(
+        Config(extension=(Extension(number="2001", operator="alice", service="s"),)), index.database, index, utc_now
+    )
+    sources = CallRecordSources(options=[place], audit=AuditLog(tmp_path / "audit"), zone=LONDON)
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.csv").write_text(HEADER + line(ord(name), "2001"))
+
+    def read(order: ImportOrder, *given: Any, **more: Any) -> Expected:
+        if order.path.name == "a.csv":
+            raise PermissionError(13, "Permission denied")
+        if order.path.name == "b.csv":
+            raise RuntimeError(CALLERS)
+        return read_calls(order, *given, **more)
+
+    monkeypatch.setattr("recorder.assurance.sources.read_calls", read)
+    assert judge_due(assurance, sources=sources) == Judged(days=JUDGED_DAYS - 1, unreadable=2)
+    assert len(assurance.store.calls(NOON, NOON + timedelta(days=1))) == 1
+    assert ("a.csv cannot be read" in caplog.text, "b.csv" in caplog.text, CALLERS in caplog.text) == (
+        True,
+        True,
+        False,
+    )
+    index.close()
+
+
+def test_a_call_id_of_any_bytes_does_not_hide_calls_that_went_round(tmp_path: Path) -> None:
+    went = f"INVITE|f|t|\u00ff|200|OK|{NOON.timestamp():.0f}|in|2001|192.0.2.1\n"
+    (tmp_path / "bypassed_1.log").write_bytes(went.encode("latin-1"))
+    order = import_order(tmp_path, "kamailio", pbx="", time_zone="", site_zone=LONDON)
+    policy = Policy(nominated={"2001": Extension(number="2001", operator="alice", service="s")})
+    assert len(read_calls(order, policy).calls) == 1
 
 
 def test_call_records_that_stop_coming_are_missed(tmp_path: Path) -> None:

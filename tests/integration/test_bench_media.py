@@ -262,7 +262,7 @@ def test_the_cpu_time_of_a_path_is_that_of_its_children_too() -> None:
         family.communicate(b"\n")
 
 
-ALONE = [pytest.param(one, marks=pytest.mark.long) for one in ("tones", "no-tones", "written", "twice")]
+ALONE = [pytest.param(one, marks=pytest.mark.long) for one in ("tones", "no-tones", "written", "voices", "twice")]
 """Modes whose parts the others have as well, or that the media core's own tests have."""
 
 

@@ -26,7 +26,7 @@ SAID_HZ, HEARD_HZ = 1000, 620
 CALLER = "02079460001"
 PATIENCE_S = 60.0
 PAIRS = [
-    pair
+    pytest.param(*pair, marks=pytest.mark.peer)
     for pair in ((PhoneKind.PJSUA2, PhoneKind.BUILT_IN), (PhoneKind.BUILT_IN, PhoneKind.BARESIP))
     if pair[0] in available()
 ]

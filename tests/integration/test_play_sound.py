@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -14,8 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import typer
 
+from recorder.cli import copies
+from recorder.cli.context import CommandContext
+from recorder.cli.identity import people_of
+from recorder.cli.playback import Playback
+from recorder.cli.records import row_of
 from recorder.common.clock import utc_now
+from recorder.web.listening import Listen
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 from storage.types import RecordingId
@@ -132,6 +140,8 @@ def test_a_pause_on_the_terminal_and_a_lock_meanwhile(
     os.close(theirs)
     try:
         read_until(screen, "playing 0:00 / 1:00")
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), "it leaves no core file"
         os.write(screen, b"1")
         read_until(screen, "caller")
         os.write(screen, b" ")
@@ -152,6 +162,42 @@ def test_a_pause_on_the_terminal_and_a_lock_meanwhile(
     (span,) = sent["spans"]
     assert span["from_s"] == 0.0
     assert 0 < span["to_s"] < 60
+
+
+def test_who_lost_the_account_does_not_go_on(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = shell.record("000085")
+    who = shell.home.as_officer("orla")
+    shell.home.give_leave(recording, account="orla")
+    context = CommandContext(shell.home.root)
+    person = people_of(context.home).find("orla")
+    assert person is not None
+    playback = Playback(Silent(), needs_check=True)
+    now = utc_now()
+    listen = Listen(
+        account="orla", recording=recording, reason="accuracy", until=now + timedelta(hours=1), request="1"
+    )  # fmt: skip
+    row = row_of(context, recording)
+    copies._check_permission(context, row, person, listen, playback)
+    assert not playback.needs_check
+    disable = ("users", "disable", "orla", *shell.home.as_admin(), "-C", str(shell.home.root))
+    assert shell.home.run(*disable).returncode == 0, who
+    copies._check_permission(context, row, person, listen, playback)  # only after a pause or a skip
+    playback.needs_check = True
+    with pytest.raises(typer.Exit):
+        copies._check_permission(context, row, person, listen, playback)
+    monkeypatch.setattr(copies, "utc_now", lambda: now + timedelta(hours=1))
+    playback.needs_check = False
+    with pytest.raises(typer.Exit):
+        copies._check_permission(context, row, person, listen, playback)
+
+
+class Silent:
+    """A copy of nothing."""
+
+    rate_hz, frames = RATE, 0
+
+    def part(self, first: int, end: int) -> Iterator[bytes]:
+        raise AssertionError(f"nothing is read from {first} to {end}")
 
 
 def read_until(screen: int, words: str | None) -> str:

@@ -102,6 +102,30 @@ def test_what_is_closed_is_nowhere(pair: tuple[Peer, Peer], relay: Relay) -> Non
         assert len(kept[side]) == 800
 
 
+def test_packets_are_counted_while_the_gate_is_open_and_what_is_missing_between_them(relay: Relay) -> None:
+    core = relay._core
+    with Peer(relay) as a:
+        opened = 10**9
+        tap = core.open_tap(a.leg, 0, look_back_ticks=80_000, ring_ticks=1 << 17, now_ns=opened)
+
+        def inject(*numbers: int, ssrc: int = 1, base: int = 65_530) -> None:
+            for i in numbers:
+                head = b"\x80\x08" + (base + i & 0xFFFF).to_bytes(2, "big") + (160 * i).to_bytes(4, "big")
+                core.inject(a.leg, head + ssrc.to_bytes(4, "big") + bytes(160), opened + 160 * i * NS)
+
+        inject(0, 1, 2, 4, 3, 7, 7, 10, 9)  # across the wrap of the numbers; 5, 6 and 8 never come, 7 comes twice
+        assert core.tap_packets(tap) == ((8, 0), (3, 0))
+        core.gate_close(tap, 0, opened + 1700 * NS)
+        inject(*range(11, 30))
+        core.gate_open(tap, opened + 4800 * NS)
+        inject(40, 41, 43)
+        assert core.tap_packets(tap) == ((11, 0), (4, 0)), (
+            "what came while it was shut, and was lost then, is not counted"
+        )
+        inject(60, 61, ssrc=2, base=9000)
+        assert core.tap_packets(tap) == ((13, 0), (4, 0)), "another stream has numbers of its own"
+
+
 @pytest.mark.parametrize("attack", ["late", "step", "stream", "double"])
 def test_nothing_closed_comes_in_after_the_opening(relay: Relay, attack: str) -> None:
     core = relay._core

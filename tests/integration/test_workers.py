@@ -15,7 +15,7 @@ sys.modules["tests"].__path__ = [{path!r}]
 pytest_plugins = ["tests.helpers.workers"]
 
 from tests.helpers import preloaded
-preloaded.load = lambda: None  # none of these tests starts a recorder: it would be loaded for nothing
+preloaded.load = preloaded.compile_pages = lambda: None  # none of these tests starts a recorder or shows a page
 """
 _HEAD = """
 import os, signal, pytest

@@ -281,6 +281,8 @@ def test_a_failing_sink_is_told_once_and_stops_nobody_else(
     assert dict(approvers.failures)["full"].errno == errno.ENOSPC  # type: ignore[attr-defined]
     assert [results[key].is_failed for key in sinks] == [True, True, False]
     assert results["good"].left.recorded_s == 0.1
+    assert [results[key].left.peaks != b"" for key in sinks] == [False, False, True], "what is not kept is not judged"
+    assert (results["good"].left.packets, results["good"].right.packets_lost) == (40, 1)
     assert "broken" in caplog.text
     assert approvers.writer.counters.failures == 2
 

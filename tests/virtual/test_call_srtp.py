@@ -124,6 +124,10 @@ def test_a_wrong_key_leaves_nothing_but_an_alarm(lines: Exchange) -> None:
     talk.talk_for(1.2)
     row = talk.hang_up()
     assert (row["outcome"], row["reason"]) == ("partial", "one_way")
+    heard_not, heard = row["packets"]
+    assert (heard_not, heard >= 50, row["packets_lost"]) == (0, True, [0, 0]), (
+        "packets that may not be heard do not count"
+    )
     left, right, _ = lines.home.copy(recording)
     assert set(left) == {0xD5}, "not a byte of it"
     kept_of(right, talk.right)

@@ -399,6 +399,20 @@ def test_strangers_get_no_reply_and_contact_is_advertised() -> None:
         assert "198.51.100.7:5099" in invite["Contact"]
 
 
+def test_a_guest_is_answered_at_its_address_and_port_and_as_long_as_it_is_one() -> None:
+    with TurnedEndpoint(trusted=["192.0.2.0/24"]) as endpoint, endpoint.peer() as guest, endpoint.peer() as other:
+        endpoint.do("admit", guests=[["127.0.0.1", guest.port]])
+        guest.request("INVITE", body=SDP)
+        assert endpoint.take("CallOffered")["source"][1] == guest.port
+        other.request("INVITE", body=SDP)
+        other.nothing(0.1)
+        endpoint.do("admit", guests=[])
+        guest.request("OPTIONS")
+        other.nothing(0.1)
+        endpoint.do("counters")
+        assert endpoint.take("counters")["counters"]["untrusted"] == 2
+
+
 def test_watched_target() -> None:
     with (
         TurnedEndpoint(watch_every_s=0.1) as endpoint,

@@ -191,6 +191,8 @@ EVENT: Mapping[str, str] = {
     "retention.shorten": "shortened a retention period",
     "retention.stopped": "stopped deletion",
     "retention.swept": "deleted recordings that were due",
+    "selftest.begun": "began a self-test",
+    "selftest.ended": "ended a self-test",
     "system.view": "looked at the state of the recorder",
     "token.use": "used a token",
     "tokens.add": "added a token",

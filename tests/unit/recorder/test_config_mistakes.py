@@ -55,6 +55,7 @@ MISTAKES = {
     "no network": ("192.0.2.20/32", "192.0.2.20/40", 6, "'192.0.2.20/40' is not a network"),
     "unknown peer": ('peer = "pbx"', 'peer = "sbc"', 10, "route 'default' names peer 'sbc', which is not configured"),
     "no targets": ('["192.0.2.20:5060", "192.0.2.21"]', "[]", 11, "route 'default' has no targets"),
+    "extension of the self-test": ('number = "2002"', 'number = "selftest"', 27, "selftest is the name of self-tests"),
     "duplicate extension": ('number = "2002"', 'number = "2001"', 27, "extension 2001 is listed twice"),
     "wildcard without a word for SDP": ("192.0.2.10:5060", "0.0.0.0:5060", 13, "advertised must say which IP"),
     "bad media address": ("ports =", 'address = "here"\nports =', 14, "address 'here' is not an IP address"),

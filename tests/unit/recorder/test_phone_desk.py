@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from recorder.cli.phone_desk import Desk, Settings, State
+from recorder.cli.phone_desk import Desk, DeskState, Settings
 from recorder.cli.phone_display import bar, lines_of, words
 from recorder.demo.phones.line import SILENT_DB, Line, level_db
 from recorder.demo.phones.line_ends import FRAME, Tone
@@ -129,17 +129,27 @@ def test_a_call_that_nobody_answers_is_given_up() -> None:
     assert room.desk.call.reason == f"{URI} did not answer within 20 s"
 
 
+def test_a_call_to_which_nothing_replies_is_given_up() -> None:
+    room = Room(ring_s=20)
+    room.desk.dial(URI)
+    room.at(20)
+    room.happens("disconnected", 487, "Request Terminated")
+    assert room.desk.call is not None
+    assert f"nothing replies at {URI}" in room.desk.call.reason
+    assert "networks of a [[peer]]" in room.desk.call.reason
+
+
 def test_a_call_that_comes_in() -> None:
     room = Room(answer_after_s=3)
     room.happens("incoming", text="sip:02079460000@127.0.0.1")
-    assert room.desk.state is State.RUNG
+    assert room.desk.state is DeskState.RUNG
     room.at(2.9)
     assert not room.device.did
     room.at(3)
     assert room.device.did == [("answer",)]
     room.happens("confirmed", 200)
     room.happens("disconnected", 200)
-    assert (room.desk.state, room.desk.is_over) == (State.IDLE, False)
+    assert (room.desk.state, room.desk.is_over) == (DeskState.IDLE, False)
     room.happens("incoming", text="sip:2@h")
     room.desk.press("enter")
     room.desk.press("h")

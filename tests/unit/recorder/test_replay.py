@@ -34,7 +34,7 @@ MADE_UP = frozenset(
 NO_ACTS = frozenset(
     {
         "limits.{}", "recorder.uncaught", "recorder.invalid", "recorder.retention.sweep_process", "http.response.start",
-        "recorder.retention.file_removing",
+        "recorder.retention.file_removing", "recorder.selftest.process",
         "recorder.service.forwarder", "recorder.service.object_process", *EventType, TEST, DAMAGED,
     }
 )  # fmt: skip

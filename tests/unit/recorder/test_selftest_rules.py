@@ -1,37 +1,42 @@
 """What makes a call a self-test's, and what does not: ids, searches, guests, deletion, schedule."""
 
+import asyncio
 import subprocess
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import MISSING, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from recorder.calls.call_services import CallServices
+from recorder.calls.rules.call_events import CallState
+from recorder.calls.selftest_calls import HOST, SelfTestCall, service_of, services_of
 from recorder.common.home import Home
+from recorder.common.problems import ProblemError
+from recorder.common.system_user import os_user
 from recorder.config.selftest_options import SelfTestOptions
 from recorder.config.settings import Config
-from recorder.retention.selftest_deletion import RULE, SelfTestDeletion
-from recorder.rules.policy import recording_id
+from recorder.control.bodies import SocketCaller
+from recorder.control.selftests import BeginBody, EndBody, LiveSelfTests
+from recorder.demo.phones.phone import Phone
+from recorder.rules.policy import CardPayment, Extension, NoticeWhen, Service, recording_id
+from recorder.selftest.call import CallFailedError, CallSeen, CheckedCall
 from recorder.selftest.signals import as_other_law, find, is_absent, is_in, pieces, score, voice
 from recorder.service.selftest_schedule import CANNOT_RUN, FIRST_S, SelfTestSchedule
 from sip.options import Address, SipOptions
 from sip.trust import Trust
 from storage import crypto
-from storage.audit import AuditLog
-from storage.audit_reading import newest_first
 from storage.database import Database, sqlite_url
 from storage.errors import KeyProblemError
-from storage.hold_journal import steady
-from storage.holds import Holds
 from storage.index import Index
-from storage.keys import NodeKeys, OneTimeSeal
-from storage.retention_types import Hold, HoldKind
+from storage.keys import OneTimeSeal
 from storage.rows import row_from_json
-from storage.tombstones import Deletions
 from storage.types import SELFTEST, SELFTEST_MARK, RecordingId, RecordingRow, Search
-from storage.vault import Vault
 from tests.helpers.storage_home import row
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -62,6 +67,13 @@ def index(tmp_path: Path) -> Iterator[Index]:
 def test_people_neither_find_nor_count_a_self_test(index: Index) -> None:
     other = row_from_json(row())
     index.save_many([selftest_row(1), other])
+    named = [
+        selftest_row(0, id="20261124T093000Z-selftest0-0a1b2c"),
+        selftest_row(2, operator="alice", operators=["alice"]),
+    ]
+    index.save_many(named)
+    assert index.count(Search()) == 1 + len(named), "a call that somebody named so, or joined, is not hidden"
+    index.remove_many([one.id for one in named])
     everything = (Search(), Search(outcomes=(other.outcome,)), Search(service=other.service))
     for search in everything:
         assert ([one.id for one in index.find(search)], index.count(search)) == ([other.id], 1)
@@ -70,44 +82,6 @@ def test_people_neither_find_nor_count_a_self_test(index: Index) -> None:
         assert index.count(search) == 0
     assert index.count(Search(selftests=True)) == 2
     assert [one.extension for one in index.find(Search(extension=SELFTEST, selftests=True))] == [SELFTEST]
-
-
-def test_only_what_is_a_self_tests_and_nobody_elses_is_deleted(tmp_path: Path, index: Index) -> None:
-    home = Home(tmp_path)
-    home.state.mkdir()
-    vault = Vault(tmp_path, NodeKeys.create(tmp_path))
-    rows = {
-        "plain": selftest_row(1),
-        "open": selftest_row(2),
-        "held": selftest_row(3),
-        "another officer": selftest_row(4, operators=[SELFTEST, "alice"]),
-        "another extension": selftest_row(5, extensions=[SELFTEST, "2001"]),
-        "another number": selftest_row(6, numbers=["02079460000"]),
-        "another recording": selftest_row(7, related=["20261124T093000Z-2001-0a1b2c"]),
-        "another node": selftest_row(8, node="north"),
-        "a caller of that name": selftest_row(0, id="20261124T093000Z-2001-0a1b2c"),
-        "an extension of that name": selftest_row(0, id="20261124T093000Z-selftest0-0a1b2c"),
-    }
-    index.save_many(rows.values())
-    audit, holds = AuditLog(home.audit), Holds(index.database)
-    held = Hold(
-        id="00000001", recording=rows["held"].id, kind=HoldKind.COMPLAINT, reason="r", case_reference="C-1",
-        owner="lea", placed_by="mona", placed_at=NOW, review_on=(NOW + timedelta(days=9)).date(),
-    )  # fmt: skip
-    with steady(home.state, holds, audit):
-        holds.place(held)
-    deletion = SelfTestDeletion(home, vault, index.database, lambda: NOW, node="", shares=False)
-    kept = deletion.delete("os:root", is_open=lambda one: one == rows["open"].id)
-    left = {one.id for one in index.each(Search(selftests=True))}
-    assert left == {one.id for name, one in rows.items() if name != "plain"}
-    assert kept.keys() == {
-        rows[name].id
-        for name in ("held", "another officer", "another extension", "another number", "another recording")
-    }
-    assert Deletions(index.database).count(RULE, since=NOW - timedelta(days=1)) == 1
-    assert Deletions(index.database).count("retention", since=NOW - timedelta(days=1)) == 0
-    entry = next(iter(newest_first(audit.path)))
-    assert (entry.actor, entry.subject, entry.details["rule"]) == ("os:root", rows["plain"].id, RULE)
 
 
 def test_a_guest_is_an_address_and_a_port() -> None:
@@ -147,6 +121,57 @@ def test_a_voice_is_found_to_the_sample_and_in_no_other() -> None:
     as_heard = as_other_law(one)
     assert score(pieces(one, 0.5, 2.5), as_other_law(as_heard)) < 1.0
     assert not is_in(pieces(one, 0.0, 2.0), np.zeros(100))
+
+
+class Daemon:
+    """A daemon that notes in which order it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.problem: ProblemError | None = None
+
+    def ready(self, run: str | None = None) -> None:
+        self.asked.append("ready" if run is None else f"ready {run}")
+        if self.problem is not None:
+            raise self.problem
+
+    def begin(self, _by: str, *, run: str, ports: tuple[int, int], public_key: bytes) -> dict[str, Any]:
+        assert (ports, public_key) == ((5062, 5064), bytes(32))
+        self.asked.append("begin")
+        return {"run": run}
+
+    def as_json(self) -> dict[str, Any]:
+        return {"recording": "r"}
+
+    def end(self, run: str, *, failed: Sequence[str], duration_s: float) -> "Future[None]":
+        assert (list(failed), duration_s) == ([], 1.0)
+        self.asked.append(f"end {run}")
+        return Future()
+
+    async def on_call_thread(self, fn: Callable[[], Any]) -> Any:
+        return fn()
+
+    async def audit(self, act: str, _who: object, subject: str, details: dict[str, Any], _reason: str) -> None:
+        self.asked.append(f"{act} {subject} {details['run']}")
+
+
+def test_a_self_test_is_in_the_audit_log_before_it_begins_and_before_it_ends() -> None:
+    daemon = Daemon()
+    routes = LiveSelfTests(daemon, daemon)  # type: ignore[arg-type]
+    who = SocketCaller(os_user=os_user(), name="")
+    begin = BeginBody(caller_port=5062, callee_port=5064, public_key="00" * 32)
+    run = asyncio.run(routes.begin(begin, who))["run"]
+    assert daemon.asked == ["ready", f"selftest.begun  {run}", "begin"]
+    daemon.asked.clear()
+    asyncio.run(routes.end(EndBody(run=run, failed=[], duration_s=1.0), who))
+    assert daemon.asked == [f"ready {run}", f"selftest.ended r {run}", f"end {run}"]
+    daemon.asked.clear()
+    daemon.problem = ProblemError(409, "Not now.")
+    with pytest.raises(ProblemError):
+        asyncio.run(routes.begin(begin, who))
+    with pytest.raises(ProblemError):
+        asyncio.run(routes.end(EndBody(run="other", failed=[], duration_s=1.0), who))
+    assert daemon.asked == ["ready", "ready other"], "what is refused did not begin, and did not end"
 
 
 class Children:
@@ -202,3 +227,87 @@ def test_the_daemon_tests_itself_as_often_as_is_configured() -> None:
     schedule.look()
     assert children.noted == [["not_run"]], "one that dies is a fault"
     assert children.started == 3
+
+
+def test_its_call_has_services_apart_and_the_rules_of_a_service_but_that_a_payment_pauses(tmp_path: Path) -> None:
+    config = Config(
+        extension=(
+            Extension(number="2001", operator="alice", service="Revenues"),
+            Extension(number="2002", operator="bob", service="Benefits"),
+        ),
+        service=(
+            Service(name="Revenues"),
+            Service(name="Benefits", notice_when=NoticeWhen.AFTER_ANSWER, card_payment=CardPayment.DISCARD),
+        ),
+        selftest=SelfTestOptions(extension="2002"),
+    )
+    given: dict[str, Any] = {
+        one.name: SimpleNamespace(home=tmp_path, node=None, elsewhere=None)
+        for one in fields(CallServices)
+        if one.default is MISSING and one.default_factory is MISSING
+    }
+    services = CallServices(**{**given, "config": config})
+    call = SelfTestCall(
+        number="secret", caller=Address(host=HOST, port=5070), callee=Address(host=HOST, port=5072),
+        seal=OneTimeSeal(public=bytes(32)),
+    )  # fmt: skip
+    apart = services_of(services, call)
+    assert apart.publish == call.note, "no event leaves"
+    assert apart.tallies is not services.tallies, "it is counted nowhere"
+    assert apart.open_recordings is services.open_recordings
+    assert apart.alarms is services.alarms
+    (service,), (extension,), (route,) = apart.config.service, apart.config.extension, apart.config.route
+    assert (service.name, service.notice_when) == ("Benefits", NoticeWhen.AFTER_ANSWER)
+    assert service.card_payment is CardPayment.PAUSE, "a discard would leave nothing to check"
+    assert (extension.number, extension.operator, extension.team) == (SELFTEST, SELFTEST, "")
+    assert (route.targets, route.transfers) == ((call.callee,), False)
+    assert services.config == config
+    assert service_of(replace(config, selftest=SelfTestOptions())).name == "Revenues"
+
+
+# --- the call
+
+
+class Ticking:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+class Willing:
+    """A phone that does what it is asked; it has begun to talk once the sides are joined."""
+
+    talks = False
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_args, **_named: SimpleNamespace(name="confirmed", code=200, text="OK")
+
+    def play(self, _path: Path) -> None:
+        self.talks = True
+
+
+@pytest.mark.parametrize(("phase", "lasts_s", "is_joined"), [
+    (CallState.NOTICE_HELD, 100.0, True), (CallState.SECOND_HELD, 100.0, True), (CallState.RINGING, 100.0, False),
+])  # fmt: skip
+def test_a_notice_after_the_answer_may_take_long_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: CallState, lasts_s: float, is_joined: bool
+) -> None:
+    clock, caller, officer = Ticking(), Willing(), Willing()
+    monkeypatch.setattr("recorder.selftest.call.time", clock)
+
+    def look(_seen: CallSeen) -> dict[str, Any]:
+        return {"phase": (phase if clock.now_s < lasts_s else CallState.JOINED).value, "refused": None, "state": ""}
+
+    begun = {"number": "x", "sip": "127.0.0.1:5060", "erase_s": 0.0}
+    call = CheckedCall(tmp_path, begun, look, keys=("*1", "*2"), tell=lambda _sentence: None)
+    with pytest.raises(CallFailedError) as error:
+        call.hold(cast("Phone", caller), cast("Phone", officer))
+    assert (caller.talks, officer.talks) == (is_joined, is_joined)
+    assert error.value.name == ("pause" if is_joined else "call"), "this daemon never pauses"

@@ -26,16 +26,18 @@ _OWN = "named by the subject of its notification, in notifications/kinds.py"
 NOT_SHOWN = {
     "AccessLevel": _INSIDE, "After": _SENTENCE, "AnsweredBy": _SETTING, "CallState": _SENTENCE, "CardPayment": _SETTING,
     "Channel": _INSIDE, "Clears": _INSIDE, "Codec": _INSIDE, "ControlAction": _INSIDE, "ControlInput": _INSIDE,
-    "ControlState": _INSIDE, "DatePart": _INSIDE, "DialogStage": _INSIDE,
+    "ControlState": _INSIDE, "DatePart": _INSIDE, "DeskState": _SENTENCE, "DialogStage": _INSIDE,
     "DiskRule": _SETTING, "DrainAction": _SENTENCE,
     "DrainEvent": _SENTENCE, "DtmfPolicy": _INSIDE, "Due": _INSIDE, "FrameType": _INSIDE, "Handling": _INSIDE,
-    "HoldEvent": _SENTENCE, "KindOption": _SETTING, "LogFormat": _SETTING, "Match": _SENTENCE, "MetricKind": _INSIDE,
+    "HoldEvent": _SENTENCE, "Key": _INSIDE, "KindOption": _SETTING,
+    "LogFormat": _SETTING, "Match": _SENTENCE, "MetricKind": _INSIDE,
     "RecordedEvent": _SETTING,
     "NoticeWhen": _SETTING, "NotificationKind": _OWN, "NumberKind": _SENTENCE, "Occupancy": _INSIDE,
     "OptOutEvent": _INSIDE, "OrderVerdict": _INSIDE, "PartyStatus": _SENTENCE, "PeerNotice": _SETTING,
     "PhoneKind": _SETTING, "Play": _INSIDE, "Preset": _SENTENCE, "RequestKind": _INSIDE,
     "SessionAction": _SENTENCE, "Side": _INSIDE,
-    "SmtpSecurity": _SETTING, "SrtpSuite": _SENTENCE, "Stage": _SENTENCE, "Status": _INSIDE, "Subject": _INSIDE,
+    "SmtpSecurity": _SETTING, "SrtpSuite": _SENTENCE, "Stack": _SETTING, "Stage": _SENTENCE,
+    "Status": _INSIDE, "Subject": _INSIDE,
     "Use": _SENTENCE,
 }  # fmt: skip
 """Enumerations that people do not see, and why."""

@@ -11,7 +11,7 @@ from recorder.assurance.call_records import CallLeg, CallRecordsError
 from recorder.assurance.day_report import Site, report_of
 from recorder.assurance.expecting import Expected, Expecting, LeftOut, Policy
 from recorder.assurance.judging import Verdict, judge
-from recorder.assurance.matching import match
+from recorder.assurance.matching import hours_off, match
 from recorder.assurance.trend import DayCount, trend_of
 from storage.assurance_types import CallDirection, ExpectedCall
 from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
@@ -133,6 +133,15 @@ def test_a_wrong_clock_is_recognised_from_enough_calls(ahead_s: float) -> None:
     assert few.clock_s == {}
 
 
+@pytest.mark.parametrize("hours", [-5, 0, 1, 10])
+def test_a_wrong_time_zone_is_recognised(hours: int) -> None:
+    calls = [call(one, one * 300 + hours * 3600, number_end=f"{one:04d}") for one in range(12)]
+    rows = [row(one, one * 300, caller=f"0207946{one:04d}") for one in range(12)]
+    assert hours_off(calls, rows) == hours
+    assert hours_off(calls, rows[:5]) == 0, "most of them have to fit"
+    assert hours_off(calls, []) == 0
+
+
 # --- judging
 
 
@@ -187,6 +196,14 @@ def test_a_call_that_went_round_the_recorder_is_named_once() -> None:
     alone = report_of(AT.date(), [round_it], [], SITE)
     assert (alone.counts[Verdict.BYPASSED], alone.calls, alone.records) == (1, 1, 0)
     assert report_of(AT.date() + timedelta(days=1), [call(1), round_it], [], SITE).calls == 0
+
+
+def test_a_call_whose_recording_was_deleted_since_was_recorded() -> None:
+    gone = RecordingId("20261103T085930Z-2001-00000a")
+    report = report_of(AT.date(), [call(1), call(2, 20)], [], SITE, deleted=[gone])
+    assert (report.counts[Verdict.NOT_DUE], report.counts[Verdict.NOT_RECORDED]) == (1, 1), "it explains one call"
+    for other in ("20261103T085930Z-2002-00000a", "20261103T085630Z-2001-00000a", "20261103T090130Z-2001-00000a"):
+        assert report_of(AT.date(), [call(1)], [], SITE, deleted=[RecordingId(other)]).bad == 1, other
 
 
 def test_an_explanation_stays_with_its_finding_and_calls_without_conversation_do_not_count() -> None:

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -89,6 +90,9 @@ def test_a_wrong_mapping_is_named(change: tuple[str, str], sentence: str) -> Non
      "line 1: '2026-10-25 01:30:00' exists twice in Europe/London"),
     ("freeswitch", "\n,020,2001,c,2026-03-29 01:30:00,,,5,5,N,u,b,\n",
      "line 2: '2026-03-29 01:30:00' does not exist in Europe/London"),
+    ("cucm", '"cdrRecordType","dateTimeOrigination","callingPartyNumber","originalCalledPartyNumber","duration"\n'
+             "INTEGER,INTEGER,VARCHAR(50),VARCHAR(50),INTEGER\n1,253402300799,020,2001,5\n",
+     "line 3: the call lies outside the years that there are"),
     ("freeswitch", ",020,2001,c,16.9.2026,,,5,5,N,u,b,\n", "line 1: '16.9.2026' is no time as %Y-%m-%d %H:%M:%S"),
 ])  # fmt: skip
 def test_a_wrong_line_is_named(layout: str, text: str, sentence: str) -> None:
@@ -114,13 +118,44 @@ def test_the_hour_that_happens_twice_is_refused_or_as_said() -> None:
     assert old.read("2026-10-25 01:30:00") == datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "too old to matter"
 
 
+def test_a_time_that_no_other_zone_has_is_refused() -> None:
+    berlin = Times(zone=ZoneInfo("Europe/Berlin"), patterns=("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"))
+    for text in ("0001-01-01 00:00:00", "9999-12-31T23:59:59-0100"):
+        with pytest.raises(LocalTimeError, match="outside the years"):
+            berlin.read(text)
+
+
+class Endless(io.RawIOBase):
+    """A file without a line feed."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        assert self.given < 8 << 20, "a line is read for ever"
+        buffer[:] = b"1" * len(buffer)
+        self.given += len(buffer)
+        return len(buffer)
+
+
+def test_a_line_without_end_is_refused() -> None:
+    times = Times(zone=LONDON, patterns=())
+    with pytest.raises(CallRecordsError, match="line 1"):
+        list(read_legs(io.TextIOWrapper(Endless()), LAYOUTS["asterisk"], times))  # type: ignore[type-var]
+    with pytest.raises(CallRecordsError, match="line 1"):
+        list(read_bypassed(io.TextIOWrapper(Endless())))  # type: ignore[type-var]
+
+
 def test_of_kamailios_list_only_calls_that_went_on_are_read() -> None:
     went = "INVITE|f|t|id1@x|200|OK|1789545605|in|2001|192.0.2.1"
     refused = "INVITE|f|t|id2@x|503|Service Unavailable|1789545606|in|2001|192.0.2.1"
-    (leg,) = read_bypassed([went, refused])
+    (leg,) = read_bypassed(io.StringIO(f"{went}\n{refused}\n"))
     assert (leg.answered_at, leg.called, leg.is_bypassed) == (AT, "2001", True)
     with pytest.raises(CallRecordsError, match="line 2"):
-        list(read_bypassed([went, "torn|"]))
+        list(read_bypassed(io.StringIO(f"{went}\ntorn|\n")))
 
 
 def test_of_a_number_the_last_digits_are_kept() -> None:
