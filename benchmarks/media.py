@@ -5,8 +5,8 @@ packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bar
 2 ms, as the core does under load; ``bare_ring_gathering`` is that by io_uring, where it is allowed. Of the core each
 step is a path: ``core_forward`` only relays, ``core_no_tones`` taps and drains too, ``core`` looks for tones,
 ``core_written`` has the daemon's writer seal and write what is drained. ``core_voices`` puts voices into what is
-drained; in ``core_voices_unjudged`` and ``core_written_unjudged`` the writer does not look for speech; ``core_epoll`` is
-``core`` without io_uring. These four are run only when named.
+drained; in ``core_voices_unjudged`` and ``core_written_unjudged`` the writer does not look for speech; ``core_epoll``
+is ``core`` without io_uring. These four are run only when named.
 ``core_twice`` leads each call through the core twice, and ``core_twice_srtp`` encrypts it between: their difference is
 what SRTP on both sides of a call costs. ``rtpengine`` records each call into a capture file, ``rtpengine_relay`` does
 not; without its package the others are measured. All run in turn under the same load; each figure is the median of the

@@ -223,6 +223,21 @@ def test_who_sends_too_much_is_left_to_epoll_and_the_others_are_not() -> None:
         assert is_received_by_ring(b)
 
 
+@pytest.mark.long
+def test_who_sent_too_much_is_back_at_the_ring_after_five_seconds() -> None:
+    with Relay(replace(OPTIONS, io_packets_per_s=20)) as relay, Peer(relay) as a:
+        await_ring(a)
+
+        def is_left() -> bool:
+            a.snd(1, 160)
+            return epoll_watches(a.ours.rtp_port)
+
+        eventually(is_left, "it is left to epoll")
+        eventually(lambda: is_received_by_ring(a), "it is back", timeout_s=15)
+        a.snd(2, 320)
+        a.wait_taken()
+
+
 def test_a_ring_that_is_lost_leaves_its_legs_to_epoll() -> None:
     with Relay(OPTIONS) as relay, Peer(relay) as a, Peer(relay) as b:
         relay.bridge(a.leg, b.leg)
