@@ -27,7 +27,7 @@ void media_uring_wait(struct thread *thread, int64_t until_ns, int is_busy)
     if (is_busy && left > gather_ns)
         left = gather_ns;
     if (is_busy && left > 0 && !(ring->queue.features & IORING_FEAT_MIN_TIMEOUT))
-        left = sleep_for(left); /* before Linux 6.12 each packet may wake who waits for many */
+        left = sleep_for(left); /* without this, of Linux 6.12, each packet may wake who waits for many */
     if (uring_wait(&ring->queue, left <= 0 ? 0 : is_busy ? URING_BATCH : 1, left < 0 ? 0 : left) < 0)
         ring->is_broken = 1;
 }

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 LEAST_KERNEL = (6, 1)
 """First kernel that does a ring's work only when its thread asks for it."""
 AUTO_KERNEL = (6, 12)
-"""First kernel that wakes a thread that waits for many packets once they are there: with older ones less is saved."""
+"""First kernel that says that it does not wake a thread for each of the many packets it waits for; older ones may."""
 _NAMES = {MediaIo.IO_URING: "io_uring", MediaIo.EPOLL: "epoll"}
 _REASONS = {
     errno.ENOSYS: "the kernel has no io_uring, or is older than 6.1",
