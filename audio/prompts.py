@@ -4,6 +4,7 @@ Runs where files may be read: at start-up, at a reload, in the command line; nev
 Prompts are immutable; every one is ready in all three codecs. None of our tones is a DTMF digit (a test holds it).
 """
 
+import functools
 import hashlib
 import shutil
 import subprocess
@@ -27,6 +28,8 @@ FULL_SCALE = 0.9999
 """From this magnitude on a sample is at full scale."""
 MAX_BYTES = 100_000_000
 """Largest file that is read: 120 s of two channels at 96 kHz and 32 bits have 92 MB."""
+MAX_SAMPLES = round(MAX_PROMPT_S) * 96_000 * 2
+"""Most samples that are read: 120 s of two channels at 96 kHz. A small FLAC file may have more."""
 _SPEAK_TIMEOUT_S = 60.0
 _SPEECH_RATE_HZ = 16000
 SPOKEN_BY = "Spoken by espeak-ng, voice"
@@ -76,6 +79,10 @@ def load_prompt(path: Path, *, name: str | None = None) -> LoadedPrompt:
             rate, seconds = file.samplerate, file.frames / file.samplerate
             if seconds > MAX_PROMPT_S:
                 raise PromptError(f"{path} lasts {seconds:.0f} s, at most {MAX_PROMPT_S:.0f} s are allowed.")
+            if file.frames * file.channels > MAX_SAMPLES:
+                raise PromptError(
+                    f"{path} has {file.channels} channels of {rate} Hz; save it as mono at 48 kHz or less."
+                )
             channels, made_by = file.read(dtype="float64", always_2d=True), file.comment
     except OSError as error:
         raise PromptError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -194,44 +201,58 @@ def _prompt_of_tones(name: str, *tones: Signal) -> Prompt:
     return _prompt_of(name, np.concatenate(tones), 16000)
 
 
+@functools.cache
 def ringback() -> Prompt:
     """Return one period (3 s) of UK ringing tone, to be looped: 400 + 450 Hz, 0.4 s on, 0.2 off, 0.4 on, 2.0 off."""
     burst = _tone(0.4, 400, 450)
     return _prompt_of_tones("ringback", burst, _tone(0.2), burst, _tone(2.0))
 
 
+@functools.cache
 def paused_tone() -> Prompt:
     """Return two falling notes: the recording is paused."""
     return _prompt_of_tones("paused", _tone(0.12, 660), _tone(0.04), _tone(0.2, 440))
 
 
+@functools.cache
 def resumed_tone() -> Prompt:
     """Return two rising notes: the recording goes on."""
     return _prompt_of_tones("resumed", _tone(0.12, 440), _tone(0.04), _tone(0.2, 660))
 
 
+@functools.cache
 def refused_tone() -> Prompt:
     """Return three low notes: the key was refused."""
     return _prompt_of_tones("refused", *([_tone(0.1, 300), _tone(0.08)] * 3))
 
 
+@functools.cache
 def still_paused_tone() -> Prompt:
     """Return one note, twice: a reminder that the recording is still paused."""
     return _prompt_of_tones("still-paused", _tone(0.08, 440), _tone(0.12), _tone(0.08, 440))
 
 
+@functools.cache
 def ended_tone() -> Prompt:
     """Return three falling notes: nothing more of this call is kept (opted out, or discarded)."""
     notes = (_tone(0.12, 660), _tone(0.04), _tone(0.12, 550), _tone(0.04), _tone(0.24, 440))
     return _prompt_of_tones("ended", *notes)
 
 
+@functools.cache
 def signed_on_tone() -> Prompt:
     """Return three rising notes: whoever keyed the code is signed on at this phone."""
     notes = (_tone(0.12, 440), _tone(0.04), _tone(0.12, 550), _tone(0.04), _tone(0.24, 660))
     return _prompt_of_tones("signed-on", *notes)
 
 
+@functools.cache
 def hold_tone() -> Prompt:
     """Return a soft note every 3 s, to be looped: somebody is waiting while the notice is played to the other."""
     return _prompt_of_tones("hold", _tone(0.25, 425), _tone(2.75))
+
+
+TONES = (
+    ringback, hold_tone, refused_tone, paused_tone, resumed_tone, still_paused_tone, ended_tone, signed_on_tone,
+)  # fmt: skip
+"""All tones: each is made once in a process, since nobody changes a prompt."""

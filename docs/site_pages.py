@@ -61,11 +61,17 @@ def outside_files(root: Path, pages: list[str]) -> list[str]:
         page = waiting.pop()
         for target, _ in links((root / page).read_text()):
             path = target_in_project(page, target)
-            is_outside = target and not is_external(target) and not path.startswith(("docs/", ".."))
-            if is_outside and path not in found and (root / path).is_file():
+            is_outside = target and not is_external(target) and not path.startswith(("docs/", "..", "/"))
+            if is_outside and path not in found and _is_own_file(root, path):
                 found[path] = None
                 waiting += [path] if path.endswith(".md") else []
     return list(found)
+
+
+def _is_own_file(root: Path, path: str) -> bool:
+    """Tell whether a file is of the project: a link must not put one of the machine into the site."""
+    found = (root / path).resolve()
+    return found.is_file() and found.is_relative_to(root.resolve())
 
 
 def with_links_of_site(page: str, text: str) -> str:

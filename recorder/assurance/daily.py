@@ -14,12 +14,12 @@ from recorder.assurance.assurance import Assurance
 from recorder.assurance.sources import CallRecordSources
 from recorder.common.turns import Turn
 from storage.assurance import AssuranceStore
-from storage.errors import StorageError
+from storage.errors import LeaseLostError, StorageError
 
 FIRST_AFTER_S = 120.0
 EVERY_S = 1800.0
 """How often days that are due are looked for, seconds: call records may be imported at any time."""
-UNREADABLE = "call_records_unreadable"
+UNREADABLE, FAILED = "call_records_unreadable", "assurance_failed"
 _log = logging.getLogger(__name__)
 
 
@@ -70,7 +70,7 @@ def keep_judging(
     sources: CallRecordSources | None = None,
     alarms: MutableMapping[str, int],
 ) -> None:
-    """Do so until told to stop; a failure is logged, and the next look tries again.
+    """Do so until told to stop; a failure is logged and is an alarm, and the next look tries again.
 
     Args:
         assurance: Of the site.
@@ -87,8 +87,11 @@ def keep_judging(
         except Exception as error:  # noqa: BLE001 - the thread must go on
             why = error if isinstance(error, StorageError) else type(error).__name__
             _log.error("Recording assurance failed; trying again in %.0f minutes: %s", EVERY_S / 60, why)
+            if not isinstance(error, LeaseLostError):  # then another console goes on
+                alarms[FAILED] = 1
             continue
         alarms.pop(UNREADABLE, None)
+        alarms.pop(FAILED, None)
         if done is not None and done.unreadable:
             alarms[UNREADABLE] = done.unreadable
         if done is not None and done.days:

@@ -13,7 +13,7 @@ from recorder.assurance.matching import TOLERANCE, Matches, match
 from recorder.rules.policy import Extension, NoticeWhen, Service, extension_of
 from storage.assurance_types import ExpectedCall, Explanation
 from storage.rows import time_from_json, time_to_json
-from storage.types import Outcome, RecordingId, RecordingRow
+from storage.types import SELFTEST_MARK, Outcome, RecordingId, RecordingRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +178,8 @@ def report_of(
         deleted: Recordings of these days that were deleted since: their calls were recorded.
     """
     matches = match(calls, rows)
-    judged = [*_of_records(day, calls, matches, site, sorted(deleted)), *_of_recorder(day, matches.unmatched, site)]
+    gone = sorted(one for one in deleted if SELFTEST_MARK not in one)
+    judged = [*_of_records(day, calls, matches, site, gone), *_of_recorder(day, matches.unmatched, site)]
     records = sum(not call.is_bypassed and _day(call, matches, site) == day for call in calls)
     counts = Counter(verdict for verdict, _ in judged)
     findings = [_explained(one, explanations or {}) for _, one in judged if one is not None]

@@ -95,6 +95,8 @@ class Expecting:
         self._left_out: Counter[LeftOut] = Counter()
         self._touching: list[_Touching] = []
         self._seen: set[bytes] = set()
+        self._ids: set[str] = set()
+        self._between: dict[str, list[tuple[datetime, datetime]]] = {}
         self._linked: dict[str, str] = {}
 
     def add(self, leg: CallLeg) -> None:
@@ -103,6 +105,8 @@ class Expecting:
         found = _touching(leg, self._policy)
         if isinstance(found, LeftOut):
             self._left_out[found] += 1
+            if leg.call_id in self._ids:  # a part of a call that was with somebody else meanwhile, or rang
+                self._between.setdefault(leg.call_id, []).append((leg.started_at, leg.ended_at))
             return
         digest = hashlib.sha256(repr(replace(leg, line=0)).encode()).digest()
         if digest in self._seen:
@@ -111,6 +115,8 @@ class Expecting:
         self._seen.add(digest)
         if leg.call_id and leg.linked_id:
             self._link(leg.call_id, leg.linked_id)
+        if leg.call_id:
+            self._ids.add(leg.call_id)
         self._touching.append(found)
 
     def finish(self) -> Expected:
@@ -126,7 +132,10 @@ class Expecting:
                 by_id.setdefault(self._root(one.leg.call_id), []).append(one)
             else:
                 alone.append([one])
-        groups = [part for legs in by_id.values() for part in _apart(legs)]
+        between: dict[str, list[tuple[datetime, datetime]]] = {}
+        for call_id, spans in self._between.items():
+            between.setdefault(self._root(call_id), []).extend(spans)
+        groups = [part for root, legs in by_id.items() for part in _apart(legs, between.get(root, ()))]
         calls = [self._call(group) for group in (*groups, *alone)]
         return Expected(
             calls=sorted(calls, key=lambda call: (call.answered_at, call.id)), rows=self._rows, left_out=self._left_out
@@ -150,7 +159,8 @@ class Expecting:
 
     def _root(self, call_id: str) -> str:
         while (above := self._linked.get(call_id, call_id)) != call_id:
-            call_id = above
+            self._linked[call_id] = self._linked.get(above, above)  # so that a long chain is not followed twice
+            call_id = self._linked[call_id]
         return call_id
 
     def _link(self, one: str, other: str) -> None:
@@ -201,12 +211,20 @@ def _touching(leg: CallLeg, policy: Policy) -> _Touching | LeftOut:
     return _Touching(leg=leg, extensions=tuple(dict.fromkeys(found)), direction=direction, number_end=end_of(outside))
 
 
-def _apart(legs: "list[_Touching]") -> "Iterable[list[_Touching]]":
-    """Return the rows of one id by calls: one, unless the id was given again a day later."""
+def _apart(legs: "list[_Touching]", between: Spans) -> "Iterable[list[_Touching]]":
+    """Return the rows of one id by calls: one, unless the id was given again a day later.
+
+    Args:
+        legs: The rows, at least one.
+        between: Times of other rows of this id: somebody else had the call.
+    """
     legs.sort(key=lambda one: (one.answered_at, one.leg.line))
+    others = sorted(between, reverse=True)
     found = [[legs[0]]]
     until = legs[0].ended_at
     for one in legs[1:]:
+        while others and others[-1][0] <= until + JOINED:
+            until = max(until, others.pop()[1])
         gap = one.leg.started_at - until
         if JOINED < gap < REUSED:
             lines = sorted((found[-1][-1].leg.line, one.leg.line))

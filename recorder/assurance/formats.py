@@ -30,6 +30,7 @@ class Layout:
         name: Its name, for messages.
         facts: The names of the columns that have a fact, the best first; those of ``call_id`` are joined.
         columns: Names of the columns of a file without a header, in order; empty if it always has one.
+        by_width: The same for rows of other lengths, where settings of the PBX add columns in the middle.
         least: How many columns a row has at least.
         types_line: The line after the header has types and is skipped.
         record_type: A column and the value that it has in rows that are calls.
@@ -39,11 +40,13 @@ class Layout:
         delimiter: What separates columns.
         encoding: Character encoding.
         time_zone: Name of the zone of local times; None for that of the site.
+        is_raw: Its first column is a name that callers choose, in which quotes are not doubled.
     """
 
     name: str
     facts: Mapping[str, tuple[str, ...]]
     columns: Sequence[str] = ()
+    by_width: Mapping[int, Sequence[str]] = field(default_factory=dict)
     least: int = 0
     types_line: bool = False
     record_type: tuple[str, str] | None = None
@@ -53,27 +56,44 @@ class Layout:
     delimiter: str = ","
     encoding: str = "utf-8"
     time_zone: str | None = None
+    is_raw: bool = False
+
+    def columns_of(self, width: int) -> Sequence[str]:
+        """Return the names of the columns of a row of a file without a header, by its number of columns."""
+        return self.by_width.get(width, self.columns)
 
 
+UNIQUE_OR_USER = "uniqueid or userfield"
+"""The one column after the sixteen that Asterisk always writes: which one it is depends on cdr.conf."""
+_ALWAYS = (
+    "accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata", "start",
+    "answer", "end", "duration", "billsec", "disposition", "amaflags",
+)  # fmt: skip
+_NEW = ("peeraccount", "linkedid", "sequence")
 _CHANNEL = re.compile(r"^[^/]+/(?:[^/@;-]*/)?(?P<number>[^/@;-]+)")
 """``PJSIP/2001-0000001b``: technology, endpoint, serial number."""
 _THREE_CX_NUMBER = re.compile(r"^(?:Ext\.)?(?P<number>.*)$")
 _ASTERISK = Layout(
     name="asterisk",
-    columns=(
-        "accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata", "start",
-        "answer", "end", "duration", "billsec", "disposition", "amaflags", "uniqueid", "userfield",
-    ),
+    columns=(*_ALWAYS, "uniqueid", "userfield"),
+    by_width={
+        17: (*_ALWAYS, UNIQUE_OR_USER), 19: (*_ALWAYS, *_NEW), 20: (*_ALWAYS, UNIQUE_OR_USER, *_NEW),
+        21: (*_ALWAYS, "uniqueid", "userfield", *_NEW),
+    },
     least=16,
     facts={
-        "call_id": ("linkedid", "uniqueid"), "started": ("start", "calldate"), "answered": ("answer", "answerdate"),
-        "ended": ("end", "enddate"), "duration_s": ("duration",), "talk_s": ("billsec",), "caller": ("src",),
-        "called": ("dst",), "answered_by": ("dstchannel",), "state": ("disposition",),
+        "call_id": ("linkedid", "uniqueid", UNIQUE_OR_USER), "started": ("start", "calldate"),
+        "answered": ("answer", "answerdate"), "ended": ("end", "enddate"), "duration_s": ("duration",),
+        "talk_s": ("billsec",), "caller": ("src",), "called": ("dst",), "answered_by": ("dstchannel",),
+        "state": ("disposition",),
     },
     answered_states=frozenset({"answered"}),
     number={"answered_by": _CHANNEL},
 )  # fmt: skip
-"""``cdr_csv``: the columns in the order in which Asterisk writes them; it writes the last two only if told to."""
+"""``cdr_csv``: the columns in the order in which Asterisk writes them.
+
+It writes those after ``amaflags`` only if cdr.conf has ``loguniqueid``, ``loguserfield`` and ``newcdrcolumns``.
+"""
 _FREESWITCH = Layout(
     name="freeswitch",
     columns=(
@@ -87,6 +107,7 @@ _FREESWITCH = Layout(
         "duration_s": ("duration",), "talk_s": ("billsec",), "caller": ("caller_id_number",),
         "called": ("destination_number",), "linked_id": ("bleg_uuid",),
     },
+    is_raw=True,
 )  # fmt: skip
 """``mod_cdr_csv`` with the template that it uses unless told otherwise, ``example``."""
 _CUCM = Layout(

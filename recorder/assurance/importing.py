@@ -96,7 +96,7 @@ def read_calls(
             encoding = "utf-8" if order.layout is None else order.layout.encoding
             text = io.TextIOWrapper(
                 raw, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="",
-                errors="replace" if order.layout is None else "strict",  # a Call-ID is what a caller sent
+                errors="replace",  # names and a Call-ID are what a caller sent
             )  # fmt: skip
             for number, leg in enumerate(_legs(text, order, since)):
                 expecting.add(leg)

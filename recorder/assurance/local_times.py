@@ -78,8 +78,8 @@ class Times:
             )
         if self.repeated is None:
             raise LocalTimeError(
-                f"{text!r} exists twice in {self.zone}: the clocks went back; say which with --repeated-hour, or "
-                "have the PBX write UTC"
+                f"{text!r} exists twice in {self.zone}: the clocks went back; say which with --repeated-hour "
+                "(repeated_hour in [[call_records]]), or have the PBX write UTC"
             )
         return (earlier if self.repeated is Repeated.EARLIER else later).astimezone(UTC)
 

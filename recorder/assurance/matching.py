@@ -57,8 +57,7 @@ def match(calls: Sequence[ExpectedCall], rows: Iterable[RecordingRow]) -> Matche
             taken.add(row.id)
             found.recordings[call.id].append(row)
     for call in seen:
-        if found.recordings[call.id]:
-            found.recordings[call.id] += _further(call, book, taken, found.clock_s)
+        found.recordings[call.id] += _further(call, book, taken, found.clock_s)
     found.unmatched = [row for row in book.rows if row.id not in taken]
     return found
 
@@ -132,7 +131,11 @@ def _pairs(
 def _further(
     call: ExpectedCall, book: _Book, taken: set[RecordingId], clock_s: Mapping[str, float]
 ) -> list[RecordingRow]:
-    """Take the recordings of later parts of a call: a transfer inside the PBX passes the recorder again."""
+    """Take the recordings of later parts of a call.
+
+    A transfer inside the PBX passes the recorder again; and a recorder behind the PBX sees a call only when an agent
+    answers it, which may be long after the PBX did.
+    """
     at = call.answered_at - timedelta(seconds=clock_s.get(call.pbx, 0.0))
     length = timedelta(seconds=call.talk_s)
     found = [

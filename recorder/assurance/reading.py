@@ -8,7 +8,7 @@ from itertools import count
 from typing import TextIO
 
 from recorder.assurance.call_records import CallLeg, CallRecordsError
-from recorder.assurance.formats import Layout
+from recorder.assurance.formats import UNIQUE_OR_USER, Layout
 from recorder.assurance.local_times import LocalTimeError, Times
 from recorder.reports.bypassed_calls import UnreadableLineError, read_line
 
@@ -16,6 +16,10 @@ _LONGEST_FIELD = 100_000
 _LONGEST_LINE = 1 << 20
 """Characters; no call record is longer, and a file without line feeds must not fill the memory."""
 _LENGTH = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,7}(?:\.[0-9]{1,9})?")
+_UNIQUE_ID = re.compile(r"(?:.*-)?[0-9]+\.[0-9]+")
+"""Asterisk's id of a channel: seconds since 1970 and a number, after the name of the system if it has one."""
+_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} .*")
+_REPLACED = "\ufffd"
 Names = dict[str, int]
 """Places of columns by name, in lower case."""
 
@@ -24,7 +28,8 @@ def read_legs(file: TextIO, layout: Layout, times: Times) -> Iterator[CallLeg]:
     """Yield each row of a file.
 
     Args:
-        file: Opened with ``newline=""`` and the encoding of the layout.
+        file: Opened with ``newline=""`` and the encoding of the layout. Bytes of another encoding may have been
+            replaced: callers choose their names.
         layout: How it is laid out.
         times: Reads its times.
 
@@ -32,20 +37,31 @@ def read_legs(file: TextIO, layout: Layout, times: Times) -> Iterator[CallLeg]:
         CallRecordsError: A line is not of this layout, or the file has no rows.
     """
     csv.field_size_limit(_LONGEST_FIELD)
-    rows = csv.reader(_lines(file), delimiter=layout.delimiter, strict=True)
+    is_exact = not layout.is_raw
+    rows = csv.reader(_lines(file), delimiter=layout.delimiter, strict=is_exact, doublequote=is_exact)
     reader = _Rows(layout, times)
     before = 0
     try:
         for row in rows:
             line, before = before + 1, rows.line_num
-            if (leg := reader.read(row, line)) is not None:
+            try:
+                leg = reader.read(row, line)
+            except CallRecordsError as error:
+                if line == 1 and any(_REPLACED in one for one in row):
+                    raise CallRecordsError(_not_encoded(layout), line) from error
+                raise
+            if leg is not None:
                 yield leg
     except csv.Error as error:
         raise CallRecordsError(f"this is no line of comma-separated values: {error}", before + 1) from error
     except UnicodeDecodeError as error:
-        raise CallRecordsError(f"the file is not {layout.encoding}: is it a call record file?", before + 1) from error
+        raise CallRecordsError(_not_encoded(layout), before + 1) from error
     if not before:
         raise CallRecordsError("the file is empty; nothing was imported")
+
+
+def _not_encoded(layout: Layout) -> str:
+    return f"the file is not {layout.encoding}: is it a call record file?"
 
 
 def _lines(file: TextIO) -> Iterator[str]:
@@ -88,6 +104,7 @@ class _Rows:
         self._layout = layout
         self._times = times
         self._names: Names | None = None
+        self._by_width: dict[int, Names] = {}
         self._skips = 0
         self._is_named = False
 
@@ -106,7 +123,23 @@ class _Rows:
         needed = self._layout.least if not self._is_named else 1 + max(self._names.values())
         if len(row) < needed:
             raise CallRecordsError(f"it has {len(row)} columns, expected {needed}", line)
+        if not self._is_named:
+            row = self._rejoined(row) if self._layout.is_raw else row
+            self._names = self._names_of(len(row))
         return self._leg(row, line)
+
+    def _names_of(self, width: int) -> Names:
+        if (names := self._by_width.get(width)) is None:
+            columns = self._layout.columns_of(width)
+            names = self._by_width[width] = {name.lower(): place for place, name in enumerate(columns)}
+        return names
+
+    def _rejoined(self, row: Sequence[str]) -> Sequence[str]:
+        """Join a caller's name that was split at a comma, as it has quotes, until the times are in their place."""
+        place = self._names_of(len(row))[self._layout.facts["started"][0]]
+        while len(row) > self._layout.least and not _STAMP.fullmatch(row[place]):
+            row = [f"{row[0]},{row[1]}", *row[2:]]
+        return row
 
     def _header(self, row: Sequence[str], line: int) -> tuple[Names, bool]:
         layout, found = self._layout, {field.strip().strip('"').lower(): place for place, field in enumerate(row)}
@@ -117,7 +150,7 @@ class _Rows:
                 raise CallRecordsError(f"the header has no column {missing!r}, which {layout.name} has", line)
             return found, True
         if layout.columns:
-            return {name.lower(): place for place, name in enumerate(layout.columns)}, False
+            return self._names_of(len(row)), False
         raise CallRecordsError(
             f"the first line has to be the header of {layout.name}, with a column {layout.facts['started'][0]!r}", line
         )
@@ -180,7 +213,7 @@ class _Rows:
         names = self._layout.facts.get("call_id", ())
         found = [self._field(row, name) for name in names]
         if self._layout.name == "asterisk":  # linkedid is of the whole call, uniqueid of a channel
-            return next((value for value in found if value), "")
+            return next((one for name, one in zip(names, found, strict=True) if one and _is_id(name, one)), "")
         return "/".join(found) if any(found) else ""
 
     def _number(self, row: Sequence[str], fact: str) -> str:
@@ -216,3 +249,7 @@ class _Rows:
         assert self._names is not None
         place = self._names.get(name.lower())
         return row[place].strip() if place is not None and place < len(row) else ""
+
+
+def _is_id(name: str, value: str) -> bool:
+    return name != UNIQUE_OR_USER or _UNIQUE_ID.fullmatch(value) is not None

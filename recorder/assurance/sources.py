@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from recorder.assurance.assurance import Assurance
 from recorder.assurance.call_records import CallRecordsError
 from recorder.assurance.importing import import_order, read_calls
+from recorder.assurance.local_times import Repeated
 from recorder.config.call_record_options import CallRecordsOptions
 from recorder.permissions import Act
 from storage.assurance import AssuranceStore
@@ -82,7 +83,10 @@ class CallRecordSources:
         return False
 
     def _import(self, assurance: Assurance, store: AssuranceStore, one: CallRecordsOptions, path: Path) -> None:
-        order = import_order(path, one.format, pbx=one.pbx, time_zone=one.time_zone or "", site_zone=self.zone)
+        repeated = None if one.repeated_hour is None else Repeated(one.repeated_hour)
+        order = import_order(
+            path, one.format, pbx=one.pbx, time_zone=one.time_zone or "", site_zone=self.zone, repeated=repeated
+        )
         found = read_calls(order, assurance.policy, since=assurance.since)
         if count := assurance.count_new(found):
             assurance.check(found)

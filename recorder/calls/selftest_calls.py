@@ -22,6 +22,7 @@ from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import Side
 from recorder.calls.tallies import Tallies
 from recorder.config.settings import Config, Voicemail
+from recorder.config.sip_transports import WILDCARDS
 from recorder.rules.policy import CardPayment, Direction, Extension, Nomination, Service
 from recorder.rules.routing import Peer, Route
 from sip.events import CallOffered, ReferReceived
@@ -163,8 +164,10 @@ def services_of(services: CallServices, test: SelfTestCall) -> CallServices:
     """
     config = services.config
     service = replace(service_of(config), card_payment=CardPayment.PAUSE)
+    is_everywhere = config.media_address in WILDCARDS
     ours = replace(
         config,
+        media=replace(config.media, advertised=HOST if is_everywhere else None),  # NAT: that one is for other machines
         peer=(Peer(name=SELFTEST, networks=(f"{HOST}/32",)),),
         route=(Route(name=SELFTEST, targets=(test.callee,), transfers=False),),
         extension=(Extension(number=SELFTEST, operator=SELFTEST, service=service.name),),

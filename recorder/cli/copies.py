@@ -39,13 +39,14 @@ from recorder.rules.requesting import AccessRequest
 from recorder.rules.spans import Spans, in_seconds, merged, span_of
 from recorder.web.listening import SERVED, Listen
 from storage.claims import Claims
-from storage.encoding import CopyFormat
+from storage.encoding import WAVE_HEAD_BYTES, CopyFormat
 from storage.erasures import Erasures
 from storage.export import Copy, prepare
 from storage.types import RecordingRow
 
 _NARROW_HZ = 8000
 _ENDED = "your permission to listen has ended: ask for a new one with `recorder requests add`"
+_FRAME_BYTES = 4
 _CHUNK_S = 0.1
 """Sound that is played between two looks at the keys, seconds."""
 
@@ -97,7 +98,7 @@ def play(
         with open_loudspeaker(copy.rate_hz, channels=2, device=speaker) as loudspeaker:
             _play_here(context, row, person, permission.listen, copy, loudspeaker)
     else:
-        _play_there(player, copy)
+        _play_there(context, person, permission.listen, player, copy)
     context.tell(Played(recording=row.id, duration_s=copy.duration_s, withheld=[[*one] for one in withheld]))
 
 
@@ -220,14 +221,33 @@ def _check_permission(
 
 def _note_heard(context: CommandContext, person: Person, listen: Listen, playback: Playback) -> None:
     rate_hz = playback.audio.rate_hz
-    sent = merged(span_of(start / rate_hz, end / rate_hz) for start, end in playback.heard)
+    _note_spans(context, person, listen, [(start / rate_hz, end / rate_hz) for start, end in playback.heard])
+
+
+def _note_spans(context: CommandContext, person: Person, listen: Listen, heard: Sequence[tuple[float, float]]) -> None:
+    sent = merged(span_of(*one) for one in heard)
     spans = [{"from_s": start, "to_s": end} for start, end in in_seconds(listen.audible(sent))]
     shell_audit(context.home).note_late(SERVED, person.actor, listen.recording, {"spans": spans, **listen.marks})
 
 
-def _play_there(player: str, copy: Copy) -> None:
-    with progress_bar("playing", copy.duration_s) as progress:
-        is_played = _played(player, copy.chunks(progress))
+def _play_there(context: CommandContext, person: Person, listen: Listen, player: str, copy: Copy) -> None:
+    """Pipe a recording to another program until its end or that of the permission, and log what it got."""
+    sent_bytes = 0
+
+    def permitted(chunks: Iterator[bytes]) -> Iterator[bytes]:
+        nonlocal sent_bytes
+        for chunk in chunks:
+            if utc_now() >= listen.until:
+                fail(_ENDED)
+            sent_bytes += len(chunk)
+            yield chunk
+
+    try:
+        with progress_bar("playing", copy.duration_s) as progress:
+            is_played = _played(player, permitted(copy.chunks(progress)))
+    finally:
+        sent_s = (sent_bytes - WAVE_HEAD_BYTES) / (copy.rate_hz * _FRAME_BYTES)
+        _note_spans(context, person, listen, [(0.0, sent_s)] if sent_s > 0 else [])
     if not is_played:
         fail(f"{player} could not play; check the sound device, or make a file with `recorder recordings export`")
 

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 FORMATS = ("asterisk", "freeswitch", "cucm", "3cx", "kamailio")
 """Formats of call records that need no mapping."""
+REPEATED_HOURS = ("earlier", "later")
+"""What a local time of the hour can mean that happens twice when the clocks go back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +19,14 @@ class CallRecordsOptions:
         format: One of `FORMATS`, or the path of a mapping, ``*.toml``.
         pbx: Name of the system that writes them; empty for that of the format.
         time_zone: Zone of its local times; None for the site's, or that of the mapping.
+        repeated_hour: One of `REPEATED_HOURS`; None: a file with such a time is not imported.
     """
 
     path: str
     format: str
     pbx: str = ""
     time_zone: str | None = None
+    repeated_hour: str | None = None
 
     @property
     def problem(self) -> tuple[str, str] | None:
@@ -32,6 +36,8 @@ class CallRecordsOptions:
                 return key, f"{key} is {value!r}: it must be a whole path, such as /var/spool/cdr"
         if self.format not in FORMATS and not self.format.endswith(".toml"):
             return "format", f"format is {self.format!r}: it must be {', '.join(FORMATS)}, or a mapping: *.toml"
+        if self.repeated_hour not in (None, *REPEATED_HOURS):
+            return "repeated_hour", f"repeated_hour is {self.repeated_hour!r}: it must be {' or '.join(REPEATED_HOURS)}"
         if self.time_zone is not None:
             try:
                 ZoneInfo(self.time_zone)

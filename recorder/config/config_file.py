@@ -190,6 +190,7 @@ internal_calls = false          # true: calls between two people inside pass the
 # format = "asterisk"           # freeswitch, cucm, 3cx, kamailio, or a mapping: "/etc/recorder/pbx.toml"
 # pbx = ""                      # its name, where there are several of one format
 # time_zone = "off"             # of its local times; off is the site's
+# repeated_hour = "off"         # "earlier" or "later": the hour that happens twice when the clocks go back
 
 [archive]
 # Finished recordings that are not held can be compressed where the private keys are; the original's digest is kept.

@@ -333,6 +333,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "For 4 whole days no call records were imported, and there were some before.",
             "Look whether the PBX still writes them, and whether they still reach this machine.",
         ),
+        "assurance_failed": Advice(
+            "Calls cannot be compared with the recordings: calls that were not recorded stay unseen.",
+            "The console's log says why. It tries again each half hour.",
+        ),
         "assurance_share_risen": Advice(
             "The share of calls that were not recorded as they should have been has risen against the 4 weeks before.",
             "The page Recording assurance names the calls: look for one trunk, telephone or extension among them.",
@@ -366,8 +370,8 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
 )
 CONSOLE_ALARMS = frozenset(
     {
-        "accounts_changed", "accounts_unavailable", "assurance_share_risen", "call_records_missing",
-        "call_records_unreadable", "erasure_failed", "node_silent",
+        "accounts_changed", "accounts_unavailable", "assurance_failed", "assurance_share_risen",
+        "call_records_missing", "call_records_unreadable", "erasure_failed", "node_silent",
     }
 )  # fmt: skip
 """Alarms that the console raises, from what the daemon does not open; every other alarm is the daemon's."""

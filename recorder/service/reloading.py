@@ -118,8 +118,9 @@ class Reloader:
         self._known = found
         try:
             sounds = load_sounds(self._home, config)
-        except (NoticeError, OSError) as error:
-            _log.error("the messages to callers were changed and cannot be used; the former stay in use: %s", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, callers hear the former ones, which has to be said
+            why = error if isinstance(error, NoticeError | OSError) else type(error).__name__
+            _log.error("the messages to callers were changed and cannot be used; the former stay in use: %s", why)
             self._services.set_alarm(UNUSABLE_NOTICES, True)
             return
         self._services.set_alarm(UNUSABLE_NOTICES, False)

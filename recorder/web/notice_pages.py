@@ -1,8 +1,10 @@
 """Pages of the messages that callers hear: read and played by everybody, brought into force by who may change them."""
 
 import io
+import threading
 from collections.abc import Mapping
 from datetime import datetime, time
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +17,7 @@ from audio.sound_check import as_heard
 from audio.types import TICKS_PER_S
 from recorder.audit.audit_service import incomplete
 from recorder.calls.notice_catalogue import NoticeVersion, moment_json
-from recorder.calls.notices import NoticeError
+from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act
 from recorder.web.auth import ConsoleCaller
@@ -25,6 +27,8 @@ from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, T
 from recorder.web.ranges import wanted_bytes
 
 router = APIRouter(include_in_schema=False)
+_MAKING = threading.Lock()
+"""Held while a message is made into a WAV file, so that many requests at once make it once."""
 
 DONE: Mapping[str, str] = {
     "used": "The message is in force. New calls hear it within seconds.",
@@ -52,13 +56,13 @@ def notice(console: Console, caller: PageReader, message: str, version: int) -> 
 @router.get("/notices/{message}/{version}/audio")
 def audio(request: Request, console: Console, _caller: PageReader, message: str, version: int) -> Response:
     """Return a version as callers hear it: A-law at 8 kHz, decoded to WAV."""
+    store, found = console.deps.notices, _version(console, message, version)
     try:
-        prompt = console.deps.notices.message(_version(console, message, version)).prompt
-    except NoticeError as error:
+        state = store.path_of(found).stat()
+        with _MAKING:
+            content = _wav(store, found, (state.st_size, state.st_mtime_ns))
+    except (NoticeError, OSError) as error:
         raise ProblemError(409, "The sound file is missing or was altered. Ask ICT to look at the recorder.") from error
-    file = io.BytesIO()
-    soundfile.write(file, as_heard(prompt), TICKS_PER_S, subtype="PCM_16", format="WAV")
-    content = file.getvalue()
     headers = {"Accept-Ranges": "bytes"}
     part = wanted_bytes(request.headers.get("range"), len(content))
     if part is None:
@@ -66,6 +70,23 @@ def audio(request: Request, console: Console, _caller: PageReader, message: str,
     first, end = part
     headers["Content-Range"] = f"bytes {first}-{end - 1}/{len(content)}"
     return Response(content[first:end], 206, media_type="audio/wav", headers=headers)
+
+
+@lru_cache(maxsize=4)
+def _wav(store: NoticeStore, version: NoticeVersion, _state: tuple[int, int]) -> bytes:
+    """Return a version as a WAV file, made once: a player asks for many parts, and each would take a second to make.
+
+    Args:
+        store: The messages.
+        version: The version.
+        _state: Size and time of its file.
+
+    Raises:
+        NoticeError: The file is missing, altered or unreadable.
+    """
+    file = io.BytesIO()
+    soundfile.write(file, as_heard(store.message(version).prompt), TICKS_PER_S, subtype="PCM_16", format="WAV")
+    return file.getvalue()
 
 
 @router.get("/notices/{message}/{version}/use")
@@ -83,6 +104,7 @@ def use(console: Console, caller: PageChanger, message: str, version: int, sent:
     found = _version(console, message, version)
     try:
         starts_at = _start(console, sent, service, when)
+        console.deps.notices.usable(message, version, service=service)
         details = _details(found, service, console.deps.notices.start_of(starts_at))
         console.audit_service.note(Act.SET_NOTICE.value, person.name, message, details)
         console.deps.notices.use(message, version, service=service, starts_at=starts_at, by=person.name)

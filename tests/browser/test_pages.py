@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -173,13 +174,20 @@ def count_case(page: Page) -> None:
     page.get_by_role("button", name="Open the case").click()
 
 
+OPENED: list[str] = []
+"""Paths of the cases that were opened; the year is in them."""
+
+
 def open_case(page: Page) -> None:
     count_case(page)
     page.get_by_role("button", name="Open the case").click()
+    page.wait_for_url(re.compile("/cases/SAR-"))
+    OPENED.append(urlsplit(page.url).path)
 
 
-def custody(page: Page) -> None:
-    page.goto("/cases/SAR-2026-0001/custody")
+def in_case(page_of_it: str) -> Visit:
+    """Go to a page of the last case that was opened."""
+    return lambda page: page.goto(f"{OPENED[-1]}/{page_of_it}")
 
 
 def write_claim(page: Page) -> None:
@@ -296,12 +304,12 @@ STATES: list[tuple[str, str, Visit, str]] = [
     ("case_wide", "dpo", count_case, "1 recording fits this search"),
     ("case", "dpo", open_case, "The case is open."),
     ("cases_some", "dpo", at("/cases"), "Mrs Example"),
-    ("case_identity", "dpo", at("/cases/SAR-2026-0001/identity"), "I confirmed who they are"),
-    ("case_recordings", "dpo", at("/cases/SAR-2026-0001/recordings"), "1 recording to decide on"),
-    ("case_narrow", "dpo", at("/cases/SAR-2026-0001/narrow"), "Up to what time?"),
-    ("case_history", "dpo", at("/cases/SAR-2026-0001/history"), "Case opened"),
-    ("case_letter", "dpo", at("/cases/SAR-2026-0001/letter/acknowledgement"), "Dear Mrs Example"),
-    ("custody", "dpo", custody, "Proven."),
+    ("case_identity", "dpo", in_case("identity"), "I confirmed who they are"),
+    ("case_recordings", "dpo", in_case("recordings"), "1 recording to decide on"),
+    ("case_narrow", "dpo", in_case("narrow"), "Up to what time?"),
+    ("case_history", "dpo", in_case("history"), "Case opened"),
+    ("case_letter", "dpo", in_case("letter/acknowledgement"), "Dear Mrs Example"),
+    ("custody", "dpo", in_case("custody"), "Proven."),
     ("rights", "dpo", write_claim, "Record that it was withdrawn"),
     ("notifications", "dpo", at("/notifications"), "Nothing is waiting for you"),
     ("erasures", "dpo", at("/erasures"), "No erasures are waiting"),

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
+from audio.prompts import TONES
 from recorder.__main__ import main
 from recorder.common.process_hardening import put_off_collecting, wiping_environment
 from recorder.control.peercred import peer_of
@@ -193,6 +194,12 @@ def compile_pages() -> None:
     templates = page_templates(ZoneInfo("UTC"), "#000000")
     for name in templates.list_templates(extensions=("html",)):
         templates.get_template(name)
+
+
+def make_tones() -> None:
+    """Make the tones that each daemon plays, for the processes that are forked from this one."""
+    for tone in TONES:
+        tone()
 
 
 @functools.cache
@@ -472,6 +479,7 @@ if __name__ == "__main__":
     for name in _LOADED:
         importlib.import_module(name)
     compile_pages()
+    make_tones()
     watch_results()
     gc.freeze()
     words = serve() if fork_for_each_connection(socket.socket(fileno=int(sys.argv[1]))) else None

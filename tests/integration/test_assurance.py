@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,7 +16,7 @@ from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.assurance.assurance import JUDGED_DAYS, assurance_of
 from recorder.assurance.call_records import CallRecordsError
-from recorder.assurance.daily import Judged, judge_due
+from recorder.assurance.daily import Judged, judge_due, keep_judging
 from recorder.assurance.expecting import Expected, Policy
 from recorder.assurance.importing import ImportOrder, import_order, read_calls
 from recorder.assurance.sources import CallRecordSources
@@ -29,6 +30,7 @@ from storage.assurance import AssuranceStore
 from storage.assurance_types import CallDirection, ExpectedCall, Explanation, StoredDay, StoredFinding
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
+from storage.errors import LeaseLostError
 from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import RecordingId
@@ -224,6 +226,29 @@ def test_the_console_imports_what_changes_at_a_place_and_says_what_it_cannot_rea
     index.close()
 
 
+def test_a_place_says_which_hour_is_meant_when_the_clocks_go_back(tmp_path: Path) -> None:
+    index, file = Index(sqlite_url(tmp_path / "index.sqlite")), tmp_path / "Master.csv"
+    after = datetime(2026, 10, 25, 12, tzinfo=UTC)
+    nominated = (Extension(number="2001", operator="alice", service="s"),)
+    assurance = assurance_of(Config(extension=nominated), index.database, index, lambda: after)
+    file.write_text(
+        ",02079461234,2001,in,,PJSIP/t-1,PJSIP/2001-2,Dial,,2026-10-25 01:30:00,2026-10-25 01:30:05,"
+        "2026-10-25 01:31:05,65,60,ANSWERED,D\n"
+    )
+    os.utime(file, (after.timestamp(), after.timestamp()))
+    for hour, found in ((None, []), ("earlier", [0]), ("later", [0, 1])):
+        place = CallRecordsOptions(path=str(file), format="asterisk", pbx=hour or "", repeated_hour=hour)
+        assert place.problem is None
+        sources = CallRecordSources(options=[place], audit=AuditLog(tmp_path / "audit"), zone=LONDON)
+        assert sources.import_new(assurance, assurance.store) == (hour is None)
+        stored = assurance.store.calls(after - timedelta(days=1), after)
+        assert sorted(one.answered_at.hour for one in stored) == found
+    assert CallRecordsOptions(path="/cdr", format="cucm", repeated_hour="both").problem == (
+        "repeated_hour", "repeated_hour is 'both': it must be earlier or later"
+    )  # fmt: skip
+    index.close()
+
+
 def test_one_file_that_cannot_be_read_stops_neither_the_others_nor_the_judging(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -253,6 +278,45 @@ def test_one_file_that_cannot_be_read_stops_neither_the_others_nor_the_judging(
         False,
     )
     index.close()
+
+
+class Looks(threading.Event):
+    """Lets the thread look so many times, without waiting."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_comparison_that_fails_is_an_alarm_until_one_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, alarms = Index(sqlite_url(tmp_path / "index.sqlite")), dict[str, int]()
+    assurance = assurance_of(Config(), index.database, index, utc_now)
+    for error, raised in ((RuntimeError(), {"assurance_failed": 1}), (LeaseLostError(), {})):
+        with monkeypatch.context() as patch:
+            patch.setattr(AssuranceStore, "keep_day", Fails(error))
+            keep_judging(assurance, Looks(1), alarms=alarms)
+        assert alarms == raised
+        keep_judging(assurance, Looks(1), alarms=alarms)
+        assert alarms == {}
+        AssuranceStore(index.database).forget_days(before=assurance.today)
+    index.close()
+
+
+class Fails:
+    """A function that fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, *_: Any) -> None:
+        raise self.error
 
 
 def test_a_call_id_of_any_bytes_does_not_hide_calls_that_went_round(tmp_path: Path) -> None:

@@ -163,7 +163,9 @@ def test_notices_tell_which_is_played_and_who_set_it(console: Console, dpo: Brow
     assert dpo.get("/notices/first/9").status_code == dpo.get("/notices/nobody/1").status_code == 404
 
 
-def test_everybody_hears_a_notice_as_callers_do(console: Console, store: NoticeStore) -> None:
+def test_everybody_hears_a_notice_as_callers_do(
+    console: Console, store: NoticeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard = store.load("first").prompt.audio[Codec.PCMA]
     with signed_in(console, "officer") as officer:
         page = officer.get("/notices").text
@@ -177,6 +179,9 @@ def test_everybody_hears_a_notice_as_callers_do(console: Console, store: NoticeS
         part = officer.get("/notices/first/2/audio", headers={"Range": "bytes=100-199"})
         assert (part.status_code, part.content) == (206, whole.content[100:200])
         assert part.headers["Content-Range"] == f"bytes 100-199/{len(whole.content)}"
+        with monkeypatch.context() as patch:
+            patch.setattr(NoticeStore, "message", None)
+            assert officer.get("/notices/first/2/audio").content == whole.content, "it is not made for each request"
         assert officer.get("/notices/first/2/use").status_code == 403
         refused = officer.submit("/notices/first/1/use", service="", when="now")
         assert (refused.status_code, store.load("first").version) == (403, 2)
@@ -184,6 +189,9 @@ def test_everybody_hears_a_notice_as_callers_do(console: Console, store: NoticeS
     store.path_of(store.version("first", 2)).write_bytes(b"altered")
     with signed_in(console, "dpo") as dpo:
         assert dpo.get("/notices/first/2/audio").status_code == 409
+        entries = len(list(of_act(console.deps.repos.audit.path, "notice.set")))
+        assert dpo.submit("/notices/first/2/use", service="", when="now").status_code == 422
+        assert len(list(of_act(console.deps.repos.audit.path, "notice.set"))) == entries, "it was not set"
 
 
 def test_a_version_is_brought_into_force_at_a_date_and_given_up(

@@ -23,7 +23,6 @@ from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import ID
 
-CASE = "SAR-2026-0001"
 CROWD = 45
 """More than the 40 threads that answer, and fewer than a session may have in progress."""
 
@@ -181,14 +180,15 @@ def test_at_the_shell(home: RecorderHome) -> None:
     def sar(*words: str) -> Result:
         return CliRunner().invoke(app, ["sar", *words, *home.as_admin(), "-C", str(home.root)])
 
-    assert sar("open", "--requester", "J. Doe", "--form", "letter", "--on", "2026-11-02").exit_code == 0
-    assert sar("received", CASE, "--reason", "she telephoned").exit_code == 1, "nothing was handed over"
-    found = sar("custody", CASE, "--json")
+    opened = sar("open", "--requester", "J. Doe", "--form", "letter", "--on", "2026-11-02", "--json")
+    case = json.loads(opened.stdout)["id"]
+    assert sar("received", case, "--reason", "she telephoned").exit_code == 1, "nothing was handed over"
+    found = sar("custody", case, "--json")
     document = json.loads(found.stdout)
     assert (found.exit_code, document["is_proven"], document["audit_log"]["problems"]) == (0, True, [])
     assert [one["what"] for one in document["hands"]] == ["Opened a case"]
-    assert "unchanged" in sar("custody", CASE).output
+    assert "unchanged" in sar("custody", case).output
     other = home.root / "other.txt"
     other.write_text("not a copy")
-    assert sar("custody", CASE, "--file", str(other)).exit_code == 1
-    assert sar("custody", CASE, "--file", str(home.root / "none")).exit_code == 2
+    assert sar("custody", case, "--file", str(other)).exit_code == 1
+    assert sar("custody", case, "--file", str(home.root / "none")).exit_code == 2

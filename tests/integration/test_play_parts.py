@@ -3,12 +3,16 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from recorder.cli import copies
 from recorder.cli.cli import app
+from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index
@@ -68,3 +72,31 @@ def test_what_was_not_granted_is_silent(shell: Shell, tmp_path: Path, monkeypatc
     edge = 44 + round(EDGE_S * 8000) * TICK_BYTES
     assert set(heard[44:edge]) == {0}
     assert any(heard[edge + 1000 * TICK_BYTES :])
+
+
+def test_another_player_is_ended_with_the_permission_and_what_it_got_is_logged(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = shell.record("000072")
+    home, player = shell.home, tmp_path / "play"
+    player.write_text("#!/bin/sh\ncat > /dev/null\n")
+    player.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    words = ["play", recording, *home.as_hearer(), "-C", str(home.root)]
+
+    def entries() -> list[tuple[str, Any]]:
+        found = map(json.loads, (home.root / "audit" / "audit.log").read_text().splitlines())
+        return [(one["act"], one["details"]) for one in found if one["subject"] == recording and ".play" in one["act"]]
+
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    (begun, _), (ended, sent) = entries()
+    assert (begun, ended, sent["spans"]) == (
+        "recording.play", "recording.play.served", [{"from_s": 0.0, "to_s": float(SECONDS)}],
+    )  # fmt: skip
+    monkeypatch.setattr(copies, "utc_now", lambda: utc_now() + timedelta(days=400 if len(entries()) > 2 else 0))
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, "permission to listen has ended" in " ".join(done.stderr.split())) == (1, True)
+    assert [(act, details.get("spans")) for act, details in entries()[2:]] == [
+        ("recording.play", None), ("recording.play.served", []),
+    ]  # fmt: skip

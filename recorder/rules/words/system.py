@@ -77,6 +77,7 @@ ALARM: Mapping[str, str] = {
     "node_silent": "node does not answer",
     "call_records_unreadable": "call records cannot be read",
     "call_records_missing": "no call records for days",
+    "assurance_failed": "calls not compared with recordings",
     "assurance_share_risen": "more calls not recorded as they should be",
     "node_clock_apart": "clock of a node wrong",
     "node_registry_away": "node not registered",

@@ -60,6 +60,17 @@ def test_files_that_cannot_be_played_are_refused_in_a_sentence(tmp_path: Path) -
         assert "\n" not in str(caught.value)
 
 
+def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path, rate = tmp_path / "bomb.flac", 192_000
+    soundfile.write(path, np.random.default_rng(1).uniform(-0.3, 0.3, (4096, 8)), rate, format="FLAC")
+    content = bytearray(path.read_bytes())
+    samples = int.from_bytes(content[21:26], "big") & ~((1 << 36) - 1)  # STREAMINFO ends its counts with 36 bits
+    content[21:26] = (samples | rate * 119).to_bytes(5, "big")
+    path.write_bytes(content)
+    with pytest.raises(PromptError, match="save it as mono"):
+        load_prompt(path)
+
+
 def test_shipped_notices_can_be_played() -> None:
     for name, least, most in (("first", 12, 20), ("second", 15, 25)):
         assert least <= load_prompt(NOTICES / f"{name}.en.flac").prompt.duration_s <= most

@@ -75,3 +75,15 @@ def test_code_in_an_item_is_indented_code() -> None:
 def test_code_that_looks_like_a_list_is_left_alone() -> None:
     text = "Text\n\n```\nkey:\n- a\n  - b\n```\n"
     assert with_lists_of_markdown(text) == text
+
+
+def test_no_file_outside_the_project_is_in_the_site(tmp_path: Path) -> None:
+    root, secret = tmp_path / "project", tmp_path / "secret.txt"
+    root.mkdir()
+    secret.write_text("a token of the machine that builds the site")
+    for page in (*PROJECT_PAGES, "page.md"):
+        (root / page).write_text(
+            f"[one]({secret}) [two](../secret.txt) [three](docs/../../secret.txt) [four](link.txt)"
+        )
+    (root / "link.txt").symlink_to(secret)
+    assert outside_files(root, ["page.md"]) == list(PROJECT_PAGES)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,14 @@ import soundfile
 
 from audio.types import Codec
 from recorder.calls.announcements import MessageChoice, load_announcements
+from recorder.calls.call_services import Sounds
 from recorder.calls.notice_catalogue import NewNotice
 from recorder.calls.notices import NAMES, SHIPPED, NoticeError, NoticeStore, install_shipped
+from recorder.common.home import Home
+from recorder.common.serial_executor import SerialExecutor
+from recorder.config.settings import Config
 from recorder.rules.notice_schedule import NoticeState
+from recorder.service.reloading import Reloader
 
 
 def sound(path: Path, *, hz: float = 440.0, seconds: float = 0.5) -> Path:
@@ -213,3 +219,22 @@ def test_a_service_without_any_message_is_refused_in_words(dated: NoticeStore, d
     dated.put("first", sound(tmp_path / "a.wav"), by="sally")
     with pytest.raises(NoticeError, match=r"no message 'first' in Welsh for Benefits; .* first FILE --language cy`"):
         load_announcements(dated, choice("cy"), day.now)
+
+
+def test_whatever_is_wrong_with_changed_messages_is_an_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alarms: dict[str, bool] = {}
+    services = SimpleNamespace(config=Config(), set_alarm=alarms.__setitem__)
+    reloader = Reloader(
+        Home(tmp_path), services, *[None] * 3, manager=None, used=lambda: None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    executor = SerialExecutor("filing")
+    Home(tmp_path).notices.mkdir(parents=True)
+    (Home(tmp_path).notices / "catalogue.json").write_text("[]")
+
+    def load(*_: object) -> Sounds:
+        raise MemoryError
+
+    monkeypatch.setattr("recorder.service.reloading.load_sounds", load)
+    reloader.watch_notices(executor)
+    executor.close()
+    assert alarms == {"notices_unusable": True}

@@ -13,6 +13,7 @@ from recorder.assurance.expecting import Expected, Expecting, LeftOut, Policy
 from recorder.assurance.judging import Verdict, judge
 from recorder.assurance.matching import hours_off, match
 from recorder.assurance.trend import DayCount, trend_of
+from recorder.rules.policy import Extension
 from storage.assurance_types import CallDirection, ExpectedCall
 from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 from tests.helpers.assured_day import NOMINATED, QUEUE
@@ -57,6 +58,35 @@ def row(number: int, start_s: float = 0.0, **changed: Any) -> RecordingRow:
     return RecordingRow(**{**fields, **changed})
 
 
+class Counted(dict[str, str]):
+    """Links that count how often they are followed."""
+
+    followed = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.followed += 1
+        return super().get(key, default)
+
+
+def test_a_long_chain_of_links_is_followed_in_a_time_that_is_in_proportion_to_it() -> None:
+    expecting, parts = Expecting(Policy(nominated=NOMINATED), "pbx"), 400
+    expecting._linked = links = Counted()
+    for number in range(parts, 0, -1):
+        expecting.add(leg(number, 0.0, call_id=f"{number - 1}", linked_id=f"{number}"))
+    (found,) = expecting.finish().calls
+    assert found.talk_s == 60.0
+    assert links.followed < 20 * parts
+
+
+def test_a_deleted_self_test_is_not_compared_with_calls_that_are_missing() -> None:
+    gone = RecordingId(f"{AT:%Y%m%dT%H%M%SZ}-selftest-0a1b2c")
+    named = Site(
+        nominated={"selftest": Extension(number="selftest", operator="Ann", service="s")}, services={}, zone=SITE.zone
+    )  # fmt: skip
+    report = report_of(AT.date(), [call(1, extensions=("selftest",))], [], named, deleted=[gone])
+    assert [one.verdict for one in report.findings] == [Verdict.NOT_RECORDED]
+
+
 # --- expecting
 
 
@@ -76,6 +106,20 @@ def test_an_id_that_is_given_again_the_next_day_is_another_call_and_within_hours
     assert len(expected(leg(1, 0, call_id="7"), leg(2, 90_000, call_id="7")).calls) == 2
     with pytest.raises(CallRecordsError, match="line 9: this call has the same id as the one of line 4"):
         expected(leg(4, 0, call_id="7"), leg(9, 7200, call_id="7"))
+
+
+def test_a_call_that_somebody_else_had_meanwhile_is_one_call() -> None:
+    parts = (
+        leg(1, 0, 60.0, call_id="a"),
+        leg(2, 60, 1200.0, call_id="a", called="2955"),
+        leg(3, 1300, 0.0, call_id="a"),
+        leg(4, 1900, 30.0, call_id="a", called="2003"),
+    )
+    for rows in (parts, parts[::-1]):
+        (one,) = expected(*rows).calls
+        assert (one.extensions, one.talk_s) == (("2001", "2003"), 90.0), "its talk time is that with our extensions"
+    with pytest.raises(CallRecordsError, match="line 4: this call has the same id as the one of line 1"):
+        expected(parts[0], replace(parts[1], call_id="b"), parts[3])
 
 
 @pytest.mark.parametrize(("changed", "why"), [
@@ -119,6 +163,15 @@ def test_a_second_recording_of_the_call_is_added_and_is_not_another_call() -> No
     found = match([call(1, talk_s=300.0)], [row(1), row(2, 150), row(3, 400)])
     assert [one.id for one in found.recordings[call(1).id]] == [row(1).id, row(2, 150).id]
     assert [one.id for one in found.unmatched] == [row(3, 400).id]
+
+
+def test_a_call_that_waited_in_a_queue_before_the_recorder_saw_it_is_short_and_not_missing() -> None:
+    late = row(1, 240, duration_s=360.0, recorded_s=360.0)
+    found = match([call(1, talk_s=600.0), call(2, 700, talk_s=600.0)], [late])
+    assert [[one.id for one in found.recordings[call(number).id]] for number in (1, 2)] == [[late.id], []]
+    assert not found.unmatched
+    assert judge(call(1, talk_s=600.0), [late]).verdict is Verdict.SHORT
+    assert match([call(1, talk_s=600.0, number_end="")], [late]).unmatched, "a withheld number does not tell whose"
 
 
 @pytest.mark.parametrize("ahead_s", [-600.0, 0.0, 40.0, 800.0])

@@ -2,15 +2,19 @@
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from recorder.assurance.call_records import CallLeg, CallRecordsError, end_of
+from recorder.assurance.expecting import Policy
 from recorder.assurance.formats import LAYOUTS, Layout, read_mapping
+from recorder.assurance.importing import ImportOrder, read_calls
 from recorder.assurance.local_times import LocalTimeError, Repeated, Times
 from recorder.assurance.reading import read_bypassed, read_legs
+from recorder.rules.policy import Extension
 
 LONDON = ZoneInfo("Europe/London")
 AT = datetime(2026, 9, 16, 8, 0, 5, tzinfo=UTC)
@@ -47,6 +51,48 @@ def test_asterisk_with_a_header_of_its_database_is_read_by_name() -> None:
     assert (answered.answered_at, answered.talk_s, answered.call_id) == (AT, 30.0, "1.1")
     assert (answered.called, answered.answered_by) == ("600", "2001")
     assert (missed.answered_at, missed.talk_s, missed.line) == (None, 0.0, 3)
+
+
+ALWAYS = (
+    ',020,2001,in,"""A"" <020>",PJSIP/t-1,PJSIP/2001-2,Dial,,2026-09-16 09:00:00,2026-09-16 09:00:05,,65,60,ANSWERED,D'
+)
+
+
+@pytest.mark.parametrize(("further", "call_id"), [
+    ("", ""),
+    (",1789545600.7", "1789545600.7"),
+    (",pbx-1789545600.7", "pbx-1789545600.7"),
+    (",VIP", ""),
+    (",1789545600.7,VIP", "1789545600.7"),
+    (",peer,1789545600.1,3", "1789545600.1"),
+    (",VIP,peer,1789545600.1,3", "1789545600.1"),
+    (",1789545600.7,VIP,peer,1789545600.1,3", "1789545600.1"),
+])  # fmt: skip
+def test_asterisks_further_columns_are_known_by_their_number(further: str, call_id: str) -> None:
+    (leg,) = legs(ALWAYS + further + "\n", LAYOUTS["asterisk"])
+    assert (leg.call_id, leg.caller, leg.called, leg.talk_s) == (call_id, "020", "2001", 60.0)
+
+
+@pytest.mark.parametrize(
+    "name", ['Al "Joe" Doe', 'Al ""Joe""', '"', '"Al', 'Al"', 'Doe "Joe", jr', 'a","b","c', "O'D, A"]
+)
+def test_a_name_with_quotes_in_freeswitch_hides_no_call(name: str) -> None:
+    text = (
+        f'"{name}","020","2001","c","2026-09-16 09:00:00","2026-09-16 09:00:05","","65","60","N","u","b","","x","y"\n'
+    )
+    for leg in legs(text * 2, LAYOUTS["freeswitch"]):
+        assert (leg.caller, leg.called, leg.talk_s, leg.call_id, leg.linked_id) == ("020", "2001", 60.0, "u", "b")
+
+
+def test_a_name_in_another_encoding_stops_no_import_and_another_file_does(tmp_path: Path) -> None:
+    path = tmp_path / "Master.csv"
+    order = ImportOrder(path=path, layout=LAYOUTS["asterisk"], pbx="a", zone=LONDON)
+    nominated = {"2001": Extension(number="2001", operator="Ann", service="Benefits")}
+    path.write_bytes(ALWAYS.replace(",020,", ",02079461234,").replace('""A""', '""Ren\xe9""').encode("latin-1"))
+    assert len(read_calls(order, Policy(nominated=nominated)).calls) == 1
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\xff")
+    with pytest.raises(CallRecordsError, match="line 1: the file is not utf-8: is it a call record file"):
+        read_calls(order, Policy(nominated=nominated))
 
 
 def test_a_mapping_reads_another_file() -> None:
