@@ -54,9 +54,12 @@ cdef extern from "core.h" nogil:
         int64_t relayed
         int64_t refused
         int64_t lost
+        int64_t starved
     core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns,
                    int64_t gather_ns)
     int core_relay_in_kernel(core *, const char *program, const char *const *interfaces, int count, int packets_per_s)
+    int core_use_io_uring(core *, int buffers, int packets_per_s)
+    int core_uses_io_uring(core *)
     int core_start(core *)
     int64_t core_turn(core *, int64_t now_ns)
     void core_close(core *)

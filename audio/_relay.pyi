@@ -37,6 +37,18 @@ class Core:
                 has started.
             ValueError: Interfaces are not 1 to 16.
         """
+    def use_io_uring(self, *, packets_per_s: int, buffers: int = 0) -> None:
+        """Have media threads receive and send by io_uring, with room for so many packets each (0: all); before `start`.
+
+        A leg that more packets come at is read by epoll for 5 s.
+
+        Raises:
+            OSError: ENOSYS: the kernel has none, or is older than 6.1. EPERM: it is forbidden. ENOMEM: the buffers may
+                not be locked. EINVAL: too many, or the core has started.
+        """
+    @property
+    def threads_by_io_uring(self) -> int:
+        """How many media threads use io_uring; after `start` one may go back to epoll if the kernel fails."""
     def start(self) -> None: ...
     def turn(self, now_ns: int) -> int:
         """Do what the media threads would have done by a time; return when there is something to do again.

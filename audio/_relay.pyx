@@ -86,6 +86,17 @@ cdef class Core:
         if code < 0:  # whatever it is, it is the kernel's answer
             raise OSError(-code, os.strerror(-code))
 
+    def use_io_uring(self, *, int packets_per_s, int buffers=0):
+        cdef int64_t code
+        with nogil:
+            code = core_use_io_uring(self.core, buffers, packets_per_s)
+        if code < 0:  # whatever it is, it is the kernel's answer
+            raise OSError(-code, os.strerror(-code))
+
+    @property
+    def threads_by_io_uring(self):
+        return core_uses_io_uring(self.core)
+
     def start(self):
         checked(core_start(self.core), "start")
 

@@ -21,6 +21,7 @@ from audio.types import (
     LegMedia,
     MediaAddress,
     MediaEvent,
+    MediaIo,
     RelayOptions,
     SrtpKey,
     SrtpKeys,
@@ -64,6 +65,13 @@ class Relay:
             except BaseException:
                 self._core.close()  # not when whoever looks at the error lets go of it
                 raise
+        self.io_uring_refused: OSError | None = None
+        """Why packets go by epoll although io_uring was asked for."""
+        if options.io is not MediaIo.EPOLL:
+            try:
+                self._core.use_io_uring(packets_per_s=options.io_packets_per_s)
+            except OSError as error:
+                self.io_uring_refused = error
         self._pairs: dict[LegId, PortPair] = {}
         self._codecs: dict[LegId, Codec] = {}
         self.legs = LegControls(self._core, self._codecs)
@@ -88,6 +96,11 @@ class Relay:
     def event_fd(self) -> int:
         """Descriptor that is readable while events wait; -1 after `close`."""
         return self._core.event_fd
+
+    @property
+    def io(self) -> MediaIo:
+        """How media threads receive and send: by io_uring if all of them do."""
+        return MediaIo.IO_URING if self._core.threads_by_io_uring == self._options.threads else MediaIo.EPOLL
 
     def start(self) -> None:
         """Start the media threads; a second call does nothing."""

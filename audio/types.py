@@ -184,6 +184,14 @@ class TapOptions:
     mask_left_digits: bool = True
 
 
+class MediaIo(enum.StrEnum):
+    """How media threads receive and send packets (ADR 70)."""
+
+    AUTO = "auto"
+    IO_URING = "io_uring"
+    EPOLL = "epoll"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayOptions:
     """How the media core is set up.
@@ -199,6 +207,9 @@ class RelayOptions:
         dscp: DSCP of media, 46 is EF (RFC 3246).
         gather_ms: How long a busy media thread lets packets gather before it takes them, in [0, 10]: the delay that it
             adds at most. A wake-up costs as much as several packets, so waiting saves CPU (ADR 9).
+        io: How media threads receive and send; with AUTO and IO_URING by epoll where io_uring is not possible.
+        io_packets_per_s: What comes faster than this on one leg is read by epoll for 5 s: there a sender gets one
+            packet taken for each wake-up, and io_uring would take and relay a flood whole.
         kernel_interfaces: Interfaces by which media comes whose settled streams the kernel relays (ADR 29); none: all
             media goes through sockets. At most 16.
         kernel_packets_per_s: What comes faster than this on one leg goes by its socket: there a sender gets one packet
@@ -213,6 +224,8 @@ class RelayOptions:
     dead_rtp_s: float = 10.0
     dscp: int = 46
     gather_ms: float = 2.0
+    io: MediaIo = MediaIo.AUTO
+    io_packets_per_s: int = 640
     kernel_interfaces: tuple[str, ...] = ()
     kernel_packets_per_s: int = 320
 

@@ -5,7 +5,8 @@ looks for tones too; ``written`` has the daemon's writer seal and write what is 
 ``voices`` puts voices into what is drained before it is looked at. In ``written-unjudged`` and ``voices-unjudged`` the
 writer does not look for speech.
 ``twice`` leads each call through the core twice, by way of loopback, and ``twice-srtp`` encrypts what lies between: as
-many packets are closed and opened as in a call with SRTP on both sides.
+many packets are closed and opened as in a call with SRTP on both sides. The second argument is how media threads
+receive and send (`audio.types.MediaIo`).
 """
 
 import os
@@ -30,6 +31,7 @@ from audio.types import (
     LegId,
     LegMedia,
     MediaAddress,
+    MediaIo,
     RelayOptions,
     SrtpKey,
     SrtpKeys,
@@ -183,9 +185,10 @@ def _thrown_away(relay: Relay, taps: Sequence[TapId], _mode: str) -> Iterator[Ca
 
 def main() -> None:
     """Run until standard input ends."""
-    mode, calls = sys.argv[1], int(sys.argv[2])
+    mode, io, calls = sys.argv[1], MediaIo(sys.argv[2]), int(sys.argv[3])
     need_descriptors(8 * calls + 64)
-    with Relay(RelayOptions(ports=media_ports(calls, per_call=_PORTS_PER_CALL), lock_memory=False)) as relay:
+    options = RelayOptions(ports=media_ports(calls, per_call=_PORTS_PER_CALL), lock_memory=False, io=io)
+    with Relay(options) as relay:
         pairs = [_open_call(relay, [int(port) for port in sys.stdin.readline().split()], mode) for _ in range(calls)]
         taps = [relay.taps.open(*pair, TapOptions()) for pair in pairs if mode != "forward"]
         is_written = mode.startswith(("written", "voices"))

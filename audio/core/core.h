@@ -68,7 +68,8 @@ struct leg_statistics {
 struct core_counters {
     int64_t legs, taps, ring_bytes, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks,
         srtp_unauthentic, srtp_replayed, relayed /* of received: by the kernel */, refused /* from sources that are not heard */,
-        lost /* packets that never came at legs that are closed */;
+        lost /* packets that never came at legs that are closed */,
+        starved /* times that a leg's receive by io_uring found no buffer: its packets waited in its socket */;
 };
 
 struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns, int64_t gather_ns);
@@ -78,6 +79,12 @@ struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead
  */
 int core_relay_in_kernel(struct core *core, const char *program, const char *const *interfaces, int count,
                          int packets_per_s /* of a stream; faster ones go by sockets */);
+/*
+ * Has media threads receive and send by io_uring, before core_start; buffers: packets that each has room for, 0: as many as
+ * it can. ENOSYS: the kernel is older than 6.1, or has none; EPERM: it is forbidden; ENOMEM: no more memory may be locked.
+ */
+int core_use_io_uring(struct core *core, int buffers, int packets_per_s /* of a leg; who sends more is read by epoll */);
+int core_uses_io_uring(struct core *core); /* how many threads do now */
 int core_start(struct core *core);
 /*
  * Does what the media threads would have done by a time, which never goes back; from then on it is the core's time. For

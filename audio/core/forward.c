@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "leg.h"
+#include "media_uring.h"
 #include "thread.h"
 #include "wire.h"
 
@@ -77,7 +78,17 @@ static void count_sent(struct leg *leg, int length)
     leg->thread->counters.sent++;
 }
 
-/* Sends payload with our header, written into the RTP_HEADER bytes before it; 1 if the kernel took it. */
+/* 1 if the kernel took it. */
+static int send_now(const struct leg *leg, const uint8_t *data, int length)
+{
+    uring_catch_up(leg);
+    return sendto(leg->rtp_fd, data, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL, &leg->rtp.at.any, leg->rtp.length) >= 0;
+}
+
+/*
+ * Sends payload with our header, written into the RTP_HEADER bytes before it; 1 if the kernel took it, or will with what is
+ * queued: what it does not take then is counted as it is told.
+ */
 int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, int has_marker, uint16_t seq, uint32_t ts,
              uint32_t span_ticks, int64_t now)
 {
@@ -91,12 +102,15 @@ int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, in
     put_u32(data + 8, out->ssrc);
     note_newest(out, seq, ts, span_ticks, now);
     int bytes = RTP_HEADER + length;
+    int is_queued = uring_may_send(leg, data);
     if (leg->srtp) {
-        bytes = srtp_protect(leg, data, bytes, leg->thread->sealed);
-        data = leg->thread->sealed;
+        uint8_t *sealed = is_queued ? leg->thread->uring->sealed[leg->thread->uring->queued] : leg->thread->sealed;
+        bytes = srtp_protect(leg, data, bytes, sealed);
+        data = sealed;
     }
-    if (!bytes || sendto(leg->rtp_fd, data, (size_t)bytes, MSG_DONTWAIT | MSG_NOSIGNAL, &leg->rtp.at.any,
-                         leg->rtp.length) < 0) {
+    if (bytes && is_queued)
+        uring_send(leg, data, bytes);
+    if (!bytes || (!is_queued && !send_now(leg, data, bytes))) {
         leg->thread->counters.send_errors++;
         out->is_through = 0;
         return 0;

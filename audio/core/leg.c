@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/random.h>
 
 #include "kernel.h"
@@ -41,12 +40,6 @@ static void leg_reset(struct leg *leg)
     leg->thread = thread;
 }
 
-static int watch(struct leg *leg, int fd, int is_rtcp)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)((uintptr_t)leg | (uintptr_t)is_rtcp)};
-    return epoll_ctl(leg->thread->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-}
-
 static int leg_attach(struct leg *leg, int rtp_fd, int rtcp_fd)
 {
     struct {
@@ -56,15 +49,13 @@ static int leg_attach(struct leg *leg, int rtp_fd, int rtcp_fd)
     } random;
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         return -EIO;
-    int error = watch(leg, rtp_fd, 0);
-    if (!error && (error = watch(leg, rtcp_fd, 1)) != 0)
-        epoll_ctl(leg->thread->epoll, EPOLL_CTL_DEL, rtp_fd, NULL);
+    leg->rtp_fd = rtp_fd;
+    leg->rtcp_fd = rtcp_fd;
+    int error = leg_watch(leg);
     if (error)
         return error;
     leg->own.length = sizeof leg->own.at;
     getsockname(rtp_fd, &leg->own.at.any, &leg->own.length);
-    leg->rtp_fd = rtp_fd;
-    leg->rtcp_fd = rtcp_fd;
     leg->out.ssrc = random.ssrc;
     leg->out.seq = random.seq & 0x7FFF; /* far from its first round: a listener may miss the beginning (RFC 3711 section 3.3.1) */
     leg->out.ts = random.ts;
@@ -125,10 +116,7 @@ void leg_detach(struct leg *leg)
             *link = leg->next_active;
             break;
         }
-    if (thread->epoll >= 0) {
-        epoll_ctl(thread->epoll, EPOLL_CTL_DEL, leg->rtp_fd, NULL);
-        epoll_ctl(thread->epoll, EPOLL_CTL_DEL, leg->rtcp_fd, NULL);
-    }
+    leg_unwatch(leg);
     thread->counters.lost += packets_lost(&leg->in);
     leg_reset(leg);
     thread->counters.legs--;
@@ -339,6 +327,7 @@ int core_inject(struct core *core, int64_t id, int is_rtcp, const uint8_t *packe
 /* Four times a second: own RTCP, and silence where there should be media. */
 void leg_house(struct leg *leg, int64_t now)
 {
+    leg->taken = 0;
     srtp_house(leg, now);
     press_house(leg, now);
     if (leg->rtcp_next_ns && now >= leg->rtcp_next_ns) {

@@ -29,6 +29,7 @@ struct sender {
     uint16_t input_seq;     /* newest input sequence number that was passed on or swallowed */
     uint16_t hole_from, hole_to, hole_offset; /* last swallowed run, so that what comes late keeps its own number */
     uint16_t restart_seq;                     /* has_restart: what follows the last packet that leapt back */
+    int64_t queued_round; /* of its thread's io_uring: the newest is queued while that one lasts */
     uint8_t has_hole, has_sent, is_switching, source, has_restart, is_through; /* through: the system took the newest */
     int64_t packets, octets;
 };
@@ -88,7 +89,7 @@ struct leg {
     struct leg *peer;
     struct tap *tap;
     struct srtp *srtp; /* keys; NULL: plain RTP */
-    int slot, rtp_fd, rtcp_fd, channel;
+    int slot, rtp_fd, rtcp_fd, channel, taken; /* taken: by io_uring, since the last look at the house */
     uint8_t is_configured, is_muted, hears_tones, reports_voice, has_stopped, is_active, is_delaying, is_pin_near, is_relayed;
     struct address rtp;
     struct leg_media media;
@@ -117,7 +118,9 @@ struct leg {
     struct delay_buffer *delay;    /* audio that waits for the detector; NULL: none waits */
     int64_t reports_ns;            /* when the keys reported so far would all have been due */
     int64_t sounded_star_ns;     /* end of an in-band star that may begin a control sequence; NEVER: none */
-    struct leg *next_active;
+    struct leg *next_active, *next_arriving;
+    int64_t polled_until_ns; /* too much comes for io_uring */
+    uint8_t is_polled, is_arriving, is_received; /* RTP: at its thread's epoll; about to be at its io_uring; there */
     struct g722 decoder;
     struct address own; /* of its RTP socket */
     struct flow *flow;   /* what the kernel is told of it; NULL: it has not been yet */
@@ -133,6 +136,13 @@ struct leg {
 /* leg.c */
 void leg_detach(struct leg *leg);
 void leg_house(struct leg *leg, int64_t now);
+
+/* watch.c */
+int leg_watch(struct leg *leg);
+void leg_unwatch(struct leg *leg);
+int leg_watch_rtp(struct leg *leg);
+void leg_unwatch_rtp(struct leg *leg);
+void leg_arrive(struct leg *leg, int64_t now);
 
 /* formats.c */
 int same_rate(int codec, int other);
@@ -158,6 +168,7 @@ int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, 
 int64_t packets_lost(const struct receiver *in);
 
 /* socket.c */
+int datagram_came(struct leg *leg, int is_rtcp, uint8_t *data, int length, const struct address *source, int64_t now);
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 
 /* sources.c */

@@ -5,7 +5,10 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void *memory_locked(size_t size, int lock);
+void *memory_huge(int lock);
 void memory_free(void *memory, size_t size);
 
 /* The huge pages of a core (slab.c). */

@@ -20,7 +20,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(memory, size) ((void)0)
 #endif
 
-#define SLAB ((size_t)2 << 20)
+#define SLAB HUGE_PAGE
 #define LARGEST (SLAB / 8) /* of a block; with longer ones too much of a slab would be of no use */
 
 struct slab {
@@ -42,32 +42,9 @@ static size_t place(size_t size)
     return lines(size) + APART;
 }
 
-/*
- * Zeroed memory of its own; NULL if there is none, or none that may be locked. Nobody may touch it before the kernel knows what
- * it is for: where all of the process is locked it would be filled with small pages at once.
- */
-static void *map_slab(int is_locked)
-{
-    char *whole = mmap(NULL, 2 * SLAB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (whole == MAP_FAILED)
-        return NULL;
-    char *memory = (char *)(((uintptr_t)whole + SLAB - 1) / SLAB * SLAB);
-    if (memory > whole)
-        munmap(whole, (size_t)(memory - whole));
-    if (memory < whole + SLAB)
-        munmap(memory + SLAB, (size_t)(whole + SLAB - memory));
-    madvise(memory, SLAB, MADV_HUGEPAGE);
-    madvise(memory, SLAB, MADV_DONTDUMP);
-    madvise(memory, SLAB, MADV_DONTFORK);
-    if (mprotect(memory, SLAB, PROT_READ | PROT_WRITE) == 0 && (!is_locked || mlock(memory, SLAB) == 0))
-        return memory;
-    munmap(memory, SLAB);
-    return NULL;
-}
-
 static struct slab *new_slab(size_t each, int is_locked)
 {
-    struct slab *slab = map_slab(is_locked);
+    struct slab *slab = memory_huge(is_locked);
     if (!slab)
         return NULL;
     slab->each = each;

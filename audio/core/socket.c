@@ -19,33 +19,41 @@ static int is_of_stream(const struct leg *leg, const uint8_t *data)
     return get_u32(data + 8) == leg->in.ssrc && (data[1] & 0x7F) == leg->heard_pt;
 }
 
-/* Takes one datagram, and tells whether there was one that counts for nothing. */
-static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
+/* Deals with a datagram that came at a leg; tells whether it counts for nothing. */
+int datagram_came(struct leg *leg, int is_rtcp, uint8_t *data, int length, const struct address *source, int64_t now)
 {
     struct thread *thread = leg->thread;
-    struct address source;
     int is_stranger = 0;
-    source.length = sizeof source.at;
-    ssize_t length = recvfrom(is_rtcp ? leg->rtcp_fd : leg->rtp_fd, thread->buffer, sizeof thread->buffer,
-                              MSG_DONTWAIT, &source.at.any, &source.length);
-    if (length < 0)
-        return 0;
     enum origin origin = length > MAX_PACKET ? ORIGIN_STRANGER
-                         : !is_rtcp ? source_judge(leg, thread->buffer, (int)length, &source, now)
-                         : is_rtcp_of_peer(leg, &source) ? ORIGIN_SIGNALLED : ORIGIN_STRANGER;
+                         : !is_rtcp ? source_judge(leg, data, length, source, now)
+                         : is_rtcp_of_peer(leg, source) ? ORIGIN_SIGNALLED : ORIGIN_STRANGER;
     if (origin == ORIGIN_STRANGER) {
         is_stranger = 1;
         leg->dropped++;
         thread->counters.dropped++;
     } else if (is_rtcp) {
-        receive_rtcp(leg, thread->buffer, (int)length, now);
+        receive_rtcp(leg, data, length, now);
     } else {
-        int is_plain = is_plain_rtp(thread->buffer, (int)length) && is_signalled(leg, &source);
-        uint16_t seq = (uint16_t)get_u32(thread->buffer);
-        kernel_catch_up(leg, is_plain && is_of_stream(leg, thread->buffer));
-        if (receive_rtp(leg, thread->buffer, (int)length, now, origin, 0) && is_plain)
+        int is_plain = is_plain_rtp(data, length) && is_signalled(leg, source);
+        uint16_t seq = (uint16_t)get_u32(data);
+        kernel_catch_up(leg, is_plain && is_of_stream(leg, data));
+        if (receive_rtp(leg, data, length, now, origin, 0) && is_plain)
             kernel_settle(leg, seq, now);
     }
+    return is_stranger;
+}
+
+/* Takes one datagram, and tells whether there was one that counts for nothing. */
+static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
+{
+    struct thread *thread = leg->thread;
+    struct address source;
+    source.length = sizeof source.at;
+    ssize_t length = recvfrom(is_rtcp ? leg->rtcp_fd : leg->rtp_fd, thread->buffer, sizeof thread->buffer,
+                              MSG_DONTWAIT, &source.at.any, &source.length);
+    if (length < 0)
+        return 0;
+    int is_stranger = datagram_came(leg, is_rtcp, thread->buffer, (int)length, &source, now);
     explicit_bzero(thread->buffer, (size_t)length);
     return is_stranger;
 }

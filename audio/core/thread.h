@@ -13,6 +13,7 @@
 struct flow;
 struct kernel;
 struct leg;
+struct media_uring;
 struct tap;
 
 struct thread {
@@ -21,6 +22,7 @@ struct thread {
     pthread_t handle;
     pthread_mutex_t next, data; /* taken in this order; whoever waits holds next, so nobody overtakes */
     int epoll, wake_fd;
+    struct media_uring *uring, *prepared; /* uring NULL: epoll alone; prepared: until the thread begins */
     struct leg **legs; /* slots are never freed before the core: a stale epoll event meets a slot, never free memory */
     struct tap **taps;
     int leg_slots, tap_slots;
@@ -50,6 +52,11 @@ struct core {
     int64_t events_dropped;
     struct event *events;
 };
+
+#define HOUSE_NS (250 * NS_PER_MS) /* between two looks at all legs of a thread */
+
+/* loop.c */
+void *thread_run(void *thread);
 
 /* thread.c */
 int64_t clock_ns(void);

@@ -46,6 +46,7 @@ from recorder.service.home_check import check_folders, check_listening, check_ne
 from recorder.service.kernel_relay import check_kernel_relay, read_means
 from recorder.service.machine import read_machine
 from recorder.service.machine_check import check_machine
+from recorder.service.media_io import check_media_io, read_uring_means
 from recorder.service.object_check import check_objects
 from recorder.service.openid_check import check_openid
 from recorder.service.peer_check import check_alarms, check_targets
@@ -115,7 +116,9 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
     yield from check_site_keys(home, utc_now())
     yield from check_folders(home)
     yield from check_machine(read_machine(), config)
-    yield from check_kernel_relay(config, read_means())
+    means = read_means()
+    yield from check_kernel_relay(config, means)
+    yield from check_media_io(config, read_uring_means(means.kernel))
 
 
 def _can_open(home: Home) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Interval
 
+from audio.types import MediaIo
 from recorder.common.logs import LogFormat
 from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.config.anchor_options import AnchorOptions
@@ -91,6 +92,7 @@ class MediaSettings:
     detect_tones: bool = True
     dead_rtp_s: OverZero = 10.0
     gather_ms: Annotated[float, Interval(ge=0, le=10)] = 2.0
+    io: MediaIo = MediaIo.AUTO
     kernel_interfaces: tuple[str, ...] = ()
 
 

@@ -107,7 +107,7 @@ class LiveApi:
             "signalling": services.sip_status.counters,
             "names_not_resolved": found.failing_names,
             "registrations": await self._gateway.on_call_thread(lambda: services.sip_status.registrations),
-            "media": services.relay.counters(),
+            "media": {**services.relay.counters(), "io": services.relay.io},
             "writer": {"lag_s": round(writer.lag_s, 3), "late_periods": writer.late_periods},
             "disk": self._disk(),
             "dropped_events": self._broadcast.dropped,

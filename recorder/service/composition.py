@@ -42,7 +42,8 @@ from recorder.recordings.kept_live import Discards
 from recorder.retention.file_removing import FileRemoving
 from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
-from recorder.service.kernel_relay import Obstacle, open_relay
+from recorder.service.kernel_relay import Obstacle, open_relay, read_means
+from recorder.service.media_io import chosen_io, report_io
 from recorder.service.sounds import load_sounds
 from recorder.site_keys.places import has_joined
 from sip.endpoint import SipEndpoint
@@ -128,7 +129,7 @@ class DaemonParts:
 
 def open_media(config: Config, port_memory: PortMemory) -> MediaCore:
     """Open the media core as configured."""
-    media = config.media
+    media, kernel = config.media, read_means().kernel
     is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s, threads=media.threads)
     options = RelayOptions(
         address=config.media_address,
@@ -137,9 +138,11 @@ def open_media(config: Config, port_memory: PortMemory) -> MediaCore:
         lock_memory=media.lock_memory and is_lockable,
         dead_rtp_s=media.dead_rtp_s,
         gather_ms=media.gather_ms,
+        io=chosen_io(media.io, kernel),
         kernel_interfaces=media.kernel_interfaces,
     )
     relay, kernel_obstacle = open_relay(options, port_memory)
+    report_io(relay, media.io, kernel)
     return MediaCore(relay=relay, kernel_obstacle=kernel_obstacle, is_lockable=is_lockable)
 
 

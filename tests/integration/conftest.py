@@ -1,12 +1,15 @@
 """Fixtures of several files: who relays media, when benchmarks begin, and processes that are killed."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from audio.types import MediaIo
 from tests.crash.zygote import Zygote
 from tests.helpers.network_call import Call
 from tests.helpers.networks import Wires
+from tests.helpers.rtp import UNPACED
 from tests.helpers.sound_card import SoundCard
 
 
@@ -18,6 +21,28 @@ def kernel_interfaces(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """
     interfaces: tuple[str, ...] = request.param
     return interfaces
+
+
+@pytest.fixture(
+    params=[
+        ("epoll", ()),
+        pytest.param(("io_uring", ()), marks=pytest.mark.io_uring),
+        pytest.param(("auto", ("lo",)), marks=pytest.mark.kernel_relay),
+    ],
+    ids=["epoll", "io_uring", "kernel"],
+)
+def carried(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Options of a relay, so that a test runs three times: media goes through sockets, in two ways, and the kernel.
+
+    For tests whose subject is the way of packets; peers do not wait 20 ms for each.
+    """
+    io, interfaces = request.param
+    return {
+        "io": MediaIo(io),
+        "io_packets_per_s": UNPACED,
+        "kernel_interfaces": interfaces,
+        "kernel_packets_per_s": UNPACED,
+    }
 
 
 @pytest.fixture

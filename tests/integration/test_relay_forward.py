@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from audio.types import (
     RelayOptions,
     TapOptions,
 )
-from tests.helpers.rtp import UNPACED, Peer, eventually, next_events
+from tests.helpers.rtp import Peer, eventually, next_events
 from tests.reference.laws import ALAW_TO_MULAW, MULAW_TO_ALAW
 from tests.reference.rtp import ReceptionReport, RtcpReport, build_rtcp, parse_rtcp
 
@@ -31,9 +32,9 @@ SPOKEN = b"\x2a" * 160
 
 
 @pytest.fixture
-def relay(kernel_interfaces: tuple[str, ...]) -> Iterator[Relay]:
+def relay(carried: dict[str, Any]) -> Iterator[Relay]:
     options = RelayOptions(ports=(41000, 41999), lock_memory=False, dead_rtp_s=3600.0, quarantine_s=0.0)
-    relay = Relay(replace(options, kernel_interfaces=kernel_interfaces, kernel_packets_per_s=UNPACED))
+    relay = Relay(replace(options, **carried))
     relay.start()
     yield relay
     relay.close()

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SEARCHED = """
 import re, sys, time
 from audio.relay import Relay
-from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, RelayOptions, TapOptions
+from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, MediaIo, RelayOptions, TapOptions
 from audio.types import SrtpKey, SrtpKeys, SrtpSuite
 
 def found(needles):
@@ -49,7 +49,7 @@ def found(needles):
                 start += len(read) - 64
     return hits
 
-relay = Relay(RelayOptions(ports=(42000, 42999), lock_memory=False))
+relay = Relay(RelayOptions(ports=(42000, 42999), lock_memory=False, io=MediaIo(sys.argv[5])))
 relay.start()
 
 def key_of(masked, name):
@@ -73,7 +73,7 @@ relay.bridge(*legs)
 relay.legs.detect_tones(legs[0], True)
 relay.legs.set_dtmf(legs[0], DtmfPolicy.MASK if sys.argv[3] == "mask" else DtmfPolicy.PASS)
 tap = relay.taps.open(*legs, TapOptions(look_back_s=60.0))  # a search takes seconds on a busy machine
-needles = [bytes.fromhex(each) for each in sys.argv[5:]]
+needles = [bytes.fromhex(each) for each in sys.argv[6:]]
 print(relay.local_address(legs[0]).rtp_port, flush=True)
 for command in sys.stdin:
     if command == "close\\n":
@@ -90,7 +90,7 @@ for command in sys.stdin:
 class Searched:
     """A process with a relay and one bridged, tapped call; with keys, both of its sides are SRTP."""
 
-    def __init__(self, policy: str, needles: list[bytes], far: Far | None = None) -> None:
+    def __init__(self, policy: str, needles: list[bytes], far: Far | None = None, io: str = "auto") -> None:
         self.far = far
         keys = (far.keys.receive.key, far.keys.send.key) if far is not None else ()
         masked_keys = ",".join(bytes(value ^ 0x5C for value in key).hex() for key in keys)
@@ -108,6 +108,7 @@ class Searched:
                 f"{ports[2]},{ports[3]}",
                 policy,
                 masked_keys,
+                io,
                 *masked,
             ],
             stdin=subprocess.PIPE,
@@ -152,13 +153,22 @@ class Searched:
             each.close()
 
 
-@pytest.mark.parametrize(("policy", "far"), [("pass", None), ("mask", None), ("pass", Far()), ("mask", Far())])
-def test_nothing_of_an_erased_span_stays_in_memory(policy: str, far: Far | None) -> None:
+@pytest.mark.parametrize(
+    ("policy", "far", "io"),
+    [
+        ("pass", None, "epoll"),
+        ("mask", Far(), "epoll"),
+        pytest.param("pass", None, "io_uring", marks=pytest.mark.io_uring),
+        pytest.param("mask", None, "io_uring", marks=pytest.mark.io_uring),
+        pytest.param("pass", Far(), "io_uring", marks=pytest.mark.io_uring),
+    ],
+)
+def test_nothing_of_an_erased_span_stays_in_memory(policy: str, far: Far | None, io: str) -> None:
     rng = random.Random(11)
     payloads = [rng.randbytes(160) for _ in range(10)]
     raw = [payload[40:64] for payload in payloads]
     linear = [ALAW_TO_LINEAR[list(payloads[-1][at : at + 16])].tobytes() for at in (100, 130)]
-    searched = Searched(policy, [*raw, *linear], far)
+    searched = Searched(policy, [*raw, *linear], far, io)
     try:
         for sequence, payload in enumerate(payloads):
             searched.send(sequence, payload)
