@@ -134,7 +134,7 @@ lock_memory = true              # audio in memory never reaches swap; needs Limi
 detect_tones = true             # find digits that are sent as tones
 dead_rtp_s = 10.0               # silence on a joined leg after which it is reported
 gather_ms = 2.0                 # how long packets are collected under load, so one wake-up handles many; adds delay
-io = "auto"                     # how packets are received and sent: io_uring where allowed; or "epoll", "io_uring"
+io = "epoll"                    # how packets are received and sent; "auto": io_uring where allowed; or "io_uring"
 kernel_interfaces = []          # ["eth0"]: the kernel relays media there; needs rights, see docs/operations.md
 
 [notice]

@@ -92,7 +92,7 @@ class MediaSettings:
     detect_tones: bool = True
     dead_rtp_s: OverZero = 10.0
     gather_ms: Annotated[float, Interval(ge=0, le=10)] = 2.0
-    io: MediaIo = MediaIo.AUTO
+    io: MediaIo = MediaIo.EPOLL
     kernel_interfaces: tuple[str, ...] = ()
 
 
