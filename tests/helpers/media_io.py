@@ -40,5 +40,5 @@ def _port_of(fd: int) -> int | None:
     except OSError:  # it is something else
         os.close(copy)
         return None
-    with one:
-        return int(one.getsockname()[1])
+    with one:  # other loops of this process watch sockets of the Unix domain, which have no port
+        return int(one.getsockname()[1]) if one.family in (socket.AF_INET, socket.AF_INET6) else None
