@@ -86,12 +86,17 @@ class Assurance:
         return report_of(day, calls, rows, self.site, explanations=known, deleted=deleted)
 
     def report(self, day: date) -> DayReport:
-        """Return the report of a day: judged now if that is possible, else as it was stored."""
-        if day >= self.first_day:
+        """Return the report of a day: as it was stored, or judged now if it is due and not too old.
+
+        A day that is not due is not judged for each page: that reads all its recordings.
+        """
+        if day > self.today:
+            return _stored_report(day, None, ())
+        stored = next(iter(self.store.days(day, day)), None)
+        if day >= self.first_day and (stored is None or self._is_due(day, stored.judged_at)):
             return self.judge(day)
-        stored = self.store.days(day, day)
         findings = [finding_from_json(one.document, one.explanation) for one in self.store.findings(day, day)]
-        return _stored_report(day, stored[0] if stored else None, findings)
+        return _stored_report(day, stored, findings)
 
     def keep(self, day: date, *, to: AssuranceStore | None = None) -> DayReport:
         """Judge a day and store it.

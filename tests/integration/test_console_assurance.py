@@ -71,3 +71,16 @@ def test_a_manager_explains_a_call_of_their_team_and_sees_no_other(console: Cons
         assert f'href="/assurance/days/{DAY}"' in browser.get("/assurance").text
     (entry,) = console.entries("assurance.explain")
     assert (entry.actor, entry.subject) == ("revenues", found[0]["id"])
+
+
+def test_a_page_shows_a_day_as_it_was_judged_and_reads_no_recordings(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: Any, **_named: Any) -> Any:
+        raise AssertionError("each page would read all recordings of its day")
+
+    monkeypatch.setattr(console.deps.index, "each", read)
+    with signed_in(console, "dpo") as browser:
+        assert browser.get(f"/api/assurance/days/{DAY}").json()["calls"] == 4
+        last = browser.get("/api/assurance/days/9999-12-31")
+        assert (last.status_code, last.json()["calls"]) == (200, 0)
