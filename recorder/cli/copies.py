@@ -5,20 +5,16 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from audio.portaudio import SoundError
 from audio.sound_devices import Loudspeaker, open_loudspeaker
 from recorder.access.database import AuditNote
 from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
-from recorder.cli import completion
 from recorder.cli.context import CommandContext, KeysContext
 from recorder.cli.entries import audit, permit, shell_audit
 from recorder.cli.identity import people_of
-from recorder.cli.options import ReasonOption
+from recorder.cli.options import LoudspeakerOption, ReasonOption
 from recorder.cli.output import fail, progress_bar, say
 from recorder.cli.playback import Playback
 from recorder.cli.playback_display import shown
@@ -68,16 +64,7 @@ def play(
     context: KeysContext,
     recording: IdArgument,
     reason: ReasonOption = "",
-    speaker: Annotated[
-        str,
-        typer.Option(
-            "--speaker",
-            metavar="NAME",
-            help="Loudspeaker, by a part of its name.",
-            show_default="default",
-            autocompletion=completion.loudspeakers,
-        ),
-    ] = "",
+    speaker: LoudspeakerOption = "",
 ) -> None:
     """Play a recording on this machine's loudspeaker.
 

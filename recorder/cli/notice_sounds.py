@@ -23,7 +23,7 @@ from recorder.cli import completion
 from recorder.cli.context import CommandContext, HomeContext, LazyHomeContext
 from recorder.cli.errors import said_plainly
 from recorder.cli.notices import LanguageOption, MessageArgument, ServiceOption, findings_of, known_service
-from recorder.cli.options import JsonOption
+from recorder.cli.options import JsonOption, LoudspeakerOption, MicrophoneOption
 from recorder.cli.output import fail, print_json, say
 from recorder.cli.results.notices import CheckedNotice, GeneratedNotice, NoticeText, PlayedNotice, RecordedNotice
 from recorder.common.clock import utc_now
@@ -35,21 +35,6 @@ MICROPHONE_HZ = 16000
 _BLOCK_S = 0.1
 _VOICES = {"en": "en-gb"}
 """Voices of espeak-ng for languages that it has no voice of the same name for."""
-
-MicrophoneOption = Annotated[
-    str,
-    typer.Option(
-        "--microphone", metavar="NAME", help="Microphone, by a part of its name.", show_default="default",
-        autocompletion=completion.microphones,
-    ),
-]  # fmt: skip
-LoudspeakerOption = Annotated[
-    str,
-    typer.Option(
-        "--speaker", metavar="NAME", help="Loudspeaker, by a part of its name.", show_default="default",
-        autocompletion=completion.loudspeakers,
-    ),
-]  # fmt: skip
 
 
 def check(

@@ -36,6 +36,22 @@ AccountArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="An account, by its name.", autocompletion=completion.accounts)
 ]
 
+MicrophoneOption = Annotated[
+    str,
+    typer.Option(
+        "--microphone", metavar="NAME", help="Microphone, by a part of its name.", show_default="default",
+        autocompletion=completion.microphones,
+    ),
+]  # fmt: skip
+
+LoudspeakerOption = Annotated[
+    str,
+    typer.Option(
+        "--speaker", metavar="NAME", help="Loudspeaker, by a part of its name.", show_default="default",
+        autocompletion=completion.loudspeakers,
+    ),
+]  # fmt: skip
+
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Reason, for the audit log.")]
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]

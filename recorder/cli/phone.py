@@ -13,8 +13,8 @@ import typer
 
 from audio.portaudio import SoundError
 from audio.sound_devices import sound_devices
-from recorder.cli import completion
 from recorder.cli.context import CommandContext, LazyHomeContext
+from recorder.cli.options import LoudspeakerOption, MicrophoneOption
 from recorder.cli.output import fail, say
 from recorder.cli.phone_address import listen_address, target_of
 from recorder.cli.phone_desk import HELP, Call, Desk, DeskDevice, Settings
@@ -71,26 +71,8 @@ def phone(
     record_to: Annotated[
         Path | None, typer.Option("--record-to", metavar="FILE", help="New WAV file of what is heard.")
     ] = None,
-    microphone: Annotated[
-        str,
-        typer.Option(
-            "--microphone",
-            metavar="NAME",
-            help="By a part of its name.",
-            show_default="default",
-            autocompletion=completion.microphones,
-        ),
-    ] = "",
-    speaker: Annotated[
-        str,
-        typer.Option(
-            "--speaker",
-            metavar="NAME",
-            help="By a part of its name.",
-            show_default="default",
-            autocompletion=completion.loudspeakers,
-        ),
-    ] = "",
+    microphone: MicrophoneOption = "",
+    speaker: LoudspeakerOption = "",
     answer_after: Annotated[
         float | None, typer.Option("--answer-after", metavar="S", min=0, help="Answer calls after so many seconds.")
     ] = None,

@@ -129,18 +129,19 @@ def _check_pause(report: Report, found: Material, recorded: Recorded) -> None:
         return
     start, end = round(spans[0].start_s * RATE), round(spans[-1].end_s * RATE)
     inside = slice(start + round(PAUSE_S * RATE), end - round(PAUSE_S * RATE))
-    early_s = _early_s(found, recorded, start)
+    late_s = _late_s(found, recorded, start)
     is_silent = not np.any(recorded.left[inside]) and not np.any(recorded.right[inside])
-    is_exact = early_s is None or abs(early_s) <= PAUSE_S
-    measured = "" if early_s is None else f", {1000 * abs(early_s):.0f} ms from the moment when the key was released"
+    is_exact = late_s is None or abs(late_s) <= PAUSE_S
+    off_ms = 1000 * abs(late_s or 0.0)
+    measured = "" if late_s is None else f", {off_ms:.0f} ms from the moment when the key was released"
     report.check(
         "pause",
         is_silent and is_exact,
         f"the pause took effect in both channels{measured}",
         "something was recorded while the recording was paused"
         if not is_silent
-        else f"the pause took effect {1000 * abs(early_s or 0):.0f} ms {'before' if (early_s or 0) < 0 else 'after'} "
-        "the key, and not within 20 ms",
+        else f"the pause took effect {off_ms:.0f} ms {'before' if (late_s or 0.0) < 0 else 'after'} the key, and not "
+        "within 20 ms",
     )
     after = pieces(seen.caller, seen.resumed_at_s + _MARGIN_S, seen.resumed_at_s + 1.2)
     after_officer = pieces(seen.officer, seen.resumed_at_s + _MARGIN_S, seen.resumed_at_s + 1.2)
@@ -152,7 +153,7 @@ def _check_pause(report: Report, found: Material, recorded: Recorded) -> None:
     )
 
 
-def _early_s(found: Material, recorded: Recorded, start: int) -> float | None:
+def _late_s(found: Material, recorded: Recorded, start: int) -> float | None:
     """Return how much later than due the pause took effect, seconds; None if the phone does not say when it pressed.
 
     Measured by the officer's own voice: the sample of it at which the key was released, and the last one that is

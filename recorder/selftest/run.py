@@ -34,7 +34,7 @@ from recorder.selftest.targets import check_targets
 from storage import crypto
 from storage.errors import NotFoundError, StorageError
 from storage.keys import NodeKeys
-from storage.types import RecordingId, RecordingRow, Search
+from storage.types import SELFTEST, RecordingId, RecordingRow, Search
 from storage.vault import Vault
 from storage.verify import verify
 
@@ -171,14 +171,8 @@ class SelfTest:
             deadline = time.monotonic() + _INDEX_S
             while row is None and time.monotonic() < deadline:
                 try:
-                    row = next(
-                        (
-                            one
-                            for one in index.find(Search(extension="selftest", selftests=True))
-                            if one.id == recording
-                        ),
-                        None,
-                    )
+                    found = index.find(Search(extension=SELFTEST, selftests=True))
+                    row = next((one for one in found if one.id == recording), None)
                 except (StorageError, NotFoundError, OSError) as error:
                     why = f": {error}"
                 if row is None:

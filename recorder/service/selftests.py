@@ -47,7 +47,6 @@ class _Run:
     id: str
     call: SelfTestCall
     by: str
-    result: dict[str, Any] | None = None
     deleted: bool | None = None
     kept: str = ""
 
