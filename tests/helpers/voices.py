@@ -37,7 +37,8 @@ NEVER_SILENT = bytes(0x54 if code == 0xD5 else 0x7E if code == 0xFF else code fo
 def quiet(seed: int, law: int) -> bytes:
     """Return a voice that is below what is judged for speech: loud noise with gaps is taken for speech now and then.
 
-    Sixteen bytes of its 64 codes still tell where in it they are from.
+    For calls of more than five seconds whose outcome counts. Sixteen bytes of its 64 codes still tell where in it they
+    are from. The tone detector takes such noise for the beginning of a digit now and then, and loud noise hardly ever.
     """
     mask = 0xFF if law == PCMU else 0x55  # G.711 turns bits over; then bits 4 to 6 are the exponent of the level
     lowest = bytes((((code ^ mask) & 0x9F) ^ mask) for code in range(256))
@@ -65,7 +66,7 @@ class Voice:
         self.socket = _even_port()
         self.port: int = self.socket.getsockname()[1]
         self.law = law
-        self.stream = stream or quiet(next(_seeds), law)
+        self.stream = stream or random.Random(next(_seeds)).randbytes(STREAM_S * TICKS_PER_S).translate(NEVER_SILENT)
         self.remote: tuple[str, int] | None = None
         self.sent: list[tuple[int, float]] = []
         self.heard: list[Heard] = []

@@ -9,7 +9,7 @@ from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import REQUIRE, Session, ports
 from tests.helpers.siprec_policy import Site
 from tests.helpers.virtual.siprec import siprec_site
-from tests.helpers.voices import TICKS_PER_S
+from tests.helpers.voices import TICKS_PER_S, quiet
 
 GIVEN_UP_S = 32.0
 """How long a 2xx is sent again (RFC 3261 section 13.3.1.4)."""
@@ -21,8 +21,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(home, clients)
 
 
-def begun(site: Site) -> Session:
+def session_of(site: Site) -> Session:
+    """Return a session whose voices nobody takes for speech, on one side or both."""
     session = site.session()
+    for number, line in enumerate(session.lines):
+        line.voice.stream = quiet(number, line.voice.law)
+    return session
+
+
+def begun(site: Site) -> Session:
+    session = session_of(site)
     assert session.invite().status == 200
     session.talk_for(0.3)
     return session
@@ -97,7 +105,7 @@ def test_two_re_invites_of_which_one_is_acknowledged(site: Site, acknowledged: i
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 def test_a_session_whose_first_ack_was_lost_can_be_changed(site: Site, method: str) -> None:
-    session = site.session()
+    session = session_of(site)
     for line in session.lines:
         line.direction = "inactive"
     session.send("INVITE", *session.body(), REQUIRE)
@@ -114,7 +122,7 @@ def test_a_session_whose_first_ack_was_lost_can_be_changed(site: Site, method: s
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_client_that_sends_no_ack_at_all_is_asked_whether_it_is_there(site: Site, is_first: bool) -> None:
-    session = site.session()
+    session = session_of(site)
     if is_first:
         session.send("INVITE", *session.body(), REQUIRE)
         answer = session.client.final(session.call_id, "INVITE", session.cseq)
