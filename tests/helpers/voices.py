@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pylibsrtp
 from pylibsrtp import Session
 
-from audio.types import SrtpKey
+from audio.codecs import decode
+from audio.types import Codec, SrtpKey
 from tests.helpers.sip_peer import Media
 from tests.helpers.srtp import crypto_of, new_key, session, their_key
 from tests.reference.rtp import MalformedPacketError, RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
@@ -32,17 +34,26 @@ _KEYS = "0123456789*#ABCD"
 _seeds = itertools.count(1)
 NEVER_SILENT = bytes(0x54 if code == 0xD5 else 0x7E if code == 0xFF else code for code in range(256))
 """A voice never says the byte that stands for silence: every byte that was kept can be told from one that was not."""
+_LEVELS = (200, 511)
+"""Of a voice: above what counts as sound where streams compete, below what is judged for speech."""
 
 
-def quiet(seed: int, law: int) -> bytes:
-    """Return a voice that is below what is judged for speech: loud noise with gaps is taken for speech now and then.
+def _quiet_codes(codec: Codec) -> bytes:
+    levels = np.abs(decode(codec, bytes(range(256))).astype(int))
+    codes = [code for code in range(256) if _LEVELS[0] <= levels[code] <= _LEVELS[1]]
+    return bytes(codes[number % len(codes)] for number in range(256))
 
-    For calls of more than five seconds whose outcome counts. Sixteen bytes of its 64 codes still tell where in it they
-    are from. The tone detector takes such noise for the beginning of a digit now and then, and loud noise hardly ever.
+
+_QUIET = {PCMU: _quiet_codes(Codec.PCMU), PCMA: _quiet_codes(Codec.PCMA)}
+"""Quiet code of every byte; G.722 has none, as each of its codes changes what those after it mean."""
+
+
+def noise(seed: int, law: int) -> bytes:
+    """Return a party's noise, quiet: loud noise is taken for speech now and then, on one side of a call or both.
+
+    Sixteen bytes of its 30 codes or more tell where in it they are from.
     """
-    mask = 0xFF if law == PCMU else 0x55  # G.711 turns bits over; then bits 4 to 6 are the exponent of the level
-    lowest = bytes((((code ^ mask) & 0x9F) ^ mask) for code in range(256))
-    return random.Random(seed).randbytes(STREAM_S * TICKS_PER_S).translate(lowest).translate(NEVER_SILENT)
+    return random.Random(seed).randbytes(STREAM_S * TICKS_PER_S).translate(_QUIET.get(law, NEVER_SILENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ class Voice:
         self.socket = _even_port()
         self.port: int = self.socket.getsockname()[1]
         self.law = law
-        self.stream = stream or random.Random(next(_seeds)).randbytes(STREAM_S * TICKS_PER_S).translate(NEVER_SILENT)
+        self.stream = stream or noise(next(_seeds), law)
         self.remote: tuple[str, int] | None = None
         self.sent: list[tuple[int, float]] = []
         self.heard: list[Heard] = []

@@ -5,7 +5,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -164,17 +163,16 @@ def _into_commands(scene: Scene, _audio: bytes, digits: str, undo: ExitStack) ->
 
 
 def _into_elsewhere(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+    """Have a child write a file and delete it; whatever else is noticed meanwhile stays noted."""
+    folder = f"/dev/shm/recorder-planted-{scene.home.root.parent.name}"
     act = (
-        "folder = '/dev/shm/recorder-planted'; os.makedirs(folder, exist_ok=True)\n"
+        f"folder = {folder!r}; os.makedirs(folder, exist_ok=True)\n"
         "with open(folder + '/copy', 'wb') as file: file.write(audio + digits.encode())\n"
         "os.unlink(folder + '/copy'); os.rmdir(folder)"
     )
-    before = len(scene.watch.written)
     in_child(scene, act, audio, digits, undo)
-    deadline = time.monotonic() + 3
-    while len(scene.watch.written) == before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    undo.callback(lambda: scene.watch.written.__delitem__(slice(before, None)))
+    scene.watch.look()
+    undo.callback(scene.watch.forget, f"{folder}/")
 
 
 _DELETED = (

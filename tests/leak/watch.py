@@ -43,6 +43,7 @@ _NO_FILES = {
     "autofs",
 }
 _LARGEST = 64 << 20
+_LOOK_S = 60.0
 _ASKED_AGAIN_S = 1.0
 """After so long a process is asked again for its parents: other tests write much beside this one."""
 
@@ -108,11 +109,22 @@ class Watch:
         return self._reading
 
     def look(self) -> None:
-        """Note what the processes have open for writing now, once all that they have closed is noted."""
-        begun, deadline = self._turns, time.monotonic() + 5
-        while self._turns < begun + 2 and self._thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.002)  # the turn that is under way may have passed what is looked for
+        """Note what the processes have open for writing now, once all that they have closed is noted.
+
+        Raises:
+            TimeoutError: What they have closed was not read in a minute.
+        """
+        begun, deadline = self._turns, time.monotonic() + _LOOK_S
+        while self._turns < begun + 2:  # the turn that is under way may have passed what is looked for
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise TimeoutError("the watch over written files has not read what it was told")
+            time.sleep(0.002)
         self._look()
+
+    def forget(self, *beginnings: str) -> None:
+        """Forget files by the beginnings of their paths: what the suite itself had written."""
+        with self._reading:
+            self.written[:] = [one for one in self.written if not one.path.startswith(beginnings)]
 
     def _look(self) -> None:
         for pid in list(self.pids):
