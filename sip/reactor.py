@@ -7,7 +7,7 @@ Why sippy's dispatcher ``ED2`` is wrapped:
   in `guarded`, which logs an exception once.
 - sippy's modules print whole messages that they cannot parse, with digits and numbers. Here that goes to the log
   without the message.
-- It asks ``'my' in dir(value)`` of each part of each URI and Via that it writes, 50 times in a call, at 10 us each.
+- It asks ``'my' in dir(value)`` of each part of each URI and Via that it writes, 50 times in a call.
 - It reads the clock by ctypes, which releases the GIL: for each timer the call thread had to take it back from a busy
   writer. `time.clock_gettime` keeps it.
 
@@ -145,7 +145,7 @@ def _keep_scheme_in_copies() -> None:
 
 
 def _ask_for_my_by_attribute() -> None:
-    """Make ``'my' in dir(value)`` cheap: sippy asks it of each part of a URI that it writes, and `dir` sorts all names."""
+    """Make ``'my' in dir(value)`` cheap, which sippy asks of each part of a URI: `dir` lists and sorts all names."""
     for module in (SipConf, SipURL, SipVia):
         module.dir = _my_of
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sippy.Network_server import Remote_address
 from sippy.SipRequest import SipRequest
+from sippy.SipResponse import SipResponse
 from sippy.SipTransactionManager import SipTMRetransmitO, SipTransactionManager
 from sippy.Time.Timeout import Timeout
 
@@ -127,7 +128,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         self._afterwards.append(act)
 
     def _process(self, arrival: Arrival, server: Sippy) -> None:
-        """Do what sippy's ``handleIncoming`` does, with a message that has been parsed, and without its NAT heuristics."""
+        """Do what sippy's ``handleIncoming`` does, with a message that is parsed, and without its NAT heuristics."""
         text, parsed = _for_sippy(arrival)
         self.global_config["_sip_logger"].write("RECEIVED", text)
         checksum = hashlib.md5(text.encode(), usedforsecurity=False).digest()
@@ -167,13 +168,16 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
 
     # -- our requests
 
-    def newTransaction(self, msg: Sippy, *args: Sippy, userv: Sippy = None, **more: Sippy) -> Sippy:  # noqa: N802 - sippy's name
+    def newTransaction(  # noqa: N802 - sippy's name
+        self, msg: Sippy, resp_cb: Sippy = None, *, userv: Sippy = None, **more: Sippy
+    ) -> Sippy:
         """Send a request over the transport of its target and follow it until it is answered."""
         if userv is None:
             userv = self._servers.server_for(msg)
         elif isinstance(userv, RequestServer) and userv.is_taken:
             userv = userv.beside()
-        transaction = super().newTransaction(msg, *args, userv=userv, **more)
+        transaction = super().newTransaction(msg, userv=userv, **more)
+        transaction.resp_cb = resp_cb  # given to sippy, it would make the 408 of a timeout in advance
         if isinstance(userv, RequestServer):
             _stop_retransmitting(transaction)
             userv.follow(msg, transaction)
@@ -193,9 +197,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         if not self._is_unanswered(transaction):
             return
         transaction.teB.cancel()
-        if transaction.resp_cb is not None:
-            transaction.r408.setSCode(503, "Service Unavailable")
-        self.timerB(transaction)
+        self._end(transaction, 503, "Service Unavailable")
 
     def lost(self, connection: Connection) -> None:
         """Handle the unanswered requests of a connection that ended."""
@@ -240,8 +242,13 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
             self.tserver[other.tid] = other
 
     def timerB(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
-        """End our request after its timeout; its text, which may hold digits, is dropped at once."""
+        """End our request after its timeout."""
+        self._end(transaction, 408, "Request Timeout")
+
+    def _end(self, transaction: Sippy, status: int, reason: str) -> None:
+        """End our request as if it had been answered; its text, which may hold digits, is dropped at once."""
         transaction.data = None
+        transaction.r408 = SipResponse(scode=status, reason=reason, sipver="SIP/2.0")
         super().timerB(transaction)
 
     def timerA(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
