@@ -119,6 +119,7 @@ class Run:
         say: Told of the progress.
         later: Calls that are made when the recorder has been started again, to have the kernel relay what it may.
         in_kernel: The kernel relays all the time what it may.
+        has_receivers: The recorder sends its audit log and events to other systems.
         has_database_server: The index is in PostgreSQL.
         has_object_store: Finished recordings are stored in an object store as well.
         has_front: Calls run through Kamailio.
@@ -133,12 +134,16 @@ class Run:
         say: Say = lambda _: None,
         later: Sequence[Plan] = (),
         in_kernel: bool = False,
+        has_receivers: bool = True,
         has_database_server: bool = False,
         has_object_store: bool = False,
         has_front: bool = False,
     ) -> None:
         self._has_front = has_front
-        self._servers = {"has_database_server": has_database_server, "has_object_store": has_object_store}
+        self._servers = {
+            "has_receivers": has_receivers, "has_database_server": has_database_server,
+            "has_object_store": has_object_store,
+        }  # fmt: skip
         self.plans = [*plans, *later]
         self._turns = [turn for turn in (plans, later) if turn]
         self._edits = [IN_KERNEL] if in_kernel else []

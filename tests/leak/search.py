@@ -7,6 +7,7 @@ UTF-32, as a list (``4, 9, 2``), or as event codes one, two, four or eight bytes
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ _OVERLAP = 8 * DIGITS
 """Bytes that a secret of the shortest length takes at most."""
 _BLOCK = 16 << 10
 _OUTSIDE = 255
+_FEW = 3
+"""Runs side by side that are looked up one by one."""
 
 _ALONE = re.compile(r"(?<![\w.:,/+-])[0-9](?![\w.:/-]|,\d)|(?<=Signal=)[0-9]\b|(?<=')[0-9](?=')|(?<==)[0-9]\b")
 _VARYING = re.compile(r"[0-9]+")
@@ -148,7 +151,7 @@ class Finder:
 
     def __init__(self) -> None:
         self._stretches: dict[int, bytes] = {}
-        self._places: dict[bytes, list[int]] = {}
+        self._shortest = sys.maxsize
         self._numbers: list[str] = []
         self._windows: dict[int, tuple[int, int]] = {}
         self._sorted = np.zeros(0, np.uint64)
@@ -158,6 +161,7 @@ class Finder:
     def add_voice(self, voice: int, symbols: Bytes) -> None:
         """Take a voice's stretch for a secret."""
         self._stretches[voice] = symbols.tobytes()
+        self._shortest = min(self._shortest, len(symbols))
 
     def add_number(self, number: str) -> int:
         """Take a number that is keyed for a secret; one of fewer than `DIGITS` digits is not searched for."""
@@ -196,7 +200,7 @@ class Finder:
 
     def _audio(self, symbols: bytes, form: str, width: int, shift: int) -> Iterator[Hit]:
         upto = -1
-        for at in _runs(symbols).tolist():
+        for at in self._own(_runs(symbols), symbols):
             if at < upto:
                 continue
             located = self.locate(symbols[at : at + RUN])
@@ -207,6 +211,19 @@ class Finder:
             length = _common(symbols[at : at + 65536], self._stretches[voice][index : index + 65536])
             upto = at + length - RUN + 1
             yield Hit(at * width + shift, form, length, voice, index)
+
+    def _own(self, at: NDArray[np.int64], symbols: bytes) -> Iterator[int]:
+        """Yield the places of runs, without most of those that belong to no stretch: proofs read what others said.
+
+        Runs side by side are one piece of the sequence. A piece that neither begins nor ends in a stretch has nothing
+        of one, unless a whole one is within it.
+        """
+        for part in np.split(at, np.flatnonzero(np.diff(at) != 1) + 1):
+            ends = [] if len(part) < _FEW or len(part) >= self._shortest - RUN else [int(part[0]), int(part[-1])]
+            if ends and all(self.locate(symbols[end : end + RUN]) is None for end in ends):
+                self.strangers += len(part)
+            else:
+                yield from part.tolist()
 
     def locate(self, symbols: bytes) -> tuple[int, int] | None:
         """Return voice and index of some symbols in a row, at least `ORDER`, or None."""

@@ -64,7 +64,7 @@ def run_with_server(seed: int) -> Result:
     """Make a call of every trigger that needs no console, with the index in PostgreSQL, and search what that keeps."""
     plans = without_console(seed)
     names = tuple(sink.name for sink in SERVER_SINKS)
-    with Run(plans, seed=seed, slots=len(plans), say=say, has_database_server=True) as run:
+    with Run(plans, seed=seed, slots=len(plans), say=say, has_receivers=False, has_database_server=True) as run:
         run.start(has_console=False)
         run.make_calls()
         run.judge_calls()
