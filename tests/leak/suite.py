@@ -52,7 +52,7 @@ def run_calls(
         run.pages()
         run.search_sinks()
         run.check_places()
-        run.check_exports(4 if is_short else 16)
+        run.check_exports(2 if is_short else 16)
         run.prove_sinks()
         run.prove_exports()
         run.result.faults += edges_beyond(run.result)
