@@ -92,12 +92,13 @@ class Site:
         has_receivers: bool = True,
         has_database_server: bool = False,
         has_object_store: bool = False,
+        cluster: Path | None = None,
         front: "Front | None" = None,
     ) -> None:
         self.folder = folder
         self.front = front
         self.receivers = Receivers() if has_receivers else None
-        self.database = DatabaseServer() if has_database_server else None
+        self.database = DatabaseServer(cluster) if has_database_server else None
         self.objects = ObjectGateway() if has_object_store else None
         self.numbers = [number(s, slot) for number in (extension, deputy) for s in SERVICES for slot in range(slots)]
         numbers = [f"{number}:{OFFICER}:{service_of(number)}" for number in self.numbers]

@@ -67,8 +67,8 @@ def came_to_all(cells: Counter[tuple[str, str]]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_server_with_the_index_keeps_nothing_either(seed: int) -> None:
-    result = run_with_server(seed)
+def test_a_server_with_the_index_keeps_nothing_either(seed: int, cluster: Path) -> None:
+    result = run_with_server(seed, cluster)
     assert result.is_clean, report.table(result)
     assert {trigger for trigger, _ in result.cells} == {t for t in TRIGGERS if t not in {*VIA_CONSOLE, "session_token"}}
     assert set(result.searched) == {sink.name for sink in SERVER_SINKS}
