@@ -143,10 +143,8 @@ class Run:
     ) -> None:
         self._has_front = has_front
         self._cluster = cluster
-        self._servers = {
-            "has_receivers": has_receivers, "has_database_server": has_database_server,
-            "has_object_store": has_object_store,
-        }  # fmt: skip
+        own = {"has_database_server": has_database_server, "has_object_store": has_object_store}
+        self._servers = {"has_receivers": has_receivers, **own}
         self.plans = [*plans, *later]
         self._turns = [turn for turn in (plans, later) if turn]
         self._edits = [IN_KERNEL] if in_kernel else []
@@ -412,7 +410,7 @@ class Run:
                 for _, data in sink.read(self.scene):
                     hits += prover.find(data)
                     if not _not_found(sink, hits):
-                        break  # what else is there proves no more
+                        break
             self._note_proof(sink, hits)
 
     def prove_exports(self) -> None:

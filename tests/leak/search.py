@@ -229,7 +229,7 @@ class Finder:
         known = np.frombuffer(chunk.translate(_KNOWN), np.uint8)
         may_begin = _may_begin(codes)
         for number, (form, table) in enumerate(_SYMBOLS.items()):
-            at = _where(_all_of(_bits(known & (1 << number)), RUN) & may_begin)
+            at = _where(_all_of(_bits(known & (1 << number) != 0), RUN) & may_begin)
             yield from self._audio(at, _Symbols(codes, table), form, 1, 0)
         for shift in (0, 1) if has_linear else ():
             words = np.frombuffer(chunk, np.uint16, (len(chunk) - shift) // 2, shift)
