@@ -20,7 +20,7 @@ _KEPT = 50
 
 def make_ready_once() -> None:
     """Have this process keep what it has made ready."""
-    prompts._prompt_of = _kept(prompts._prompt_of)
+    prompts._prompt_of = _kept(prompts._prompt_of)  # type: ignore[assignment]
 
 
 def make_ready(folder: Path) -> None:
