@@ -115,8 +115,12 @@ class NetworkWire:
 class _NoSocket:
     """The methods of the UDP socket that `sip.transport` uses."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, network: Network, address: Address) -> None:
+        self._network = network
         self._address = address
+
+    def sendto(self, data: bytes, _flags: int, address: Address) -> None:
+        self._network.send(data, self._address, address)
 
     def getsockname(self) -> Address:
         return self._address
@@ -135,7 +139,7 @@ def server_class(network: Network) -> type[Any]:
         def __init__(self, _config: dict[str, Any], options: Any) -> None:
             super().__init__(options)
             self.address: Address = (options.laddress[0], int(options.laddress[1]))
-            self._socket = _NoSocket(self.address)
+            self._socket = _NoSocket(network, self.address)
             network.listen(self.address, self._arrived)
 
         def _arrived(self, data: bytes, source: Address) -> None:
