@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 _BEGIN, _END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
 _BLOCK = re.compile(r"<!-- ([\w -]+): begin -->.*?<!-- \1: end -->", re.DOTALL)
-_NO_FIGURES = re.compile(r"^```.*?^```|`[^`\n]*`|\]\([^)]*\)", re.DOTALL | re.MULTILINE)
-"""Code, and targets of links."""
+_NO_FIGURES = re.compile(r"^```.*?^```|`[^`\n]*`|\[ADR \d+(?=\])|\]\([^)]*\)", re.DOTALL | re.MULTILINE)
+"""Code, numbers of decisions, and targets of links."""
 _NUMBER = re.compile(r"(?<![\w.^])\d[\d.,]*")
 
 
