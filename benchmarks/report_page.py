@@ -123,8 +123,8 @@ def blocks(report: Report, documents: str) -> dict[str, str]:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table, without the columns that are empty in every row."""
     kept = [column for column in range(len(heads)) if any(row[column] for row in rows)]
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line[column] for column in kept)} |" for line in lines) if rows else _NOTHING
+    head, *others = (f"| {' | '.join(line[column] for column in kept)} |" for line in (heads, *rows))
+    return "\n".join([head, "|---" * len(kept) + "|", *others]) if rows else _NOTHING
 
 
 def _figures(report: Report, rows: Rows) -> str:
