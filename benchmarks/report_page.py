@@ -108,11 +108,11 @@ def blocks(report: Report, documents: str) -> dict[str, str]:
         if not figure["source"].startswith(CODE) and report["runs"].get(figure["source"], {}).get("sha256") is None:
             raise ValueError(f"the figure {name!r} has no source: {figure['source']!r} is no run of this report")
     return {
-        "cost": _figures(report, _COST),
+        "cost": _figures(report, "a call takes", _COST),
         **{name: _steps(report, name) for name in _HOW},
         "peers": _peers(report),
-        "limits": _figures(report, _LIMITS),
-        "host": _figures(report, _HOST),
+        "limits": _figures(report, "limit", _LIMITS),
+        "host": _figures(report, "the host gives", _HOST),
         "runs": _runs(report, documents),
         "untraced": _table(
             ("figure", "first written down in"), [(one["says"], one["origin"]) for one in report["untraced"]]
@@ -127,7 +127,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([head, "|---" * len(kept) + "|", *others]) if rows else _NOTHING
 
 
-def _figures(report: Report, rows: Rows) -> str:
+def _figures(report: Report, head: str, rows: Rows) -> str:
     """A table of figures, each with its range and its source."""
     figures, found = report["figures"], []
     for label, text in rows:
@@ -137,7 +137,7 @@ def _figures(report: Report, rows: Rows) -> str:
             said = text.format(**{name: figures[name]["value"] for name in names})
             sources = ", ".join(dict.fromkeys(_source(figure) for figure in used))
             found.append((label, said, _range(used[0]), sources))
-    return _table(("", "figure", "range", "source"), found)
+    return _table((head, "figure", "range", "source"), found)
 
 
 def _source(figure: Mapping[str, Any]) -> str:
@@ -193,25 +193,21 @@ def _peers(report: Report) -> str:
     ]
     heads = ("path", "CPU ms per call-second, median", "range", "packets lost", "delay p50 / p99 / p99.9, ms")
     picture = "![CPU for a call-second in each path](capacity-peers.svg)"
-    return f"{picture}\n\n{_table(heads, rows)}\n\nRatios of that run:\n\n{_figures(report, _RATIOS)}"
+    return f"{picture}\n\n{_table(heads, rows)}\n\nRatios of that run:\n\n{_figures(report, 'ratio', _RATIOS)}"
 
 
 def _runs(report: Report, documents: str) -> str:
     rows = []
     for name, run in report["runs"].items():
         if run.get("sha256") is None:
-            rows.append((name, run["measures"], "not measured in this report", "", "", "", ""))
+            rows.append((name, run["measures"], "not measured in this report", "", ""))
             continue
-        rows.append((
-            name,
-            run["measures"],
-            _machine(run["machine"]),
-            f"`{run['commit'].removesuffix('-dirty')}`{'' if run['is_clean'] else ', with changes'}",
-            {"run": "", "commit": "committed "}[run["dated_by"]] + (run["date"] or "day not known")[:10],
-            f"`{run['command']}`" if run["command"] else _settings(run["settings"]),
-            f"[`{run['document']}`]({documents}{run['document']})",
-        ))  # fmt: skip
-    return _table(("run", "measures", "machine", "commit", "day", "settings", "document"), rows)
+        commit = f"`{run['commit'].removesuffix('-dirty')}`{'' if run['is_clean'] else ' with changes'}"
+        day = {"run": "", "commit": "committed "}[run["dated_by"]] + (run["date"] or "day not known")[:10]
+        how = f"`{run['command']}`" if run["command"] else _settings(run["settings"])
+        document = f"[`{run['document']}`]({documents}{run['document']})"
+        rows.append((name, f"{run['measures']}: {how}", _machine(run["machine"]), f"{commit}, {day}", document))
+    return _table(("run", "what was measured", "machine", "commit and day", "document"), rows)
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
