@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.page_blocks import with_blocks
 from benchmarks.report_figures import UNTRACED, as_json, calculated, measured, paths, steps
 from benchmarks.report_page import blocks, pictures
-from benchmarks.report_runs import RUNS, Run, RunError, measure
+from benchmarks.report_runs import RUNS, Run, RunError, listed, measure
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks/results", ROOT / "docs/capacity.md"
@@ -162,30 +162,15 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _listed(runs: Sequence[Run], *, is_quick: bool) -> list[dict[str, Any]]:
-    """What would run."""
-    return [
-        {
-            "name": run.name,
-            "measures": run.measures,
-            "command": " ".join(run.command(is_quick=is_quick)),
-            "takes_s": run.duration_s(is_quick=is_quick),
-            "needs": run.needs,
-            "document": f"{run.document}.json",
-        }
-        for run in runs
-    ]
-
-
 def _print_plan(runs: Sequence[Run], places: Places, options: argparse.Namespace) -> None:
-    listed = _listed(runs, is_quick=options.quick)
+    planned = listed(runs, is_quick=options.quick)
     if options.json:
-        print(json.dumps(listed, indent=2))
+        print(json.dumps(planned, indent=2))
         return
-    for one in listed:
+    for one in planned:
         needs = f"; needs {one['needs']}" if one["needs"] else ""
         print(f"{one['name']}: {one['measures']}\n  about {_minutes(one['takes_s'])}{needs}\n  {one['command']}")
-    print(f"in all about {_minutes(sum(one['takes_s'] for one in listed))}")
+    print(f"in all about {_minutes(sum(one['takes_s'] for one in planned))}")
     if options.dry_run:
         print(f"documents would go to {places.documents}, the tables into {places.page}; nothing was run or written")
 
@@ -218,8 +203,10 @@ def _places(options: argparse.Namespace) -> Places:
     """Where things are; a short run has a folder of its own, because its figures are not for the page.
 
     Raises:
-        ReportError: Figures would be linked to documents outside of the project.
+        ReportError: There are no documents, or figures would be linked to some outside of the project.
     """
+    if options.source is not None and not options.source.is_dir():
+        raise ReportError(f"there is no folder {options.source}; name the one that the benchmarks wrote to")
     into = options.into or (Path(tempfile.gettempdir()) / f"recorder-report-{os.getpid()}" if options.quick else None)
     if into is not None:
         return Places(documents=options.source or into, report=into / "report.json", page=into / PAGE.name)

@@ -149,6 +149,21 @@ RUNS = (
 )
 
 
+def listed(runs: Sequence[Run], *, is_quick: bool) -> list[dict[str, Any]]:
+    """Return what would run, as JSON has it."""
+    return [
+        {
+            "name": run.name,
+            "measures": run.measures,
+            "command": " ".join(run.command(is_quick=is_quick)),
+            "takes_s": run.duration_s(is_quick=is_quick),
+            "needs": run.needs,
+            "document": f"{run.document}.json",
+        }
+        for run in runs
+    ]
+
+
 def measure(run: Run, folder: Path, *, is_quick: bool) -> dict[str, Any]:
     """Run a benchmark, write its document into a folder, and return it.
 
