@@ -30,9 +30,10 @@ def test_a_file_is_at_its_name_at_its_version_and_at_any_other_version() -> None
     assert not files.is_of_now("/static/0123456789abcdef/d.css")
 
 
-@pytest.mark.parametrize(
-    "changed", [CONTENTS | {"b/c.js": b"2;"}, CONTENTS | {"e.js": b""}, {"a2.js": CONTENTS["a.js"], "b/c.js": b"1;"}]
-)
+RENAMED = {name.replace("d.css", "e.css"): content for name, content in CONTENTS.items()}
+
+
+@pytest.mark.parametrize("changed", [CONTENTS | {"b/c.js": b"2;"}, CONTENTS | {"e.js": b""}, RENAMED])
 def test_the_version_changes_with_a_content_and_with_a_name(changed: dict[str, bytes]) -> None:
     assert StaticFiles(changed).base != StaticFiles(CONTENTS).base
     assert StaticFiles(dict(reversed(CONTENTS.items()))).base == StaticFiles(CONTENTS).base
