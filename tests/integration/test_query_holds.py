@@ -49,8 +49,10 @@ def placed(site: SweepSite, at: datetime = NOW - DAY, **changes: Any) -> QueryHo
 
 
 def end(site: SweepSite, query: QueryHold) -> None:
-    """Have a hold by search ended long ago."""
-    QueryHolds(site.database).save([replace(query, ends_at=NOW - 300 * DAY)])
+    """Have a hold by search ended long ago: audit log, then table."""
+    ended = replace(query, ends_at=NOW - 300 * DAY)
+    site.audit.append(CHANGED, "dora", CASE, changed_details(ended, NOW))
+    QueryHolds(site.database).save([ended])
 
 
 FITTING = [
