@@ -55,12 +55,12 @@ def end(site: SweepSite, query: QueryHold) -> None:
     QueryHolds(site.database).save([ended])
 
 
-FITTING = [
+FITTING: list[dict[str, Any]] = [
     {"number": CALLER}, {"number": "+44 20 7946 0000"}, {"operator": "a.officer"}, {"extension": "2001"},
     {"started_from": NOW - 96 * DAY, "started_to": NOW - 94 * DAY}, {},
     {"number": CALLER, "operator": "a.officer", "extension": "2001", "started_from": NOW - 96 * DAY},
 ]  # fmt: skip
-OTHERS = [
+OTHERS: list[dict[str, Any]] = [
     {"number": ANOTHER}, {"operator": "c.officer"}, {"extension": "2009"}, {"started_from": NOW - 94 * DAY},
     {"started_to": NOW - 96 * DAY}, {"number": CALLER, "operator": "c.officer"},
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from audio.types import (
     SrtpSuite,
     TapOptions,
 )
-from tests.helpers.extent import chosen
+from tests.helpers.extent import examples
 from tests.helpers.rtp import Peer, eventually, kept_of_tap, next_events
 from tests.helpers.srtp import SUITE, Far, Written, new_key, session
 from tests.reference.rtp import ReceptionReport, RtcpReport, RtpPacket, build_rtcp, build_rtp, parse_rtcp, parse_rtp
@@ -143,7 +143,7 @@ def test_both_sides_encrypted_and_recorded_to_the_byte(relay: Relay) -> None:
 
 def test_seventy_thousand_packets_go_round_twice_from_one_end(relay: Relay) -> None:
     """The numbers of both directions go round; libsrtp sends and listens. `make test` loses all but each 500th."""
-    numbers = range(65_000, 135_000, chosen(quick=500, full=1))
+    numbers = range(65_000, 135_000, examples(quick=500, full=1))
     far, other = Far(), Far()
     with Peer(relay, far=far) as a, Peer(relay, far=other) as b:
         relay.bridge(a.leg, b.leg)
