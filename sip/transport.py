@@ -21,11 +21,12 @@ from sip.limits import Intake, Peers
 from sip.lookups import Lookups
 from sip.message import encode_for_wire, is_ip
 from sip.options import Address, PeerLimits, SipOptions, TransportKind
-from sip.reactor import QuietLogger, Sippy, guarded
+from sip.reactor import QuietLogger, Sippy
 from sip.stream_server import RequestServer
 from sip.streams import Streams
 from sip.transactions import RequestHook, StrayHook, Transactions
 from sip.trust import Trust
+from sip.work_queue import WorkQueue
 
 LARGE_BYTES = 1300
 """A larger request is too large for UDP (RFC 3261 section 18.1.1): 200 bytes below the usual MTU."""
@@ -90,7 +91,7 @@ def _server_class(transport: "Transport") -> type[Sippy]:
                 super().send_to(raw, _wire_address(host, port))
 
         def _is_sent(self, raw: bytes, host: str, port: int) -> bool:
-            """Send a datagram at once; return False if the sending thread has to: the socket is full, or others wait."""
+            """Send a datagram at once; return False if the sending thread has to: the socket is full or others wait."""
             if self.skt is None or not self.sendqueue.empty():
                 return False
             try:
@@ -150,6 +151,7 @@ class Transport:
         self.arrivals = Arrivals(self._trust, self._intake, self, self.counters, match)
         self.lookups = Lookups(socket.AF_INET6 if ":" in options.listen.host else socket.AF_INET)
         self._is_closed = False
+        self._work = WorkQueue(lambda fn: ED2.callFromThread(fn))
         SipConf.my_uaname = options.user_agent
         SipConf.autoconvert_tel_url = True
         config = {
@@ -222,8 +224,8 @@ class Transport:
             self.transactions.shutdown()
 
     def on_call_thread(self, fn: Callable[..., None], *args: object) -> None:
-        """Run a function soon on the call thread, unless the transport is closed by then. Any thread."""
-        ED2.callFromThread(guarded, self._while_open, fn, *args)
+        """Run a function soon on the call thread, in order, unless the transport is closed by then. Any thread."""
+        self._work.put(self._while_open, fn, *args)
 
     def _while_open(self, fn: Callable[..., None], *args: object) -> None:
         if not self._is_closed:

@@ -1,0 +1,52 @@
+"""Work of the SIP threads for the call thread, done in slices. Knows nothing of SIP."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from sip.reactor import guarded
+
+SLICE_S = 0.01
+"""Longest time for which the call thread goes on with this work before timers and other work have a turn."""
+
+
+class WorkQueue:
+    """Runs functions on the call thread in the order in which they came, in slices of `SLICE_S`.
+
+    The loop does all that is submitted to it before it looks at a timer. Five hundred calls that are hung up at once
+    would keep keys, commands and timers waiting for as long as they take together.
+
+    Args:
+        submit: Runs a function soon on the call thread, after what was submitted before; any thread.
+        clock: Monotonic clock, seconds.
+    """
+
+    def __init__(
+        self, submit: Callable[[Callable[[], None]], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._submit, self._clock = submit, clock
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self._is_submitted = False
+
+    def put(self, fn: Callable[..., object], *args: object) -> None:
+        """Run ``fn(*args)`` on the call thread after all that was put before; any thread. Exceptions are logged."""
+        with self._lock:
+            self._waiting.append((fn, args))
+            was_submitted, self._is_submitted = self._is_submitted, True
+        if not was_submitted:
+            self._submit(self._work)
+
+    def _work(self) -> None:
+        ends_s = self._clock() + SLICE_S
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._is_submitted = False
+                    return
+                fn, args = self._waiting.popleft()
+            guarded(fn, *args)
+            if self._clock() >= ends_s:
+                break
+        self._submit(self._work)
