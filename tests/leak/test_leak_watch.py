@@ -1,11 +1,14 @@
 """The watch over written files, beside a process that uses the same files."""
 
 import fcntl
+import mmap
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from tests.leak.process_sinks import memory_of
 from tests.leak.watch import Watch
 
 _WRITE = """
@@ -42,3 +45,16 @@ def test_while_it_is_paused_no_lock_of_ours_is_taken_away(tmp_path: Path) -> Non
             fcntl.lockf(ours, fcntl.LOCK_UN)
         watch.look()
         assert str(path) in {written.path for written in watch.written}, "it was noticed all the same"
+
+
+def test_memory_is_read_where_a_process_has_written_and_nowhere_else() -> None:
+    page, secret = mmap.PAGESIZE, os.urandom(20)
+    size, at = 4096 * page, 1000 * page - 10
+    with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as private, mmap.mmap(-1, size) as shared:
+        private[at : at + 20] = secret
+        shared[at : at + 20] = secret
+        had = list(memory_of(os.getpid()))
+    places = [data.find(secret) for _, data in had if data.find(secret) >= 0]
+    assert places.count(page - 10) >= 1, "the private pages are read from the first one that was written on"
+    assert at in {place % size for place in places}, "of shared memory everything is read"
+    assert len(places) >= 3, "and the secret itself was found as well"

@@ -10,13 +10,13 @@ from sippy.Time.MonoTime import MonoTime
 
 from benchmarks.dialogs import Address
 from benchmarks.peer_wire import OnMessage
-from tests.helpers.virtual.world import NEVER_NS, World
+from tests.helpers.virtual.world import Prompted, World
 
 Receiver = Callable[[bytes, Address], None]
 _FIRST_PORT = 5060
 
 
-class Network:
+class Network(Prompted):
     """Carries datagrams between addresses; counts those that no receiver listens for."""
 
     def __init__(self, world: World) -> None:
@@ -56,9 +56,6 @@ class Network:
         else:
             receiver(data, source)
         return True
-
-    def due_ns(self) -> int:
-        return NEVER_NS
 
 
 class Changed:
