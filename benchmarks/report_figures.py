@@ -260,7 +260,6 @@ UNTRACED = (
         "only stand.",
         origin="commit `e243a12b`",
     ),
-    Untraced(says="500 calls hung up at once block the call thread for half a second.", origin="commit `bea72bc6`"),
     Untraced(
         says="With `LimitNICE=-10` and two busy neighbours on two cores p99 of the delay fell from 25 to 8 ms.",
         origin="[ADR 9](adr/0009-what-did-not-help.md), commit `e243a12b`",

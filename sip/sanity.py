@@ -90,7 +90,7 @@ def _is_readable(message: RawMessage, name: str, value: str) -> bool:
 
 def _read(parsed: Sippy) -> None:
     for name in _ECHOED:
-        for body in parsed.getHFBCopys(name):
+        for body in [header.getBCopy() for header in parsed.getHFs(name)]:
             body.parse()
             _check(name, body)
     for name in _READ:

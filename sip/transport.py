@@ -151,7 +151,7 @@ class Transport:
         self.arrivals = Arrivals(self._trust, self._intake, self, self.counters, match)
         self.lookups = Lookups(socket.AF_INET6 if ":" in options.listen.host else socket.AF_INET)
         self._is_closed = False
-        self._work = WorkQueue(lambda fn: ED2.callFromThread(fn))
+        self._work = WorkQueue(ED2.callFromThread)
         SipConf.my_uaname = options.user_agent
         SipConf.autoconvert_tel_url = True
         config = {

@@ -71,19 +71,10 @@ class RecordingFile:
         services.open_recordings.add(row.id)
         self._created = services.opening.submit(self._create)
 
-    def when_created(self, fn: Callable[[], None]) -> None:
-        """Call a function on the call thread once the file was created or that failed."""
-        self._created.add_done_callback(lambda _: self._services.scheduler.submit(fn))
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether the file was created, and the call has not ended."""
-        return self._container is not None and not self._is_ending
-
     def update(self, row: dict[str, Any]) -> None:
-        """Store the row for recovery; only while `is_open`."""
-        if self._container is not None:
-            self._services.filing.submit(self._container.update, row)
+        """Store the row for recovery as soon as the file was created; does nothing after the call has ended."""
+        if not self._is_ending:
+            self._created.add_done_callback(lambda _: self._services.filing.submit(self._update, row))
 
     def mark(self, fields: dict[str, Any]) -> None:
         """Seal fields into the container, readable with the recording's key."""
@@ -131,6 +122,10 @@ class RecordingFile:
             self._container.destroy()
 
     # --- on the filing executor
+
+    def _update(self, row: dict[str, Any]) -> None:
+        if self._container is not None:
+            self._container.update(row)
 
     def _mark(self, fields: dict[str, Any]) -> None:
         if self._container is not None:

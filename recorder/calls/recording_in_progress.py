@@ -123,10 +123,7 @@ class RecordingInProgress:
             self._segments.begin(0.0, SegmentKind.PAUSED, reason=joined(pause_reasons.reasons))
         else:
             self._segments.begin(0.0, SegmentKind.RECORDING)
-        self._is_outdated = False
-        """The row has changed since the file was ordered, and the file does not know."""
         self.file = RecordingFile(services, row, self._tap, self._snapshot())
-        self.file.when_created(self._catch_up)
 
     @property
     def position_s(self) -> float:
@@ -273,14 +270,7 @@ class RecordingInProgress:
         self._refresh()
 
     def _refresh(self) -> None:
-        if self.file.is_open:
-            self.file.update(self._snapshot())
-        else:
-            self._is_outdated = True
-
-    def _catch_up(self) -> None:
-        if self._is_outdated:
-            self._refresh()
+        self.file.update(self._snapshot())
 
     def update_row(self, row: RecordingRow) -> None:
         """Copy operators, numbers, related recordings, participants and remarks from a row."""
