@@ -6,6 +6,7 @@ One byte for each even port of an address: 1 while its pair is out or rests. Not
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class PortMemory:
         self.former: frozenset[int] = frozenset()
         """Even ports of the pairs that were in use when the last run ended."""
         self._descriptor = -1
+        self._lock = threading.Lock()
+        self._noted: list[tuple[int, bool]] = []
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             content = os.pread(self._descriptor, _BYTES, 0)
@@ -36,14 +39,21 @@ class PortMemory:
 
     def note(self, port: int, *, is_used: bool) -> None:
         """Write down that a pair is used, or is no longer; returns before it is written."""
-        with contextlib.suppress(RuntimeError):  # that thread has ended: the pair rests after the next start, no harm
-            self._run(lambda: self._write(port, is_used=is_used))
+        with self._lock:
+            self._noted.append((port, is_used))
+            is_first = len(self._noted) == 1
+        if is_first:  # else the thread has been woken already: a call takes two pairs at once
+            with contextlib.suppress(RuntimeError):  # that thread has ended: pairs rest after the next start, no harm
+                self._run(self._write)
 
-    def _write(self, port: int, *, is_used: bool) -> None:
+    def _write(self) -> None:
+        with self._lock:
+            noted, self._noted = self._noted, []
         if self._descriptor < 0:
             return
         try:
-            os.pwrite(self._descriptor, bytes([is_used]), port // 2)
+            for port, is_used in noted:
+                os.pwrite(self._descriptor, bytes([is_used]), port // 2)
         except OSError as error:
             self._fail(error)
 

@@ -1,6 +1,7 @@
 """UDP ports for media on loopback: taken in pairs, rested after use, and remembered across a killed run."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,20 @@ def test_ports_of_a_killed_run_are_used_last_for_ten_minutes(tmp_path: Path) -> 
     again = later.take()
     assert again.port == out.port
     again.close()
+
+
+def test_pairs_that_are_noted_together_wake_the_writing_thread_once_and_are_written_in_order(tmp_path: Path) -> None:
+    work = list[Callable[[], None]]()
+    memory = PortMemory(tmp_path / "ports", work.append)
+    for port, is_used in ((4000, True), (4002, True), (4000, False)):
+        memory.note(port, is_used=is_used)
+    assert len(work) == 1
+    work.pop()()
+    assert PortMemory(tmp_path / "ports", work.append).former == {4002}
+    memory.note(4004, is_used=True)
+    work.pop()()
+    assert PortMemory(tmp_path / "ports", work.append).former == {4002, 4004}
+    memory.close()
 
 
 def test_ports_are_taken_from_a_random_one_on() -> None:
