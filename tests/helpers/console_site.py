@@ -3,23 +3,25 @@
 import asyncio
 import atexit
 import functools
+import inspect
 import re
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import update
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recorder.access.accounts import People
 from recorder.access.database import AuditNote, open_accounts, open_people
@@ -59,6 +61,8 @@ SAID = f'event: call\ndata: {{"call": "{CALL}"}}\n\n'.encode()
 WITHOUT_SECOND_FACTOR = ConsoleOptions(second_factor=SecondFactor.OFF)
 
 
+_DAEMON = "recorder.tests.daemon"
+"""In the scope of a request: the `Daemon` that was asked."""
 NO_TLS = False
 """For ``verify`` of httpx2 where a console speaks HTTP: to read the system's certificates takes 8 ms."""
 
@@ -82,12 +86,6 @@ class Daemon:
             }
         ]
         self.takeovers: list[dict[str, Any]] = []
-        self.app = FastAPI()
-        install(self.app)
-        self.app.get("/api/calls")(self.calls)
-        self.app.get("/api/agents")(self.agents)
-        self.app.post("/api/agents/{number}/{act}")(self.seat)
-        self.app.get("/api/events")(self.events)
         self.said: dict[str, Any] = {
             "status": "ok", "alarms": {}, "sip": "udp:127.0.0.1:5060", "calls": 1, "counts": {"recorded": 7},
             "retention": {"last_success": "2026-11-24T02:30:00Z", "problem": "", "stopped": "", "unconfirmed": [],
@@ -97,16 +95,24 @@ class Daemon:
             "writer": {"lag_s": 0.0, "late_periods": 0},
             "call_thread": {"longest_stall_ms": 140.0, "longest_stall_lately_ms": 20.0, "stalls_over_100_ms": 3},
         }  # fmt: skip
-        self.app.get("/api/health")(lambda: self.said)
         self.drain: dict[str, Any] = {"state": "running", "since": None, "calls": 1, "refused": 0, "left_s": None}
-        self.app.get("/api/drain")(lambda: self.drain)
         self.has_changed = threading.Event()
         self.requests: list[dict[str, Any]] = []
-        self.app.get("/api/opt-outs")(self.opt_outs)
-        self.app.post("/api/opt-outs/{request_id}/{act}")(self.decide)
-        self.app.post("/api/calls/{call}/opt-out-request")(self.ask)
-        self.app.post("/api/calls/{call}/{act}")(self.act)
-        self.app.post("/api/extensions/{number}/{act}")(self.act_on_extension)
+
+    @property
+    def app(self) -> ASGIApp:
+        """What answers at its socket."""
+
+        async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+            await _daemons_app()({**scope, _DAEMON: self}, receive, send)
+
+        return asked
+
+    def health(self) -> dict[str, Any]:
+        return self.said
+
+    def draining(self) -> dict[str, Any]:
+        return self.drain
 
     def calls(self) -> dict[str, Any]:
         if self.is_stalled:
@@ -214,6 +220,38 @@ class Daemon:
         self.heard.append((what, request.headers.get("x-recorder-actor"), user_name(client), body))
 
 
+def _daemon_of(request: Request) -> Daemon:
+    found = request.scope[_DAEMON]
+    assert isinstance(found, Daemon)
+    return found
+
+
+@functools.cache
+def _daemons_app() -> FastAPI:
+    """Return the routes of every `Daemon`, made once a process: that takes 8 ms."""
+    app = FastAPI()
+    install(app)
+    for method, path, answer in (
+        ("GET", "/api/calls", Daemon.calls), ("GET", "/api/agents", Daemon.agents),
+        ("POST", "/api/agents/{number}/{act}", Daemon.seat), ("GET", "/api/events", Daemon.events),
+        ("GET", "/api/health", Daemon.health), ("GET", "/api/drain", Daemon.draining),
+        ("GET", "/api/opt-outs", Daemon.opt_outs), ("POST", "/api/opt-outs/{request_id}/{act}", Daemon.decide),
+        ("POST", "/api/calls/{call}/opt-out-request", Daemon.ask), ("POST", "/api/calls/{call}/{act}", Daemon.act),
+        ("POST", "/api/extensions/{number}/{act}", Daemon.act_on_extension),
+    ):  # fmt: skip
+        app.add_api_route(path, _route(answer), methods=[method])
+    return app
+
+
+def _route(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of `Daemon` as a route, whose ``self`` is the daemon that was asked."""
+    signature = inspect.signature(answer)
+    itself, *others = signature.parameters.values()
+    itself = itself.replace(annotation=Annotated[Any, Depends(_daemon_of)])
+    answer.__signature__ = signature.replace(parameters=[itself, *others])  # type: ignore[attr-defined]
+    return answer
+
+
 @contextmanager
 def serving(config: uvicorn.Config, release: threading.Event | None = None) -> Iterator[uvicorn.Server]:
     """Run a server on a thread until the block ends."""
@@ -297,10 +335,19 @@ class Browser(httpx2.Client):
 
 @contextmanager
 def signed_in(console: Console, name: str) -> Iterator[Browser]:
-    """Somebody's browser, for pages and API alike."""
+    """Somebody's browser, for pages and API alike.
+
+    Its session is begun here, and the console is asked once, so that it knows the session from then on: the three pages
+    that `Browser.sign_in` asks for take 25 ms.
+    """
+    sessions = console.deps.sessions
     with console.browser() as browser:
-        browser.sign_in(name)
-        browser.headers["X-CSRF-Token"] = browser.csrf
+        secret = sessions.start(name)
+        found = sessions.find(secret)
+        assert found is not None
+        browser.cookies.set(console.gate.cookies.session, secret, domain="127.0.0.1")
+        browser.csrf = browser.headers["X-CSRF-Token"] = found.csrf
+        assert browser.get("/api/session").status_code == httpx2.codes.OK
         yield browser
 
 
