@@ -110,6 +110,7 @@ class Database:
         longest_s: float | None = None,
     ) -> None:
         self._made = make_engine(url, longest_s)
+        self._writing = self._made.execution_options(is_writing=True)
         self._url, self._longest_s = url, longest_s
         self._guard: Callable[[sa.Connection], None] | None = None
         self._is_ready = False
@@ -165,7 +166,7 @@ class Database:
         """
         with self._translated():
             self._prepare()
-            with self._made.execution_options(is_writing=True).begin() as connection:
+            with self._writing.begin() as connection:
                 if self._guard is not None:
                     self._guard(connection)
                 yield connection
