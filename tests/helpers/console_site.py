@@ -3,26 +3,29 @@
 import asyncio
 import atexit
 import functools
+import inspect
 import re
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import update
+from starlette.types import Receive, Scope, Send
 
 from recorder.access.accounts import People
 from recorder.access.database import AuditNote, open_accounts, open_people
+from recorder.access.sessions import Sessions
 from recorder.access.tables import accounts, metadata
 from recorder.common.home import Home
 from recorder.common.problem_answers import install
@@ -40,6 +43,7 @@ from recorder.rules.signing_in import SecondFactor
 from recorder.web.app import create_app
 from recorder.web.auth import Gatekeeper
 from recorder.web.deps import ConsoleDeps
+from recorder.web.rates import session_cookie
 from recorder.web.server import server_config
 from recorder.web.wiring import open_console
 from storage.audit import AuditLog
@@ -82,12 +86,6 @@ class Daemon:
             }
         ]
         self.takeovers: list[dict[str, Any]] = []
-        self.app = FastAPI()
-        install(self.app)
-        self.app.get("/api/calls")(self.calls)
-        self.app.get("/api/agents")(self.agents)
-        self.app.post("/api/agents/{number}/{act}")(self.seat)
-        self.app.get("/api/events")(self.events)
         self.said: dict[str, Any] = {
             "status": "ok", "alarms": {}, "sip": "udp:127.0.0.1:5060", "calls": 1, "counts": {"recorded": 7},
             "retention": {"last_success": "2026-11-24T02:30:00Z", "problem": "", "stopped": "", "unconfirmed": [],
@@ -97,16 +95,19 @@ class Daemon:
             "writer": {"lag_s": 0.0, "late_periods": 0},
             "call_thread": {"longest_stall_ms": 140.0, "longest_stall_lately_ms": 20.0, "stalls_over_100_ms": 3},
         }  # fmt: skip
-        self.app.get("/api/health")(lambda: self.said)
         self.drain: dict[str, Any] = {"state": "running", "since": None, "calls": 1, "refused": 0, "left_s": None}
-        self.app.get("/api/drain")(lambda: self.drain)
         self.has_changed = threading.Event()
         self.requests: list[dict[str, Any]] = []
-        self.app.get("/api/opt-outs")(self.opt_outs)
-        self.app.post("/api/opt-outs/{request_id}/{act}")(self.decide)
-        self.app.post("/api/calls/{call}/opt-out-request")(self.ask)
-        self.app.post("/api/calls/{call}/{act}")(self.act)
-        self.app.post("/api/extensions/{number}/{act}")(self.act_on_extension)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; the application and its routes are made once for all daemons of a process."""
+        await _daemon_app()({**scope, _DAEMON: self}, receive, send)
+
+    def health(self) -> dict[str, Any]:
+        return self.said
+
+    def draining(self) -> dict[str, Any]:
+        return self.drain
 
     def calls(self) -> dict[str, Any]:
         if self.is_stalled:
@@ -214,6 +215,41 @@ class Daemon:
         self.heard.append((what, request.headers.get("x-recorder-actor"), user_name(client), body))
 
 
+_DAEMON = "daemon"
+
+
+async def _daemon_of(request: Request) -> Any:
+    return request.scope[_DAEMON]
+
+
+def _endpoint(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Have FastAPI hand a method the daemon that is asked as its ``self``."""
+    signature = inspect.signature(method)
+    myself, *others = signature.parameters.values()
+    found = [myself.replace(annotation=Annotated[Any, Depends(_daemon_of)]), *others]
+    method.__signature__ = signature.replace(parameters=found)  # type: ignore[attr-defined]
+    return method
+
+
+@functools.cache
+def _daemon_app() -> FastAPI:
+    """Return what answers for every daemon: to make the routes for each took a quarter of what a site costs."""
+    app = FastAPI()
+    install(app)
+    for path, asked in (
+        ("/api/calls", Daemon.calls), ("/api/agents", Daemon.agents), ("/api/events", Daemon.events),
+        ("/api/health", Daemon.health), ("/api/drain", Daemon.draining), ("/api/opt-outs", Daemon.opt_outs),
+    ):  # fmt: skip
+        app.get(path)(_endpoint(asked))
+    for path, done in (
+        ("/api/agents/{number}/{act}", Daemon.seat), ("/api/opt-outs/{request_id}/{act}", Daemon.decide),
+        ("/api/calls/{call}/opt-out-request", Daemon.ask), ("/api/calls/{call}/{act}", Daemon.act),
+        ("/api/extensions/{number}/{act}", Daemon.act_on_extension),
+    ):  # fmt: skip
+        app.post(path)(_endpoint(done))
+    return app
+
+
 @contextmanager
 def serving(config: uvicorn.Config, release: threading.Event | None = None) -> Iterator[uvicorn.Server]:
     """Run a server on a thread until the block ends."""
@@ -247,7 +283,7 @@ class Console:
         self.people = deps.people
 
     def browser(self) -> "Browser":
-        return Browser(self.url)
+        return Browser(self.url, self.deps.sessions)
 
     def person(self, name: str) -> Person:
         """Return whose account it is."""
@@ -277,19 +313,37 @@ class Console:
 
 
 class Browser(httpx2.Client):
-    """Follows forms as a browser does, by the fields that the page has."""
+    """Follows forms as a browser does, by the fields that the page has.
 
-    def __init__(self, url: str) -> None:
+    With the sessions of the console it reads there, and not on a page, which secret its forms have.
+    """
+
+    def __init__(self, url: str, sessions: Sessions | None = None) -> None:
         super().__init__(base_url=url, timeout=HANGS_S, verify=NO_TLS)
         self.csrf = ""
+        self._sessions = sessions
 
     def sign_in(self, name: str = "dpo", password: str = PASSWORD) -> httpx2.Response:
         form = self.get("/sign-in")
         answer = self.post("/sign-in", data={"name": name, "password": password, "csrf": csrf_of(form)})
-        if answer.status_code == 303:
+        if answer.status_code == 303 and not self._has_begun():
             self.csrf = csrf_of(self.get("/recordings"), or_else="")
             self.csrf = self.csrf or csrf_of(self.get("/accessibility"))
         return answer
+
+    def begin(self, secret: str) -> None:
+        """Go on in a session that has begun, as who signed in before."""
+        self.cookies.set(session_cookie(is_tls=False), secret, domain=self.base_url.host)
+        assert self._has_begun()
+
+    def _has_begun(self) -> bool:
+        secret = self.cookies.get(session_cookie(is_tls=False)) or ""
+        session = self._sessions.find(secret) if self._sessions is not None else None
+        if session is None:
+            return False
+        self.csrf = session.csrf
+        self.get("/api/session")  # so that the console knows the session, and takes more of it than of strangers
+        return True
 
     def submit(self, path: str, **fields: str) -> httpx2.Response:
         return self.post(path, data={"csrf": self.csrf, **fields})
@@ -297,9 +351,9 @@ class Browser(httpx2.Client):
 
 @contextmanager
 def signed_in(console: Console, name: str) -> Iterator[Browser]:
-    """Somebody's browser, for pages and API alike."""
+    """Somebody's browser, for pages and API alike; that they signed in by the form, no test of what comes then asks."""
     with console.browser() as browser:
-        browser.sign_in(name)
+        browser.begin(console.deps.sessions.start(name))
         browser.headers["X-CSRF-Token"] = browser.csrf
         yield browser
 
@@ -387,7 +441,7 @@ def console_site(
     with console_deps(folder, now=now, options=options, openid=openid, database_url=database_url) as (home, real):
         deps = replace(real, site=name or real.site)
         daemon_server = uvicorn.Config(
-            daemon.app, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
+            daemon, uds=str(home.socket), http=PeerCredProtocol, lifespan="off", log_config=None, ws="none",
             timeout_graceful_shutdown=1,
         )  # fmt: skip
         app = create_app(deps)
