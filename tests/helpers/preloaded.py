@@ -30,12 +30,10 @@ from pathlib import Path
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
-from audio.prompts import TONES
 from recorder.__main__ import main
 from recorder.common.process_hardening import put_off_collecting, wiping_environment
 from recorder.control.peercred import peer_of
 from recorder.recordings.home_rights import WRITTEN
-from recorder.web.page_templates import page_templates
 
 ROOT = Path(__file__).parents[2]
 User = tuple[int, int] | tuple[int, int, str]
@@ -44,6 +42,8 @@ _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _SCRIPT = "script"
 """In the place of a command: what follows is the path of a Python program, and its words."""
+_MODULES = "modules"
+"""In the place of a command: see `modules_loaded`."""
 _LOADED = ("recorder.cli.cli", "recorder.service.run_daemon", "recorder.cli.service", "recorder.service.run_console")
 
 
@@ -191,6 +191,8 @@ def load() -> Loader:
 
 def compile_pages() -> None:
     """Compile all pages, for this process and those that are forked from it: it takes a second of CPU."""
+    from recorder.web.page_templates import page_templates  # noqa: PLC0415 - see `modules_loaded`
+
     templates = page_templates(ZoneInfo("UTC"), "#000000")
     for name in templates.list_templates(extensions=("html",)):
         templates.get_template(name)
@@ -198,6 +200,8 @@ def compile_pages() -> None:
 
 def make_tones() -> None:
     """Make the tones that each daemon plays, for the processes that are forked from this one."""
+    from audio.prompts import TONES  # noqa: PLC0415 - see `modules_loaded`
+
     for tone in TONES:
         tone()
 
@@ -229,6 +233,11 @@ def start_script(path: Path, words: Sequence[str], log: Path) -> Daemon:
     return _shared().start_script(path, words, log, log, Path(os.devnull))
 
 
+def start_within(path: Path, words: Sequence[str], log: Path) -> Daemon:
+    """Start a Python program by a fork, which runs a `recorder` in its own process: with memory that is wiped."""
+    return _shared().start([_SCRIPT, str(path), *words], log, log)
+
+
 def run(
     words: Sequence[str], *, stdin: str = "", timeout_s: float, began: Callable[[int], object] = int
 ) -> subprocess.CompletedProcess[str]:
@@ -257,6 +266,15 @@ def run(
             process.wait()
             raise
         return subprocess.CompletedProcess(list(words), code, output.read(), errors.read())
+
+
+def modules_loaded() -> dict[str, set[str]]:
+    """Return which modules a process has that has loaded each module of `_LOADED`, one after another.
+
+    They were loaded by the process of the `Loader`, which has before loaded no more of the recorder than it needs.
+    """
+    done = run([_MODULES], timeout_s=60)
+    return {name: set(found) for name, found in json.loads(done.stdout).items()}
 
 
 class Script:
@@ -476,8 +494,10 @@ def _open(given: str, output: str, errors: str) -> None:
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
     put_off_collecting()
+    modules: dict[str, list[str]] = {}
     for name in _LOADED:
         importlib.import_module(name)
+        modules[name] = [*sys.modules]
     compile_pages()
     make_tones()
     watch_results()
@@ -487,6 +507,8 @@ if __name__ == "__main__":
         sys.argv[:] = words[1:]
         gc.enable()
         end_without_freeing(functools.partial(runpy.run_path, words[1], run_name="__main__"))
+    elif words == [_MODULES]:
+        end_without_freeing(lambda: print(json.dumps(modules)))  # noqa: T201 - to who asked
     elif words is not None:
         sys.argv[:] = ["recorder", *words]
         end_without_freeing(main)
