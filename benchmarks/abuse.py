@@ -24,6 +24,7 @@ from typing import Any
 from benchmarks.home import HomeError, RecorderHome
 from benchmarks.machine import Holdings, holdings, measured_here
 from benchmarks.mutate import mutate
+from benchmarks.outcomes import outcomes_of
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
 from benchmarks.ports import PortsError, free_address, media_ports
 from benchmarks.streams import DescriptorsError
@@ -175,7 +176,7 @@ def _outcomes(home: RecorderHome) -> dict[str, int]:
     while True:
         rows = [row for row in home.find() if str(row.get("caller", "")).startswith("0207946")]
         if len(rows) >= CALLS or time.monotonic() > deadline:
-            return dict(collections.Counter(str(row["outcome"]) for row in rows))
+            return outcomes_of(rows)
         time.sleep(0.2)
 
 

@@ -10,7 +10,6 @@ Command: ``python -m benchmarks.calls --calls 200 --seconds 60 [--rate 20] [--no
 """
 
 import argparse
-import collections
 import dataclasses
 import json
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 from benchmarks.home import IN_KERNEL, HomeError, RecorderHome
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
+from benchmarks.outcomes import outcomes_of
 from benchmarks.paths import MediaPath, PathError, await_steady, measure_steady
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.ports import PortsError, free_address, media_ports
@@ -72,7 +72,7 @@ def _through(
     rows = home.wait_outcomes(placed.count, _SEALED_S)
     overlap_s = sum(joined_at_s - at for at in placed.joined_at_s.values())
     cost = steady.cpu_ms_per_call_second
-    outcomes = collections.Counter(str(row.get("outcome")) for row in rows)
+    outcomes = outcomes_of(rows)
     return {
         "cpu_ms_per_call_second": cost,
         "load_cpu_ms_per_call_second": steady.load_cpu_ms_per_call_second,
@@ -86,9 +86,9 @@ def _through(
         "calls": placed.count,
         "joined_calls": joined,
         "standing_calls": standing,
-        "failed_calls": placed.count - min(standing, outcomes["recorded"]),
+        "failed_calls": placed.count - min(standing, outcomes.get("recorded", 0)),
         "never_ended": stuck,
-        "outcomes": dict(outcomes),
+        "outcomes": outcomes,
         "lost_segments": sum(part.get("kind") == "lost" for row in rows for part in row.get("segments", [])),
         "call_thread": health["call_thread"],
         "per_call": _per_call(held_idle, held, max(joined, 1)),

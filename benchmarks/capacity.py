@@ -4,7 +4,7 @@ Metric: CPU ms a second of the daemon and of the bare loop at each number of cal
 how straight the line through them is (R squared) and what one more call costs by it; packets lost, delays, memory and
 descriptors per call at each. It stops after the first number at which a call fails or a segment is lost.
 Command: ``python -m benchmarks.capacity --calls 100 250 500 1000 --seconds 20 [--rate 40] [--in-kernel]
-[--plot FILE.png] [--json]``; with ``--in-kernel`` the kernel relays what comes by loopback (as root only).
+[--plot FILE.svg] [--json]``; with ``--in-kernel`` the kernel relays what comes by loopback (as root only).
 """
 
 import argparse
@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks import calls as daemon_calls
+from benchmarks import report_figures
 from benchmarks.home import HomeError
 from benchmarks.machine import measured_here
 from benchmarks.paths import PathError
 from benchmarks.ports import PortsError
+from benchmarks.report_page import by_calls
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
@@ -87,27 +89,9 @@ def measure(*, counts: Sequence[int], seconds: float, rate: float, in_kernel: bo
 
 
 def plot(document: dict[str, Any], path: Path) -> None:
-    """Draw CPU by calls and the delays of each number of calls, as PNG."""
-    import matplotlib as mpl  # noqa: PLC0415 - large, and only wanted here
-
-    mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
-    steps = sorted(document["steps"], key=lambda step: int(step["calls"]))
-    at = [step["calls"] for step in steps]
-    figure, (cpu, delay) = pyplot.subplots(1, 2, figsize=(10, 4))
-    for name, values in (("daemon", steps), ("bare loop", [step["bare"] for step in steps])):
-        cost = [count * step["cpu_ms_per_call_second"] / 10 for count, step in zip(at, values, strict=True)]
-        cpu.plot(at, cost, "o-", label=name)
-        for percentile, style in (("p50", "o-"), ("p99", "s--")):
-            delay.plot(at, [step["delay_ms"][percentile] for step in values], style, label=f"{name}, {percentile}")
-    cpu.set(xlabel="recorded calls at a time", ylabel="CPU, % of one core", ylim=0, xlim=0)
-    delay.set(xlabel="recorded calls at a time", ylabel="one-way delay, ms", ylim=0, xlim=0)
-    for axes in (cpu, delay):
-        axes.legend()
-        axes.grid(visible=True, alpha=0.3)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    """Draw CPU by calls and the delays of each number of calls, as SVG."""
+    relayed = "relayed by the kernel" if document["steps"][-1]["relayed_share"] else "by sockets"
+    path.write_text(by_calls(report_figures.steps(document), relayed), encoding="utf-8")
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -134,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each steady state that is measured")
     parser.add_argument("--rate", type=float, default=40.0, help="calls placed a second")
     parser.add_argument("--in-kernel", action="store_true", help="have the kernel relay what comes by loopback")
-    parser.add_argument("--plot", type=Path, help="draw it, as PNG")
+    parser.add_argument("--plot", type=Path, help="draw it, as SVG")
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
     if min(options.calls) < 1 or options.seconds <= 0 or options.rate <= 0:

@@ -10,7 +10,6 @@ Says once a minute how it goes, on standard error.
 """
 
 import argparse
-import collections
 import dataclasses
 import json
 import shutil
@@ -26,6 +25,7 @@ from typing import Any
 from benchmarks.exact import misalignment_ms, read_sides
 from benchmarks.home import IN_KERNEL, HomeError, RecorderHome
 from benchmarks.machine import cpu_of_family_ms, holdings, measured_here
+from benchmarks.outcomes import outcomes_of
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
 from benchmarks.ports import PortsError, free_address, media_ports
 from benchmarks.standing import NOTICE_S
@@ -171,7 +171,7 @@ def _compare_all(home: RecorderHome, placed: PlacedCalls, say: Say) -> dict[str,
                 told += _TOLD_EVERY_S
                 say(f"{len(found)} of {len(jobs)} recordings compared, {len(problems)} problems")
     return {
-        "outcomes": dict(collections.Counter(str(row.get("outcome")) for row in rows)),
+        "outcomes": outcomes_of(rows),
         "compared_calls": len(found),
         "compared_in_s": round(time.monotonic() - began, 1),
         "exact_channels": sum(one["exact"] for one in found),

@@ -6,9 +6,11 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+RESULTS = "benchmarks/results"
 _SCHED_CLOCK = 2
 """The kernel's clock id of a process: ~pid << 3, and this for its CPU time (clock_getcpuclockid(3))."""
 
@@ -19,6 +21,7 @@ class Machine:
 
     cpu: str
     cores: int
+    memory_mib: int
     kernel: str
     python: str
 
@@ -28,6 +31,7 @@ def this_machine() -> Machine:
     return Machine(
         cpu=_cpu_name(),
         cores=os.cpu_count() or 1,
+        memory_mib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
         kernel=platform.release().partition("-")[0],
         python=platform.python_version(),
     )
@@ -43,18 +47,23 @@ def _cpu_name() -> str:
 
 
 def this_commit() -> str:
-    """Return the commit that is measured, with ``-dirty`` for changed files, or ``unknown`` outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """Return the commit that is measured, with ``-dirty`` for changed files, or ``unknown`` outside a checkout.
+
+    Documentation and results of benchmarks change nothing that is measured: several runs in turn write them.
+    """
+    git, root = ["git", "-C", str(Path(__file__).parents[1])], ["--", ".", ":(exclude)docs", f":(exclude){RESULTS}"]
     try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", *root], capture_output=True, check=False)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
+    return head.stdout.strip() + ("-dirty" if changed.returncode else "")
 
 
 def measured_here() -> dict[str, Any]:
-    """Return what every document says of where it was measured: the machine and the commit."""
-    return {"machine": asdict(this_machine()), "commit": this_commit()}
+    """Return what every document says of its origin: the machine, the commit, and the time in UTC."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"machine": asdict(this_machine()), "commit": this_commit(), "date": now}
 
 
 def end(process: subprocess.Popen[Any], within_s: float) -> None:

@@ -9,7 +9,6 @@ Command: ``python -m benchmarks.nodes --calls 200 --seconds 20 [--rate 20] [--js
 """
 
 import argparse
-import collections
 import json
 import sys
 import time
@@ -23,6 +22,7 @@ import psycopg
 
 from benchmarks.home import HomeError, RecorderHome
 from benchmarks.machine import cpu_ms, cpu_of_server_ms, measured_here
+from benchmarks.outcomes import outcomes_of
 from benchmarks.paths import await_steady
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.ports import PortsError, free_address, media_ports
@@ -149,14 +149,14 @@ class _Run:
             node.placed.cease()
         stuck = sum(node.placed.hang_up() for node in self._nodes)
         rows = self._nodes[0].home.wait_outcomes(self.calls, _SEALED_S)
-        outcomes = collections.Counter(str(row.get("outcome")) for row in rows)
+        outcomes = outcomes_of(rows)
         recorded_s = sum(float(row["recorded_s"]) for row in rows)
         stored = sum(_stored(node.home.root / "recordings") for node in self._nodes)
         return {
             "stored_bytes_per_call_second": round(stored / max(recorded_s, 1.0)),
-            "failed_calls": self.calls - min(standing, outcomes["recorded"]),
+            "failed_calls": self.calls - min(standing, outcomes.get("recorded", 0)),
             "never_ended": stuck,
-            "outcomes": dict(outcomes),
+            "outcomes": outcomes,
         }
 
     def _cpu(self) -> list[float]:

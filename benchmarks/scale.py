@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.page_blocks import with_blocks
+
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs/scale.md"
 SIZES = (10, 1_000, 100_000)
-_BEGIN, _END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
 _DAY_S, _KB, _GB, _TB = 86_400, 1e3, 1e9, 1e12
-_PACKET_BYTES = 214
+PACKET_BYTES = 214
 """A packet of 20 ms of G.711 on Ethernet: 160 of audio, RTP 12, UDP 8, IPv4 20, Ethernet 14."""
-_PACKETS_PER_S = 100
+PACKETS_PER_S = 100
 """Of a call that arrive: two sides, 50 each."""
 _BEATS_PER_S = 0.5
 _PAGE_BYTES = 1e6
@@ -131,8 +132,8 @@ def size(calls: int, measured: Mapping[str, float], given: Assumptions) -> dict[
         "nodes": nodes,
         "set_ups_per_s": round(set_ups, 2),
         "calls_a_day": round(calls_a_day),
-        "node_mbit_per_s": round(min(calls, each) * _PACKETS_PER_S * _PACKET_BYTES * 8 / 1e6, 1),
-        "site_mbit_per_s": round(calls * _PACKETS_PER_S * _PACKET_BYTES * 8 / 1e6, 1),
+        "node_mbit_per_s": round(min(calls, each) * PACKETS_PER_S * PACKET_BYTES * 8 / 1e6, 1),
+        "site_mbit_per_s": round(calls * PACKETS_PER_S * PACKET_BYTES * 8 / 1e6, 1),
         "stored_gb_a_day": round(stored / _GB, 1),
         "stored_tb": round(stored * given.kept_days / _TB, 2),
         "database_cores": round(set_ups * measured["database_ms"] / 1000, 3),
@@ -227,14 +228,7 @@ def page_with(page: str, document: Mapping[str, Any]) -> str:
     Raises:
         ValueError: It lacks the place of a table.
     """
-    for name, table in tables(document).items():
-        begin, end = _BEGIN.format(name=name), _END.format(name=name)
-        before, found, rest = page.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not found or not closed:
-            raise ValueError(f"the page has no place for the table {name!r}: write {begin} and {end}")
-        page = f"{before}{begin}\n\n{table}\n\n{end}{after}"
-    return page
+    return with_blocks(page, tables(document))
 
 
 def _assumptions(words: Sequence[str]) -> Assumptions:

@@ -141,7 +141,7 @@ class Arrivals:
 
     def _take(self, data: bytes, source: Address, flow: Connection | None, server: Sippy, rtime: Sippy) -> None:
         try:
-            message = self._readable(parse_message(data), source)
+            message, parsed = self._readable(parse_message(data), source)
         except MalformedMessageError as error:
             self._counters["malformed"] += 1
             _log.debug("malformed message: %s", error)
@@ -153,21 +153,20 @@ class Arrivals:
         if admission is MessageVerdict.ADMIT:
             if flow is not None and message.status is None:
                 server = ReplyServer(self._outlet, self._reply_to(flow, message), flow)
-            self.transactions.take(Arrival(message=message, source=source, flow=flow), server, rtime)
+            self.transactions.take(Arrival(message=message, parsed=parsed, source=source, flow=flow), server, rtime)
         elif admission in _REFUSALS:
             self._refuse(server, message, source, _REFUSALS[admission])
 
-    def _readable(self, message: RawMessage, source: Address) -> RawMessage:
+    def _readable(self, message: RawMessage, source: Address) -> tuple[RawMessage, Sippy]:
         try:
-            check_readable(message)
+            return message, check_readable(message)
         except MalformedMessageError:
             better = repaired(message, source)
             if better is None:
                 raise
-            check_readable(better)
+            parsed = check_readable(better)
             self._counters["mended"] += 1
-            return better
-        return message
+            return better, parsed
 
     @staticmethod
     def _refuse(server: Sippy, message: RawMessage, source: Address, answer: _Answer) -> None:

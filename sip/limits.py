@@ -5,6 +5,7 @@ outside dialogs, stray responses - cost a token of their source.
 """
 
 import enum
+import functools
 import ipaddress
 import threading
 from collections import Counter
@@ -95,14 +96,18 @@ class Peers:
 
     def __init__(self, peers: Sequence[PeerLimits]) -> None:
         self._peers = [(peer, [ipaddress.ip_network(cidr, strict=False) for cidr in peer.networks]) for peer in peers]
+        self._found = functools.lru_cache(MAX_SOURCES)(self._look_up)
 
-    def of(self, host: str) -> list[PeerLimits]:
+    def of(self, host: str) -> tuple[PeerLimits, ...]:
         """Return every peer whose networks have an address, in order; none if it is not an IP literal."""
+        return self._found(host)
+
+    def _look_up(self, host: str) -> tuple[PeerLimits, ...]:
         try:
             address = ipaddress.ip_address(host.strip("[]").split("%", 1)[0])
         except ValueError:
-            return []
-        return [peer for peer, networks in self._peers if any(address in network for network in networks)]
+            return ()
+        return tuple(peer for peer, networks in self._peers if any(address in network for network in networks))
 
     def may_act(self, source: Address, method: str, known: Collection[SignalledAddress]) -> bool:
         """Tell whether a request from an address is allowed in a dialog whose peer has some signalled addresses.

@@ -1,9 +1,10 @@
 """Raw SIP messages, and functions that read header values. Pure; `sip.message_parser` parses bytes."""
 
+import functools
 import hashlib
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 CSEQ = re.compile(r"(\d{1,10})\s+([A-Za-z0-9!%*_+`'~.-]+)")
@@ -12,6 +13,8 @@ SENT_BY = re.compile(
     r"\s*SIP\s*/\s*2\.0\s*/\s*[A-Za-z]+\s+(?:\[[^\]]*\]|[^\s:;,]+)\s*(?::\s*(\d{1,6}))?(.*)", re.DOTALL
 )
 _LONG_NUMBER = re.compile(r"\d{3,}(?=\d{3})")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)')
+_BRANCH = re.compile(r";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE)
 LINE_BREAKERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
 
 _PHRASES = {416: "Unsupported URI Scheme", 505: "Version Not Supported", 513: "Message Too Large"}
@@ -50,15 +53,21 @@ class RawMessage:
     start_line: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    _by_name: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """The values by lower-case name: made when the first is asked for, since some sixty are asked for in a call."""
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return the values of a header, one for each of its lines, in order."""
-        wanted = name.lower()
-        return tuple(value for key, value in self.headers if key.lower() == wanted)
+        if not self._by_name:
+            for key, value in self.headers:
+                lower = key.lower()
+                self._by_name[lower] = (*self._by_name.get(lower, ()), value)
+        return self._by_name.get(name.lower(), ())
 
     def value(self, name: str) -> str | None:
         """Return the first value of a header, or None."""
-        return next(iter(self.values(name)), None)
+        values = self.values(name)
+        return values[0] if values else None
 
     def tag(self, name: str) -> str | None:
         """Return the tag of From or To, or None."""
@@ -79,7 +88,7 @@ class RawMessage:
     @property
     def branch(self) -> str | None:
         """Return the branch of the topmost Via, or None."""
-        match = re.search(r";\s*branch\s*=\s*([^;,\s]+)", self.value("via") or "", re.IGNORECASE)
+        match = _BRANCH.search(self.value("via") or "")
         return match.group(1) if match else None
 
     def option_tags(self, name: str) -> tuple[str, ...]:
@@ -141,6 +150,8 @@ def encode_for_wire(text: str) -> bytes:
 
 def split_values(value: str) -> list[str]:
     """Split a header value at its commas outside quotes and angle brackets."""
+    if "," not in value:
+        return [value.strip()] if value.strip() else []
     parts, start, depth, is_quoted, is_escaped = [], 0, 0, False, False
     for at, char in enumerate(value):
         if is_escaped:
@@ -185,9 +196,10 @@ def strip_quoted(value: str) -> str:
 
     An unclosed string ends with the value; searching its end from each quote would take quadratic time.
     """
-    return re.sub(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', '""', value)
+    return _QUOTED.sub('""', value) if '"' in value else value
 
 
+@functools.lru_cache(maxsize=4096)
 def is_ip(host: str) -> bool:
     """Tell whether a host is an IP literal, in brackets or not."""
     try:

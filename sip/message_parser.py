@@ -34,6 +34,9 @@ _TRANSPORT = re.compile(r"(;\s*transport\s*=\s*)([A-Za-z-]+)", re.IGNORECASE)
 _RECEIVED = re.compile(r";\s*received\s*=[^;,]*", re.IGNORECASE)
 _RPORT = re.compile(r";\s*rport\s*=[^;,]*", re.IGNORECASE)
 _PROTOCOL = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([^\s/;,]+)\s+", re.IGNORECASE)
+_LINE_END = re.compile("\r\n|\n|\r")
+_BLANK = re.compile(r"\s")
+_AROUND_SEPARATOR = re.compile(r"\s*([;=])\s*")
 _TOKENS = re.compile(r"[A-Za-z0-9!%*_+`'~. \t-]*")
 HEAD_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 """The empty line between headers and body, with any kind of line end."""
@@ -109,7 +112,7 @@ def _unfold(head: bytes) -> list[str]:
     except UnicodeDecodeError:
         text = head.decode("latin-1")
     lines: list[str] = []
-    for raw in re.split("\r\n|\n|\r", text):
+    for raw in _LINE_END.split(text):
         line = LINE_BREAKERS.sub("?", raw)
         if line[:1] in (" ", "\t") and len(lines) > 1:
             lines[-1] += " " + line.strip()
@@ -147,7 +150,7 @@ def _answerable(lines: list[str]) -> RawMessage | None:
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     name = name.strip()
-    if not colon or not name or re.search(r"\s", name):
+    if not colon or not name or _BLANK.search(name):
         raise MalformedMessageError("a line that is no header")
     name = _COMPACT.get(name.lower(), name)
     value = value.strip()
@@ -175,7 +178,8 @@ def _tidy_via(value: str) -> str:
     protocol = _PROTOCOL.match(value)
     if protocol is None:
         return value
-    return f"SIP/2.0/{protocol.group(1)} " + re.sub(r"\s*([;=])\s*", r"\1", value[protocol.end() :].strip())
+    rest = value[protocol.end() :].strip()
+    return f"SIP/2.0/{protocol.group(1)} " + (_AROUND_SEPARATOR.sub(r"\1", rest) if _BLANK.search(rest) else rest)
 
 
 def _tidy_party(value: str) -> str:
@@ -203,12 +207,11 @@ def _checked(message: RawMessage) -> RawMessage:
         raise MalformedMessageError("CSeq is not a number and a method")
     if message.status is None and cseq.group(2) != message.method:
         raise MalformedMessageError("CSeq names another method")
+    method, body = cseq.group(2), _body(message)
+    if (method, body) == (message.method, message.body):
+        return message
     return RawMessage(
-        method=cseq.group(2),
-        status=message.status,
-        start_line=message.start_line,
-        headers=message.headers,
-        body=_body(message),
+        method=method, status=message.status, start_line=message.start_line, headers=message.headers, body=body
     )
 
 

@@ -44,7 +44,7 @@ class SentReliably:
         self._invite = invite
         self._offers = offers
         self.has_description = False
-        self._rseq = random.SystemRandom().randrange(1, 1 << 31)
+        self._rseq: int | None = None
         self._open: _Sent | None = None
         self._waiting: list[tuple[int, Body | None, Sequence[Header]]] = []
 
@@ -60,10 +60,10 @@ class SentReliably:
             return
         body = None if self.has_description else body
         self.has_description = self.has_description or body is not None
+        self._rseq = random.SystemRandom().randrange(1, 1 << 31) if self._rseq is None else self._rseq + 1
         self._open = _Sent(self._rseq, body)
         own = [("Require", RELIABLY), ("RSeq", str(self._rseq))]
         self._invite.provisional(status, body, [*own, *headers])
-        self._rseq += 1
         self._again(self._open, self._invite.last_sent, T1_S, 0.0)
 
     def close(self) -> None:

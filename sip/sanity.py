@@ -15,7 +15,9 @@ from sip.message import MalformedMessageError, RawMessage, strip_quoted
 from sip.options import Address, TransportKind
 from sip.reactor import Sippy
 
-_READ = ("via", "from", "to", "call-id", "cseq", "max-forwards", "expires", "contact", "route", "record-route")
+_READ = ("via", "from", "call-id", "cseq", "max-forwards", "expires", "contact", "route")
+_ECHOED = ("to", "record-route")
+"""Read from a copy: sippy repeats a header in its responses as it came, unless it has read it."""
 _ADDRESSES = {"contact", "route", "record-route"}
 _FRAME = {"via", "from", "to", "call-id", "cseq"}
 """Headers that sippy needs in every message."""
@@ -23,14 +25,16 @@ _MOST = 16
 """Most headers with an address that are tried one by one; real messages do not have more."""
 
 
-def check_readable(message: RawMessage) -> None:
-    """Have sippy parse every header that it will use.
+def check_readable(message: RawMessage) -> Sippy:
+    """Have sippy parse every header that it will use, and return the message as sippy has it.
 
     Raises:
         MalformedMessageError: It cannot; the error names the kind of failure, never the content.
     """
     try:
-        _read((SipRequest if message.status is None else SipResponse)(message.text_for_stack()))
+        parsed = (SipRequest if message.status is None else SipResponse)(message.text_for_stack())
+        _read(parsed)
+        return parsed
     except Exception as error:
         malformed = MalformedMessageError(f"{type(error).__name__} in the stack")
         if message.status is None and message.method != "ACK":
@@ -85,12 +89,20 @@ def _is_readable(message: RawMessage, name: str, value: str) -> bool:
 
 
 def _read(parsed: Sippy) -> None:
+    for name in _ECHOED:
+        for body in parsed.getHFBCopys(name):
+            body.parse()
+            _check(name, body)
     for name in _READ:
         for body in parsed.getHFBodys(name):
-            if name == "via":
-                _check_port(body.getTAddr()[1])
-            elif name in _ADDRESSES and not getattr(body, "asterisk", False):
-                _check_port(body.getUrl().getAddr()[1])
+            _check(name, body)
+
+
+def _check(name: str, body: Sippy) -> None:
+    if name == "via":
+        _check_port(body.getTAddr()[1])
+    elif name in _ADDRESSES and not getattr(body, "asterisk", False):
+        _check_port(body.getUrl().getAddr()[1])
 
 
 def _check_port(port: int) -> None:

@@ -5,14 +5,15 @@ except for a 2xx, which only its ACK ends. A 2xx of another fork is passed on in
 be sent ends with 503 at once (section 8.1.3.1). Call thread only. Knows sippy; see `sip.reactor`.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sippy.Network_server import Remote_address
+from sippy.SipRequest import SipRequest
 from sippy.SipResponse import SipResponse
-from sippy.SipTransactionManager import SipTransactionManager
-from sippy.Time.MonoTime import MonoTime
+from sippy.SipTransactionManager import SipTMRetransmitO, SipTransactionManager
 from sippy.Time.Timeout import Timeout
 
 from sip.connection import Connection
@@ -44,9 +45,10 @@ class Servers(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A message in processing, its source, and its connection if it came over one."""
+    """A message in processing, as sippy has it too, its source, and its connection if it came over one."""
 
     message: RawMessage
+    parsed: Sippy
     source: Address
     flow: Connection | None
 
@@ -107,11 +109,10 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         if len(self.l1rcache) >= MAX_REMEMBERED:  # sippy purges by time only
             self.rCachePurge()
         self._arrival = arrival
-        source = arrival.source
+        arrival.parsed.rtime = rtime
         try:
-            if not self._is_stray_success(arrival.message):
-                remote = Remote_address((source.bracketed, source.port), source.transport.value)
-                self.handleIncoming(_for_sippy(arrival.message), remote, server, rtime)
+            if not self._is_stray_success(arrival):
+                self._process(arrival, server)
         finally:
             while self._afterwards:
                 guarded(self._afterwards.pop(0))
@@ -126,15 +127,40 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         assert self._arrival is not None
         self._afterwards.append(act)
 
-    def _is_stray_success(self, message: RawMessage) -> bool:
+    def _process(self, arrival: Arrival, server: Sippy) -> None:
+        """Do what sippy's ``handleIncoming`` does, with a message that is parsed, and without its NAT heuristics."""
+        text, parsed = _for_sippy(arrival)
+        self.global_config["_sip_logger"].write("RECEIVED", text)
+        checksum = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+        known = self.l1rcache.get(checksum) or self.l2rcache.get(checksum)
+        if known is not None:
+            if known.data is not None:
+                self.transmitData(known.userv, known.data, known.address, lossemul=known.lossemul)
+            return
+        host, port = arrival.source.bracketed, arrival.source.port
+        parsed.setSource(Remote_address((host, port), arrival.source.transport.value))
+        if arrival.message.status is not None:
+            transaction = self.tclient.get(parsed.getTId(True, True))
+            if transaction is None:
+                self.l1rcache[checksum] = SipTMRetransmitO()
+            else:
+                self.incomingResponse(parsed, transaction, checksum)
+            return
+        via = parsed.getHFBody("via")
+        if via.getAddr()[0] != host:
+            via.params["received"] = host
+        if "rport" in via.params:
+            via.params["rport"] = str(port)
+        self.incomingRequest(parsed, checksum, parsed.getTIds(), server)
+
+    def _is_stray_success(self, arrival: Arrival) -> bool:
+        message = arrival.message
         if message.status is None or not 200 <= message.status < 300 or message.method != "INVITE":
             return False
         transaction = (message.call_id, message.tag("from"), message.cseq, "INVITE", message.branch)
         if transaction in self.tclient:
             return False
-        response = SipResponse(message.text_for_stack())
-        response.rtime = MonoTime()
-        return self._on_stray_success(response, message)
+        return self._on_stray_success(arrival.parsed, message)
 
     def _request(self, request: Sippy, transaction: Sippy) -> Sippy:
         assert self._arrival is not None
@@ -142,13 +168,16 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
 
     # -- our requests
 
-    def newTransaction(self, msg: Sippy, *args: Sippy, userv: Sippy = None, **more: Sippy) -> Sippy:  # noqa: N802 - sippy's name
+    def newTransaction(  # noqa: N802 - sippy's name
+        self, msg: Sippy, resp_cb: Sippy = None, *, userv: Sippy = None, **more: Sippy
+    ) -> Sippy:
         """Send a request over the transport of its target and follow it until it is answered."""
         if userv is None:
             userv = self._servers.server_for(msg)
         elif isinstance(userv, RequestServer) and userv.is_taken:
             userv = userv.beside()
-        transaction = super().newTransaction(msg, *args, userv=userv, **more)
+        transaction = super().newTransaction(msg, userv=userv, **more)
+        transaction.resp_cb = resp_cb  # given to sippy, it would make the 408 of a timeout in advance
         if isinstance(userv, RequestServer):
             _stop_retransmitting(transaction)
             userv.follow(msg, transaction)
@@ -168,9 +197,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         if not self._is_unanswered(transaction):
             return
         transaction.teB.cancel()
-        if transaction.resp_cb is not None:
-            transaction.r408.setSCode(503, "Service Unavailable")
-        self.timerB(transaction)
+        self._end(transaction, 503, "Service Unavailable")
 
     def lost(self, connection: Connection) -> None:
         """Handle the unanswered requests of a connection that ended."""
@@ -215,8 +242,13 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
             self.tserver[other.tid] = other
 
     def timerB(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
-        """End our request after its timeout; its text, which may hold digits, is dropped at once."""
+        """End our request after its timeout."""
+        self._end(transaction, 408, "Request Timeout")
+
+    def _end(self, transaction: Sippy, status: int, reason: str) -> None:
+        """End our request as if it had been answered; its text, which may hold digits, is dropped at once."""
         transaction.data = None
+        transaction.r408 = SipResponse(scode=status, reason=reason, sipver="SIP/2.0")
         super().timerB(transaction)
 
     def timerA(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
@@ -238,11 +270,15 @@ def _state(transaction: Sippy) -> str:
     return str(getattr(transaction.state, "__name__", ""))
 
 
-def _for_sippy(message: RawMessage) -> str:
-    """Return the text of a message for sippy: of an INFO without its body, which may be a digit.
+def _for_sippy(arrival: Arrival) -> tuple[str, Sippy]:
+    """Return a message for sippy as text and parsed: an INFO without its body, which may be a digit.
 
     sippy does not need that body; the leg reads it from `Transactions.current`.
     """
-    if message.method == "INFO" and message.status is None:
-        message = replace(message, body=b"")
-    return message.text_for_stack()
+    message = arrival.message
+    if message.method != "INFO" or message.status is not None:
+        return message.text_for_stack(), arrival.parsed
+    text = replace(message, body=b"").text_for_stack()
+    parsed = SipRequest(text)
+    parsed.rtime = arrival.parsed.rtime
+    return text, parsed

@@ -1,10 +1,12 @@
 """The transport layer (RFC 3261 section 18): the UDP socket, and access to TCP and TLS (`sip.streams`).
 
-Extends sippy's UDP server: one receiver thread, datagrams of any size, the advertised address in Via and Contact.
+Extends sippy's UDP server: one receiver thread, datagrams of any size, the advertised address in Via and Contact; a
+datagram is sent by whoever has it, and by sippy's sending thread only if the socket is full.
 Chooses the transport of our requests. `sip.arrivals` handles incoming messages. Knows sippy; see `sip.reactor`.
 """
 
 import collections
+import errno
 import socket
 from collections.abc import Callable, Collection
 
@@ -29,6 +31,8 @@ LARGE_BYTES = 1300
 """A larger request is too large for UDP (RFC 3261 section 18.1.1): 200 bytes below the usual MTU."""
 
 _MAX_DATAGRAM = 65535
+_FULL = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS)
+"""The socket takes no more for now; any other error would be the same a moment later."""
 ReportHook = Callable[[str, str], None]
 
 
@@ -82,7 +86,18 @@ def _server_class(transport: "Transport") -> type[Sippy]:
             if (":" in host) != (self.uopts.family == socket.AF_INET6):  # the sending thread would query DNS
                 transport.counters["unsendable"] += 1
                 return
-            super().send_to(raw, _wire_address(host, port))
+            if not self._is_sent(raw, host, port):
+                super().send_to(raw, _wire_address(host, port))
+
+        def _is_sent(self, raw: bytes, host: str, port: int) -> bool:
+            """Send a datagram at once; return False if the sending thread has to: the socket is full, or others wait."""
+            if self.skt is None or not self.sendqueue.empty():
+                return False
+            try:
+                self.skt.sendto(raw, socket.MSG_DONTWAIT, (host, port))
+            except OSError as error:
+                return error.errno not in _FULL
+            return True
 
         def shutdown(self) -> None:
             # sippy would close the socket first, and lose queued messages such as the last BYE.

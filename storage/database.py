@@ -271,14 +271,19 @@ class Database:
                 return
             with self._made.connect() as connection:
                 found = INDEX_SCHEMA.found(connection)
-                if found != REVISION:
+                if found == REVISION:
+                    self._refuse_moved(connection)
+                else:
                     refuse_unless_owner(connection, found)
             if found != REVISION:
                 self._upgrade()
-            if not self._is_moved_too:
                 with self._made.connect() as connection:
-                    refuse_moved(connection, self.name)
+                    self._refuse_moved(connection)
             self._is_ready = True
+
+    def _refuse_moved(self, connection: sa.Connection) -> None:
+        if not self._is_moved_too:
+            refuse_moved(connection, self.name)
 
     def _upgrade(self) -> None:
         engine = self._made if self._longest_s is None else make_engine(self._url)  # an upgrade may take minutes

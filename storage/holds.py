@@ -206,8 +206,7 @@ def kinds_in_effect(
     kinds: dict[RecordingId, set[str]] = {}
     for start in range(0, len(recordings), _ASKED_AT_ONCE):
         some = recordings[start : start + _ASKED_AT_ONCE]
-        query = sa.select(_holds.c.recording, _holds.c.kind).where(_holds.c.recording.in_(some), in_effect(now))
-        for recording, kind in connection.execute(query):
+        for recording, kind in connection.execute(_KINDS_AMONG, {"some": some, "now_us": microseconds(now)}):
             kinds.setdefault(RecordingId(recording), set()).add(kind)
     for held, queries in query_holds_among(connection, recordings, now).items():
         kinds.setdefault(held, set()).update(str(query.kind) for query in queries)
@@ -216,7 +215,18 @@ def kinds_in_effect(
 
 def in_effect(now: datetime) -> sa.ColumnElement[bool]:
     """Return the condition that a legal hold keeps its recording: it is active, or in the time of grace after it."""
-    return sa.or_(_holds.c.grace_until_us.is_(None), _holds.c.grace_until_us > microseconds(now))
+    return _in_effect(sa.literal(microseconds(now), sa.BigInteger))
+
+
+def _in_effect(now_us: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    return sa.or_(_holds.c.grace_until_us.is_(None), _holds.c.grace_until_us > now_us)
+
+
+_KINDS_AMONG = sa.select(_holds.c.recording, _holds.c.kind).where(
+    _holds.c.recording.in_(sa.bindparam("some", expanding=True)),
+    _in_effect(sa.bindparam("now_us", type_=sa.BigInteger)),
+)
+"""Made once: every row that is read asks for its holds, and to make the statement takes as long as to execute it."""
 
 
 def _found(connection: sa.Connection, hold_id: str) -> sa.Row[Any] | None:

@@ -13,6 +13,7 @@ from storage.tables import schema as _numbers
 
 _ROW = 3
 """Row of the table `schema`, beside the version and the number of `storage.agreement`: seconds since 1970."""
+_MOVED_AT = sa.select(_numbers.c.version).where(_numbers.c.id == _ROW)
 
 
 def mark_moved(connection: sa.Connection, at: datetime) -> None:
@@ -23,7 +24,7 @@ def mark_moved(connection: sa.Connection, at: datetime) -> None:
 
 def moved_at(connection: sa.Connection) -> datetime | None:
     """Return when the rows of a database were moved, or None: they were not."""
-    found = connection.execute(sa.select(_numbers.c.version).where(_numbers.c.id == _ROW)).scalar()
+    found = connection.execute(_MOVED_AT).scalar()
     return None if found is None else datetime.fromtimestamp(found, UTC)
 
 

@@ -193,8 +193,8 @@ def query_holds_among(
     connection: sa.Connection, recordings: Sequence[RecordingId], now: datetime
 ) -> dict[RecordingId, list[QueryHold]]:
     """Return the holds by search on each held recording among some in the index."""
-    queries = _active(connection, now)
-    if not queries or not recordings:
+    queries = _active(connection, now) if recordings else []
+    if not queries:
         return {}
     free = _free_of(connection, recordings, now)
     held: dict[RecordingId, list[QueryHold]] = {}
@@ -253,9 +253,14 @@ def _beside(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(column.table.c.recording == _recordings.c.id, column == value)
 
 
+_ACTIVE = _queries.select().where(
+    sa.or_(_queries.c.ends_us.is_(None), _queries.c.ends_us > sa.bindparam("now_us", type_=sa.BigInteger))
+)
+"""Made once, as every row that is read asks for its holds."""
+
+
 def _active(connection: sa.Connection, now: datetime) -> list[QueryHold]:
-    ends = _queries.c.ends_us
-    return _sorted(connection.execute(_queries.select().where(sa.or_(ends.is_(None), ends > microseconds(now)))))
+    return _sorted(connection.execute(_ACTIVE, {"now_us": microseconds(now)}))
 
 
 def _free_of(

@@ -1,5 +1,6 @@
 """Fixtures of several folders: both engines of the database. And what every property test is to know."""
 
+import functools
 import gc
 import os
 import sys
@@ -9,16 +10,19 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from nacl.pwhash import argon2id
 
 from audio.types import MediaIo, RelayOptions
 from benchmarks.machine import has_io_uring
 from benchmarks.postgres import PostgresServer
+from recorder.access.pins import Costs
 from recorder.service.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
 from tests.helpers.accounts import CHEAP, write_down_additions
 from tests.helpers.compiled_once import compile_once
 from tests.helpers.extent import IS_FULL
 from tests.helpers.json_results import watch as check_json_results
+from tests.helpers.prompts_once import make_ready_once
 from tests.helpers.ready_files import put_index
 from tests.helpers.temporary import leave_memory, use_memory
 from tests.helpers.units import WORKER, rank
@@ -38,6 +42,7 @@ if "MEDIA_IO" in os.environ:
     (RelayOptions.__init__.__kwdefaults__ or {})["io"] = MediaIo(os.environ["MEDIA_IO"])
 write_down_additions()
 compile_once()
+make_ready_once()
 check_json_results()
 
 
@@ -86,12 +91,15 @@ def _skip_kernel_relay(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_passwords() -> Iterator[None]:
-    """Hash passwords at the least cost in this process: a sign-in at the usual cost takes 0.2 s of two cores.
+    """Hash passwords, PINs and passphrases at the least cost in this process: a sign-in takes 0.2 s of two cores else.
 
     Processes that a test starts hash as in production.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("recorder.access.password_hashes.PasswordHasher", lambda: CHEAP)
+        patch.setattr("recorder.access.pins.Costs", functools.partial(Costs, passes=1, memory_kib=8))
+        for name in ("OPSLIMIT", "MEMLIMIT"):  # of the passphrase of private keys
+            patch.setattr(argon2id, f"{name}_MODERATE", getattr(argon2id, f"{name}_MIN"))
         yield
 
 

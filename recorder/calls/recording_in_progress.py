@@ -22,6 +22,9 @@ from storage.types import Officer, Outcome, RecordingRow, SegmentKind
 _ALL_S = 1.0
 """Added to the position when everything is erased: the position may grow that much meanwhile."""
 
+_LEAST_S = 0.0001
+"""Length of the first segment at least: a recovered recording goes on with the kind of its last segment."""
+
 _log = logging.getLogger(__name__)
 
 _FINAL_KIND = {
@@ -120,8 +123,10 @@ class RecordingInProgress:
             self._segments.begin(0.0, SegmentKind.PAUSED, reason=joined(pause_reasons.reasons))
         else:
             self._segments.begin(0.0, SegmentKind.RECORDING)
+        self._is_outdated = False
+        """The row has changed since the file was ordered, and the file does not know."""
         self.file = RecordingFile(services, row, self._tap, self._snapshot())
-        self.file.when_created(self._refresh)  # stores changes since the snapshot
+        self.file.when_created(self._catch_up)
 
     @property
     def position_s(self) -> float:
@@ -270,6 +275,12 @@ class RecordingInProgress:
     def _refresh(self) -> None:
         if self.file.is_open:
             self.file.update(self._snapshot())
+        else:
+            self._is_outdated = True
+
+    def _catch_up(self) -> None:
+        if self._is_outdated:
+            self._refresh()
 
     def update_row(self, row: RecordingRow) -> None:
         """Copy operators, numbers, related recordings, participants and remarks from a row."""
@@ -287,7 +298,7 @@ class RecordingInProgress:
 
     def _snapshot(self) -> dict[str, Any]:
         """Return the row that recovery would file if the daemon died now."""
-        segments = self._segments.finish(self.position_s)
+        segments = self._segments.finish(max(self.position_s, _LEAST_S))
         return row_to_json(
             replace(
                 self._row,

@@ -22,9 +22,11 @@ class Broadcast:
 
     def publish(self, event: dict[str, Any]) -> None:
         """Send an event to every listener. Any thread; never blocks."""
-        line = f"event: {event.get('event', 'message')}\ndata: {json.dumps(event)}\n\n".encode()
         with self._lock:
             listeners = list(self._listeners.items())
+        if not listeners:
+            return
+        line = f"event: {event.get('event', 'message')}\ndata: {json.dumps(event)}\n\n".encode()
         for queue, loop in listeners:
             with contextlib.suppress(RuntimeError):  # its loop has ended
                 loop.call_soon_threadsafe(self._put, queue, line)

@@ -1,6 +1,7 @@
 """Where a call goes, and which calls must get through regardless of any limit or fault. Pure."""
 
 import enum
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -108,11 +109,15 @@ class Peer:
 
     def has(self, host: str) -> bool:
         """Tell whether an IP address, as text, is in one of the peer's networks."""
-        address = ip_address(host.split("%", 1)[0])
-        return any(address in network for network in self._parsed() if network.version == address.version)
+        return _is_in(host, self.networks)
 
-    def _parsed(self) -> Iterable[IPv4Network | IPv6Network]:
-        return (ip_network(network, strict=False) for network in self.networks)
+
+@functools.lru_cache(maxsize=4096)
+def _is_in(host: str, networks: tuple[str, ...]) -> bool:
+    """Tell whether an address is in one of some networks. Asked a dozen times in a call, of few addresses."""
+    address = ip_address(host.split("%", 1)[0])
+    parsed = (ip_network(network, strict=False) for network in networks)
+    return any(address in network for network in parsed if network.version == address.version)
 
 
 def _is_date(text: str) -> bool:

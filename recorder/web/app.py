@@ -9,7 +9,6 @@ from functools import partial
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from recorder.access.account_key import AccountKeyError
 from recorder.access.openid.starts import Starts
@@ -73,7 +72,6 @@ from recorder.web.last_calls import LastCalls
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.middleware import Guard, security_headers
 from recorder.web.opt_out_service import OptOutService
-from recorder.web.page_templates import HERE
 from recorder.web.parts import ConsoleParts, SignInNeededError
 from recorder.web.pulse import Pulse
 from recorder.web.rates import RateLimits
@@ -82,6 +80,7 @@ from recorder.web.recording_service import RecordingService
 from recorder.web.render import Renderer
 from recorder.web.route_access import check_routes
 from recorder.web.sign_on_service import SignOnService
+from recorder.web.static_files import MOUNT, static_files
 from recorder.web.watchers import Watchers
 
 _log = logging.getLogger(__name__)
@@ -165,7 +164,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         routes=[route for router in _ROUTERS for route in router.routes],
     )
     app.state.parts = _parts(deps, limits, renderer)
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.mount(MOUNT, static_files(), name="static")
     check_routes(patterns_of(app.routes))
     app.add_middleware(
         Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits, tallies=deps.tallies

@@ -18,6 +18,7 @@ from recorder.rules.limits import ConnectionLimits
 from recorder.web.console_tallies import ConsoleTallies
 from recorder.web.in_progress import InProgress
 from recorder.web.rates import RateLimits, credentials_of, kind_of, session_cookie
+from recorder.web.static_files import MOUNT, static_files
 from recorder.web.throttle import Throttle
 
 MAX_BODY_BYTES = 64 * 1024
@@ -55,9 +56,11 @@ _ALWAYS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
-_STATIC = "/static/"
-_TO_REVALIDATE = (b"cache-control", b"no-cache")
+_CACHE = b"cache-control"
+_TO_REVALIDATE = (_CACHE, b"no-cache")
 """Of static files: a browser keeps them and asks each time whether they changed. They name no person and no call."""
+_FOR_GOOD = (_CACHE, b"public, max-age=31536000, immutable")
+"""Of static files at the address of their version: what is there never changes."""
 _TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
@@ -82,8 +85,9 @@ class Guard:
         headers = security_headers(is_tls=is_tls)
         self._headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         self._names = frozenset(name for name, _ in self._headers)
-        kept = [field for field in self._headers if field[0] != _TO_REVALIDATE[0]]
-        self._headers_of_files = [*kept, _TO_REVALIDATE]
+        others = [field for field in self._headers if field[0] != _CACHE]
+        self._headers_of_files = [*others, _TO_REVALIDATE]
+        self._headers_of_versions = [*others, _FOR_GOOD]
         self._tries = Throttle(time.monotonic)
         self._cookie = session_cookie(is_tls=is_tls)
 
@@ -94,14 +98,14 @@ class Guard:
             return
 
         began_s = time.monotonic()
-        is_file = str(scope["path"]).startswith(_STATIC)
+        own = self._own_headers(str(scope["path"]))
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._tallies.answered(message["status"], time.monotonic() - began_s)
                 others = [field for field in message["headers"] if field[0].lower() not in self._names]
-                is_kept = is_file and message["status"] in (200, 304)
-                message = {**message, "headers": [*others, *(self._headers_of_files if is_kept else self._headers)]}
+                is_found = message["status"] in (200, 304)
+                message = {**message, "headers": [*others, *(own if is_found else self._headers)]}
             await send(message)
 
         credentials, kind = self._credentials_of(scope), kind_of(scope["method"], scope["path"])
@@ -126,6 +130,12 @@ class Guard:
             return
         with self._in_progress.counted(kind, credentials):
             await self._app(scope, _limited(receive, most_bytes), send_guarded)
+
+    def _own_headers(self, path: str) -> list[tuple[bytes, bytes]]:
+        """Return the headers of what is found at a path."""
+        if static_files().is_of_now(path):
+            return self._headers_of_versions
+        return self._headers_of_files if path.startswith(f"{MOUNT}/") else self._headers
 
     def _credentials_of(self, scope: Scope) -> bytes:
         return credentials_of(HTTPConnection(scope), self._cookie)

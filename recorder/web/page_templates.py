@@ -22,10 +22,11 @@ from jinja2.utils import missing
 from markupsafe import Markup
 
 from recorder.recordings.lengths import flags_of, lengths_of
+from recorder.web.static_files import FOLDER, static_files
 from recorder.web.word_filters import filters_for
 
 HERE = Path(__file__).parent
-STYLE = HERE / "static/vendor/govuk-frontend.min.css"
+STYLE = FOLDER / "vendor/govuk-frontend.min.css"
 """Stylesheet of the pages' components, which the set-up takes from npm (docs/adr/0060-govuk-frontend.md)."""
 
 _COMPONENTS = {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}
@@ -103,6 +104,7 @@ def page_templates(zone: ZoneInfo, colour: str) -> Environment:
         autoescape=True, undefined=_PageUndefined, trim_blocks=True, bytecode_cache=_COMPILED,
         auto_reload=False,  # else each page asks the file system whether any of its forty files has changed
     )  # fmt: skip
-    templates.globals.update({**_LAYOUT, "themeColor": colour, "undefined": ChainableUndefined(), "null": None})
+    templates.globals.update(_LAYOUT, themeColor=colour, static=static_files().base, undefined=ChainableUndefined())
+    templates.globals["null"] = None
     templates.filters.update(filters_for(zone), lengths=lengths_of, flags=flags_of, options=options_of)
     return templates

@@ -48,10 +48,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 yield Site(lines, deps, f"http://{host}:{port}")
 
 
-@pytest.fixture
-def alice(site: Site, browser: Browser) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def alices(site: Site, browser: Browser) -> Iterator[Page]:
     with person(browser, site.url, "alice") as page:
         expect(page).to_have_url(f"{site.url}/agent")
+        yield page
+
+
+@pytest.fixture
+def alice(site: Site, alices: Page) -> Page:
+    alices.goto(f"{site.url}/agent")
+    return alices
+
+
+@pytest.fixture(scope="module")
+def rhea(site: Site, browser: Browser) -> Iterator[Page]:
+    with person(browser, site.url, "rhea") as page:
         yield page
 
 
@@ -69,16 +81,15 @@ def key(name: str) -> Callable[[Page], None]:
     return lambda page: page.keyboard.press(name)
 
 
-def test_the_board_says_at_once_that_the_recorder_drains(site: Site, browser: Browser) -> None:
-    with person(browser, site.url, "rhea") as rhea:
-        rhea.goto(f"{site.url}/live")
-        banner = rhea.locator("#live-drain")
-        expect(banner).to_have_text("")
-        site.lines.home.act("/api/drain").raise_for_status()
-        expect(banner).to_contain_text("The recorder is draining: new calls are refused. 0 calls go on")
-        assert violations(rhea) == []
-        site.lines.home.act("/api/drain/cancel").raise_for_status()
-        expect(banner).to_have_text("")
+def test_the_board_says_at_once_that_the_recorder_drains(site: Site, rhea: Page) -> None:
+    rhea.goto(f"{site.url}/live")
+    banner = rhea.locator("#live-drain")
+    expect(banner).to_have_text("")
+    site.lines.home.act("/api/drain").raise_for_status()
+    expect(banner).to_contain_text("The recorder is draining: new calls are refused. 0 calls go on")
+    assert violations(rhea) == []
+    site.lines.home.act("/api/drain/cancel").raise_for_status()
+    expect(banner).to_have_text("")
 
 
 def test_an_agent_pauses_by_mouse_and_by_key_and_nothing_of_it_is_kept(site: Site, alice: Page) -> None:
@@ -123,25 +134,26 @@ def test_an_agent_pauses_by_mouse_and_by_key_and_nothing_of_it_is_kept(site: Sit
         assert kept.bytes_between(0, time.monotonic()) > 0
 
 
-def test_a_manager_grants_what_was_asked_for_on_the_agent_page(site: Site, browser: Browser, alice: Page) -> None:
-    with person(browser, site.url, "rhea") as rhea:
-        talk = site.lines.call()
-        talk.join()
-        shows(alice, "Recording")
-        alice.get_by_role("button", name="The caller asks not to be recorded").click()
-        expect(alice.locator("#agent-said")).to_contain_text("A manager has been asked")
-        rhea.get_by_role("link", name="Decide").click(timeout=5000)
-        rhea.check("#decision")
-        rhea.check("#caller_asked")
-        rhea.check("#distress_judged")
-        rhea.fill("#reason", "she is very upset")
-        rhea.get_by_role("button", name="Save decision").click()
-        expect(rhea.locator("#live-said")).to_contain_text("has ended for good")
-        shows(alice, "Not recorded")
-        expect(alice.locator("#agent-since")).to_contain_text("the caller opted out")
-        expect(alice.locator("#agent-said")).to_have_text("This call is not recorded.")
-        row = talk.hang_up()
-        assert (row["opted_out"], row["reason"]) == (True, "opted_out")
+def test_a_manager_grants_what_was_asked_for_on_the_agent_page(site: Site, rhea: Page, alice: Page) -> None:
+    rhea.goto(f"{site.url}/live")
+    talk = site.lines.call()
+    talk.join()
+    shows(alice, "Recording")
+    alice.get_by_role("button", name="The caller asks not to be recorded").click()
+    expect(alice.locator("#agent-said")).to_contain_text("A manager has been asked")
+    rhea.get_by_role("link", name="Decide").click(timeout=5000)
+    rhea.check("#decision")
+    rhea.check("#caller_asked")
+    rhea.check("#distress_judged")
+    rhea.fill("#reason", "she is very upset")
+    rhea.get_by_role("button", name="Save decision").click()
+    expect(rhea.locator("#live-said")).to_contain_text("has ended for good")
+    shows(alice, "Not recorded")
+    expect(alice.locator("#agent-since")).to_contain_text("the caller opted out")
+    expect(alice.locator("#agent-said")).to_have_text("This call is not recorded.")
+    row = talk.hang_up()
+    assert (row["opted_out"], row["reason"]) == (True, "opted_out")
+    rhea.goto("about:blank")  # no board redraws itself meanwhile
 
 
 def test_the_caller_hears_the_second_message_and_the_page_says_how_long(site: Site, alice: Page) -> None:

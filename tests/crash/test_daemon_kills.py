@@ -1,11 +1,11 @@
 """A short run of `daemon_kills.py`: real calls, and a daemon that is killed at a random step or moment."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.helpers import preloaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,9 +15,6 @@ ROOT = Path(__file__).parents[2]
 def test_what_a_daemon_had_finished_or_written_outlives_it(tmp_path: Path, kills: int) -> None:
     out = tmp_path / "result.json"
     words = ["--kills", str(kills), "--seed", "1", "--json", str(out)]
-    done = subprocess.run(
-        [sys.executable, "tests/crash/daemon_kills.py", *words],
-        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
-    )  # fmt: skip
+    done = preloaded.run_script(ROOT / "tests/crash/daemon_kills.py", words, timeout_s=110)
     assert done.returncode == 0, done.stdout + done.stderr
     assert sum(json.loads(out.read_text())["kills"].values()) == kills

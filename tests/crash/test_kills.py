@@ -25,7 +25,7 @@ from tests.crash.vault_site import VaultSite, opened
 from tests.crash.vault_truth import Check, Truth
 
 ROOT = Path(__file__).parents[2]
-KILLS = 16
+KILLS = 8
 
 
 Run = Callable[..., dict[str, Any]]
@@ -60,9 +60,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [(), ("--power", "simulated")], ids=["kill", "power"])
+@pytest.mark.parametrize(
+    "words",  # the seeds' kills meet every act, one way or the other
+    [("--seed", "1"), ("--seed", "2", "--power", "simulated")],
+    ids=["kill", "power"],
+)
 def test_nothing_finished_is_lost_and_nothing_deleted_comes_back(run: Run, words: tuple[str, ...]) -> None:
-    result = run("--kills", str(KILLS), "--seed", "1", *words)
+    result = run("--kills", str(KILLS), *words)
     assert result["problems"] == []
     assert sum(result["kills"].values()) >= KILLS
     assert result["said"]["closed"] > 0

@@ -136,7 +136,7 @@ def fuzz(
         if _try(target, data, coverage, result, is_traced=True):
             return _finished(result, target, coverage, corpus, began)
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while time.monotonic() < until or result.runs <= len(target.seeds):
         data = mutate(rng.choice(corpus), rng, corpus, target.tokens)
         before = len(coverage.seen)
         if _try(target, data, coverage, result, is_traced=result.runs % _TRACED_EVERY == 0):

@@ -8,7 +8,7 @@ from tests.fuzz.engine import SAVED, Target, fuzz, problem_of
 from tests.fuzz.targets import targets
 
 TARGETS = {target.name: target for target in targets()}
-SECONDS_EACH = 0.6
+SECONDS_EACH = 0.2
 
 
 def test_what_was_found_once_stays_mended() -> None:

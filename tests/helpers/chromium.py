@@ -24,9 +24,49 @@ _CONTROLS = (
 HANGS_MS = 60_000
 """How long a page is waited for: no expectation, only the end of a test that hangs."""
 
+LAYOUT_RULES = ("link-in-text-block", "scrollable-region-focusable", "target-size")
+"""Rules whose answer changes with the width though the same elements are shown; the contrast is another."""
+
 # All that axe found good is three times what it found bad, and stays in the page.
-_VIOLATIONS = """([context, options]) => axe.run(context ?? document, options).then(({violations}) =>
-    violations.flatMap(({id, nodes}) => nodes.map(({html}) => `${id}: ${html.slice(0, 200)}`)))"""
+_VIOLATIONS = """([context, options, colours]) => {
+  if (colours) axe.configure({ rules: [{ id: "color-contrast", selector: "[data-look]" }] });
+  const fresh = colours ? MARK_COLOURS(new Set(colours)) : [];
+  return axe.run(context ?? document, options).then(({violations}) => [fresh, violations.flatMap(
+      ({id, nodes}) => nodes.map(({html}) => `${id}: ${html.slice(0, 200)}`))]);
+}"""
+# What the contrast of words depends on: their colour and size, and each ground below them. Where an element lies
+# elsewhere than in its parent, what is below it is not known, and it is always looked at.
+_MARK_COLOURS = """(known) => {
+  const grounds = new Map();
+  const groundOf = (one) => {
+    if (!one) return "";
+    if (!grounds.has(one)) {
+      const style = getComputedStyle(one);
+      const { backgroundColor, backgroundImage, opacity, filter, mixBlendMode, position } = style;
+      const own = [backgroundColor, backgroundImage, opacity, filter, mixBlendMode].join();
+      const isFlat = own === "rgba(0, 0, 0, 0),none,1,none,normal";
+      const isShifted = !["auto", "0px"].includes(style.top) || !["auto", "0px"].includes(style.left);
+      const isElsewhere = position !== "static" && (position !== "relative" || isShifted) ||
+        style.transform !== "none" || parseFloat(style.marginTop) < 0 ||
+        parseFloat(style.marginLeft) < 0 && !one.matches(".govuk-grid-row");
+      grounds.set(one, groundOf(one.parentElement) + (isFlat ? "" : `/${own}`) + (isElsewhere ? "/?" : ""));
+    }
+    return grounds.get(one);
+  };
+  const fresh = [];
+  for (const one of document.querySelectorAll("body *")) {
+    const hasWords = [...one.childNodes].some((part) => part.nodeType === 3 && part.data.trim());
+    if (!hasWords && !one.matches("input, select, textarea")) continue;
+    const style = getComputedStyle(one);
+    const look = [one.disabled, style.color, style.fontSize, style.fontWeight, style.textShadow, groundOf(one)].join();
+    if (known.has(look) && !look.includes("/?")) continue;
+    one.setAttribute("data-look", "");
+    known.add(look);
+    fresh.push(look);
+  }
+  return fresh;
+}"""
+_VIOLATIONS = _VIOLATIONS.replace("MARK_COLOURS", f"({_MARK_COLOURS})")
 
 
 class Chromium:
@@ -105,7 +145,13 @@ def _fail(error: Exception) -> None:
 
 
 def violations(
-    page: Page, *, without: Sequence[str] = (), has_sheets: bool = True, has_contrast: bool = True
+    page: Page,
+    *,
+    without: Sequence[str] = (),
+    has_sheets: bool = True,
+    has_contrast: bool = True,
+    colours: set[str] | None = None,
+    rules: Sequence[str] = (),
 ) -> list[str]:
     """Return what axe finds against WCAG 2.2 AA, one line each, in the page as it is drawn: its words come first.
 
@@ -114,14 +160,48 @@ def violations(
         without: Selectors of parts that were looked at before.
         has_sheets: Load the style sheets once more and look for rules that turn the page with the device.
         has_contrast: Compare the colour of each word with what is behind it: half of the CPU.
+        colours: Colours of words and of what is behind them that were compared before: they are not compared again,
+            and those of this page are added. None compares all.
+        rules: The only rules to look for; else all of level AA.
     """
     page.wait_for_load_state()
     context = {"exclude": [[one] for one in without]} if without else None
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     options = {**LEVEL_AA, "preload": has_sheets, "rules": {"color-contrast": {"enabled": has_contrast}}}
-    lines: list[str] = page.evaluate(_VIOLATIONS, [context, options])
-    return lines
+    if rules:
+        options = {"runOnly": {"type": "rule", "values": list(rules)}, "resultTypes": ["violations"], "preload": False}
+    known = None if colours is None else sorted(colours)
+    fresh, lines = page.evaluate(_VIOLATIONS, [context, options, known])
+    if colours is not None:
+        colours.update(fresh)
+    found: list[str] = lines
+    return found
+
+
+def resize(page: Page, size: ViewportSize) -> None:
+    """Give the window of a page another size, and wait until its scripts know."""
+    page.set_viewport_size(size)
+    page.evaluate("matchMedia('(scripting: enabled)').matches && new Promise(requestAnimationFrame)")
+
+
+def note_what_shows(page: Page, *, without: Sequence[str] = ()) -> None:
+    """Have the page remember which of its elements show, but for some parts."""
+    page.evaluate(f"(without) => {{ window.shownBefore = ({_SHOWN})(without); }}", ",".join(without))
+
+
+def shows_the_same(page: Page, *, without: Sequence[str] = ()) -> bool:
+    """Tell whether the elements that show are those of before."""
+    is_same: bool = page.evaluate(
+        f"(without) => {{ const now = ({_SHOWN})(without), before = window.shownBefore ?? [];"
+        " return now.length === before.length && now.every((one, at) => one === before[at]); }",
+        ",".join(without),
+    )
+    return is_same
+
+
+_SHOWN = """(without) => [...document.querySelectorAll("body *")].filter((one) =>
+    one.checkVisibility({ visibilityProperty: true }) && !(without && one.closest(without)))"""
 
 
 def is_too_wide(page: Page) -> bool:

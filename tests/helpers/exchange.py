@@ -111,11 +111,12 @@ class Talk:
 
     def hang_up(self) -> dict[str, Any]:
         """Have the placing party hang up and stop talking; returns the row that was filed."""
+        before = self.home.index_state()
         self.first.hang_up()
         self.first.wait_ended(HANGS_S)
         self.left.hush()
         self.right.hush()
-        return self.home.row_of(self.number)
+        return self.home.row_of(self.number, before=before)
 
 
 class Exchange:

@@ -100,4 +100,5 @@ def wait_said(voice: Voice, tick: int) -> None:
     deadline = time.monotonic() + 20
     while voice.sent[-1][0] + FRAME < tick:
         assert time.monotonic() < deadline, "the voice does not go on"
-        time.sleep(0.005)
+        left_s = (tick - FRAME - voice.sent[-1][0]) / TICKS_PER_S
+        time.sleep(max(0.005, left_s - 0.02))  # in virtual time each look settles the world

@@ -31,6 +31,8 @@ from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from recorder.__main__ import main
+from recorder.cli.cli import Commands
+from recorder.cli.tree import NOUNS
 from recorder.common.process_hardening import put_off_collecting, wiping_environment
 from recorder.control.peercred import peer_of
 from recorder.recordings.home_rights import WRITTEN
@@ -40,11 +42,18 @@ User = tuple[int, int] | tuple[int, int, str]
 """Number, group, and a home that it sees as the daemon's unit lets it."""
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_ADDRESS = "TESTS_LOADER"
+"""Environment variable: where the process that loads the recorder listens, for programs that tests start."""
+_loaders: "list[Loader]" = []
+"""Kept, as workers forget what is to be done at the end: the process must not be taken for garbage in them."""
 _SCRIPT = "script"
 """In the place of a command: what follows is the path of a Python program, and its words."""
 _MODULES = "modules"
 """In the place of a command: see `modules_loaded`."""
-_LOADED = ("recorder.cli.cli", "recorder.service.run_daemon", "recorder.cli.service", "recorder.service.run_console")
+_LOADED = (
+    "recorder.cli.cli", "recorder.service.run_daemon", "recorder.cli.service", "recorder.service.run_console",
+    "anyio._backends._asyncio",  # each console would load it with its first request
+)  # fmt: skip
 
 
 class Daemon:
@@ -173,7 +182,7 @@ class Preloaded:
 
 def _environment() -> dict[str, str]:
     """Return the environment that tests may change, without what pytest changes for each of them."""
-    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return {name: value for name, value in os.environ.items() if name not in {"PYTEST_CURRENT_TEST", _ADDRESS}}
 
 
 def _wiping(environment: Mapping[str, str]) -> dict[str, str]:
@@ -182,11 +191,14 @@ def _wiping(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @functools.cache
-def load() -> Loader:
-    """Begin to load the recorder, once for this process and all that are forked from it."""
-    loader = Loader()
-    atexit.register(loader.close)
-    return loader
+def load() -> bytes:
+    """Begin to load the recorder, once for this process and all programs that it starts; returns its address."""
+    if _ADDRESS not in os.environ:
+        loader = Loader()
+        _loaders.append(loader)
+        atexit.register(loader.close)
+        os.environ[_ADDRESS] = loader.address.hex()
+    return bytes.fromhex(os.environ[_ADDRESS])
 
 
 def compile_pages() -> None:
@@ -196,6 +208,12 @@ def compile_pages() -> None:
     templates = page_templates(ZoneInfo("UTC"), "#000000")
     for name in templates.list_templates(extensions=("html",)):
         templates.get_template(name)
+
+
+def make_commands() -> None:
+    """Make all commands, for this process and those that are forked from it: with what they import, a second of CPU."""
+    for noun in ("", *NOUNS):
+        dict(Commands(noun))
 
 
 def make_tones() -> None:
@@ -208,7 +226,7 @@ def make_tones() -> None:
 
 @functools.cache
 def _shared() -> Preloaded:
-    preloaded = Preloaded(load().address)
+    preloaded = Preloaded(load())
     atexit.register(preloaded.close)
     return preloaded
 
@@ -499,6 +517,7 @@ if __name__ == "__main__":
         importlib.import_module(name)
         modules[name] = [*sys.modules]
     compile_pages()
+    make_commands()
     make_tones()
     watch_results()
     gc.freeze()

@@ -421,13 +421,18 @@ class RecorderHome:
             self._known_index = key, open_index(home, read_config(self.config))
         return self._known_index[1]
 
-    def row_of(self, caller: str, *, timeout_s: float = HANGS_S) -> dict[str, Any]:
-        """Wait until the call from a number is filed; returns its one row."""
-        seen: tuple[list[tuple[int, int]], float] = ([], 0.0)
+    def row_of(
+        self, caller: str, *, timeout_s: float = HANGS_S, before: Sequence[tuple[int, int]] = ()
+    ) -> dict[str, Any]:
+        """Wait until the call from a number is filed; returns its one row.
+
+        ``before``: what `index_state` was while the call went on, so that the index is not asked in vain.
+        """
+        seen: tuple[list[tuple[int, int]], float] = (list(before), time.monotonic())
 
         def filed() -> list[dict[str, Any]]:
             nonlocal seen
-            written, now = self._written(), time.monotonic()
+            written, now = self.index_state(), time.monotonic()
             if written and written == seen[0] and now < seen[1] + _ASKED_ANYHOW_S:
                 return []
             seen = (written, now)
@@ -437,7 +442,7 @@ class RecorderHome:
         assert len(rows) == 1, f"{len(rows)} rows of one call"
         return rows[0]
 
-    def _written(self) -> list[tuple[int, int]]:
+    def index_state(self) -> list[tuple[int, int]]:
         """Return what differs once the index, if it is a file, was written: to open and ask it takes milliseconds."""
         path = Home(self.root).index
         states = [one.stat() for one in (path, path.with_name(f"{path.name}-wal")) if one.exists()]

@@ -6,7 +6,6 @@ One thread serves every voice of a `Studio`, paced to absolute deadlines.
 
 import heapq
 import itertools
-import random
 import select
 import socket
 import threading
@@ -53,7 +52,7 @@ def noise(seed: int, law: int) -> bytes:
 
     Sixteen bytes of its 30 codes or more tell where in it they are from.
     """
-    return random.Random(seed).randbytes(STREAM_S * TICKS_PER_S).translate(_QUIET.get(law, NEVER_SILENT))
+    return np.random.default_rng(seed).bytes(STREAM_S * TICKS_PER_S).translate(_QUIET.get(law, NEVER_SILENT))
 
 
 @dataclass(frozen=True, slots=True)

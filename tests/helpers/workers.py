@@ -24,9 +24,14 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import pytest
 from _pytest._io import TerminalWriter
+from hypothesis.internal.entropy import deterministic_PRNG
 
+from recorder.calls.notices import SHIPPED
+from recorder.cli.cli import first_line
+from recorder.cli.tree import COMMANDS
 from tests.helpers import preloaded, rewritten
 from tests.helpers.processors import PROCESSORS
+from tests.helpers.prompts_once import make_ready
 from tests.helpers.units import WORKER, Units
 
 EACH = 3
@@ -62,10 +67,21 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if count < 1 or session.config.option.collectonly or session.testsfailed:
         return None
     rewritten.end(session.config.stash[_REWRITING])
-    preloaded.compile_pages()
+    _prepare_once()
     random.seed()  # whoever is forked must not draw the same numbers
     _Team(session).run(min(count, len(session.items)))
     return True
+
+
+def _prepare_once() -> None:
+    """Do once what each worker would do for itself: most of them come to it."""
+    preloaded.compile_pages()
+    preloaded.make_commands()
+    for words in COMMANDS:
+        first_line(words)
+    make_ready(SHIPPED)
+    with deterministic_PRNG():  # registers its source of numbers, and looks through all that is in memory
+        pass
 
 
 @dataclass(eq=False)

@@ -31,7 +31,7 @@ def daemon() -> Daemon:
 def path(tmp_path: Path, daemon: Daemon) -> Iterator[Path]:
     path = tmp_path / "recorder.sock"
     config = uvicorn.Config(
-        daemon, uds=str(path), http=PeerCredProtocol, lifespan="off", log_config=None, proxy_headers=False
+        daemon.app, uds=str(path), http=PeerCredProtocol, lifespan="off", log_config=None, proxy_headers=False
     )
     with serving(config, daemon.release):
         yield path

@@ -32,7 +32,7 @@ def test_it_is_forked_unless_the_environment_was_changed(
 @pytest.mark.parametrize(("uid", "answers"), [(0, 1), (65_534, 0)], ids=["root", "nobody"])
 def test_only_the_user_of_the_tests_has_commands_run(uid: int, answers: int) -> None:
     """The address is abstract: every user of the machine can connect, and what is run runs as root."""
-    address = preloaded.load().address
+    address = preloaded.load()
     child = os.fork()
     if child == 0:
         code = 2

@@ -158,7 +158,7 @@ class Searched:
     [
         ("pass", None, "epoll"),
         ("mask", Far(), "epoll"),
-        pytest.param("pass", None, "io_uring", marks=pytest.mark.io_uring),
+        pytest.param("pass", None, "io_uring", marks=[pytest.mark.io_uring, pytest.mark.long]),  # the next two have it
         pytest.param("mask", None, "io_uring", marks=pytest.mark.io_uring),
         pytest.param("pass", Far(), "io_uring", marks=pytest.mark.io_uring),
     ],

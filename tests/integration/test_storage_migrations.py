@@ -28,6 +28,7 @@ from storage.tables import METADATA, REVISION, microseconds
 from storage.types import Outcome, Participant, Search
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
+from tests.helpers.extent import chosen
 from tests.helpers.storage_home import ID, row
 
 OLD = Path(__file__).parents[1] / "data" / "schema-before-alembic"
@@ -215,7 +216,9 @@ def server(request: pytest.FixtureRequest) -> PostgresServer | None:
     return request.getfixturevalue("postgres") if request.param == "postgresql" else None
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
+@pytest.mark.parametrize(
+    "revision", chosen(quick=[REVISIONS[0], REVISIONS[len(REVISIONS) // 2], *REVISIONS[-2:]], full=REVISIONS)
+)
 def test_a_database_of_any_revision_goes_on_with_all_that_is_in_it(
     revisions: Revisions, server: PostgresServer | None, revision: str
 ) -> None:
@@ -329,7 +332,7 @@ def statements(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> int:
     return ended.steps
 
 
-@pytest.mark.parametrize("part", [0.25, 0.45, 0.6, 0.75, 0.85, 0.92])
+@pytest.mark.parametrize("part", chosen(quick=[0.25, 0.6, 0.92], full=[0.25, 0.45, 0.6, 0.75, 0.85, 0.92]))
 def test_killed_anywhere_it_is_as_it_was_and_the_next_start_does_it_all(
     zygote: Zygote, database_url: str, statements: int, part: float
 ) -> None:

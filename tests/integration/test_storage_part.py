@@ -102,7 +102,7 @@ def test_everything_that_may_be_known_and_nothing_else_each_once(index: Index) -
         search = Search(within=part, limit=1000, **asked)  # type: ignore[arg-type]
         expected = [call.id for call in reversed(CALLS) if is_found(call, search)]
         assert [call.id for call in index.find(search)] == expected, (part, asked)
-        if number % 3:
+        if number % 7:
             continue  # what is counted, and found in pages, is the same query
         assert index.count(search) == len(expected)
         assert [call.id for call in index.each(search)] == expected

@@ -20,7 +20,7 @@ from tests.helpers.storage_home import ID, Site, block, head, row
 
 SECRET = 2, 3
 """Seconds that hold the secret."""
-SECONDS = 5
+SECONDS = 4
 SECRET_HZ = 1100
 
 

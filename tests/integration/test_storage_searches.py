@@ -15,6 +15,7 @@ from storage.index import COUNTED, Index
 from storage.rows import normalise_number
 from storage.tables import identities, officers
 from storage.types import Outcome, Participant, RecordingId, RecordingRow, Search, Visibility
+from tests.helpers.extent import examples
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 NUMBERS = ("020 7946 0000", "0161 496 0001", "2001", "2002")
@@ -96,13 +97,13 @@ def test_what_is_found_is_what_looking_at_every_row_finds(
     database: Database, monkeypatch: pytest.MonkeyPatch, probed: int
 ) -> None:
     monkeypatch.setattr(searches, "_PROBED", probed)
-    monkeypatch.setattr("storage.index._PAGE", 20)
+    monkeypatch.setattr("storage.index._PAGE", 50)
     dice = random.Random(probed)
     rows = [made(dice, number) for number in range(ROWS)]
     index = Index(database)
     index.save_many(rows)
     newest_first = sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)
-    for _ in range(40):
+    for _ in range(examples(quick=14, full=40)):
         search = asked(dice)
         expected = [row.id for row in newest_first if matches(search, row)]
         found, counted = index.page(search)

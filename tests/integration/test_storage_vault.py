@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from nacl.pwhash import argon2id
 
 from storage.container_rows import read_row
 from storage.epochs import EpochKeys, current_public
@@ -133,7 +134,11 @@ def test_epochs_fall_back_to_the_newest_and_say_so(site: Site) -> None:
         current_public(site.home / "nothing", STARTED)
 
 
-def test_private_keys_keep_their_passphrase_and_are_never_overwritten(tmp_path: Path) -> None:
+def test_private_keys_keep_their_passphrase_and_are_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPSLIMIT", "MEMLIMIT"):
+        monkeypatch.setattr(argon2id, f"{name}_MODERATE", getattr(argon2id, f"{name}_MIN"))
     locked = EpochKeys(tmp_path / "epochs", tmp_path / "private", passphrase=b"correct horse")
     public = locked.create_epoch("2026-11")
     before = (tmp_path / "private" / "2026-11.key").read_bytes()

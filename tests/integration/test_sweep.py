@@ -22,6 +22,10 @@ from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite, agreed, defa
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
+ONE_ENGINE = pytest.mark.parametrize(
+    "ready_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True
+)
+"""For what asks the database nothing that tests of both engines in this file do not ask."""
 
 
 @pytest.fixture
@@ -66,6 +70,7 @@ def test_what_has_come_back_is_found_by_its_day(site: SweepSite) -> None:
     assert not kept.exists()
 
 
+@ONE_ENGINE
 def test_days_of_which_nothing_was_deleted_are_not_looked_up(site: SweepSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a look costs does not grow with the days that lie there."""
     gone = site.record(NOW - 90 * DAY)
@@ -83,6 +88,7 @@ def test_days_of_which_nothing_was_deleted_are_not_looked_up(site: SweepSite, mo
     assert looked_up == [gone[:8]]
 
 
+@ONE_ENGINE
 def test_a_day_that_is_swept_leaves_no_empty_folders(site: SweepSite) -> None:
     site.record(NOW - 200 * DAY)
     site.record(NOW - 200 * DAY, operator_key="k8")
@@ -90,6 +96,7 @@ def test_a_day_that_is_swept_leaves_no_empty_folders(site: SweepSite) -> None:
     assert list(site.vault.root.iterdir()) == []
 
 
+@ONE_ENGINE
 def test_a_service_has_its_own_period(site: SweepSite) -> None:
     short, long = site.record(NOW - 31 * DAY, service="short"), site.record(NOW - 100 * DAY, service="long")
     other = site.record(NOW - 91 * DAY)
@@ -215,6 +222,7 @@ def test_an_open_order_to_erase_is_settled_by_the_deletion(site: SweepSite) -> N
     assert entry["details"]["deleted"] is True
 
 
+@ONE_ENGINE
 def test_a_longer_period_holds_at_once_and_a_shorter_one_when_the_dpo_says_so(site: SweepSite) -> None:
     recording = site.record(NOW - 40 * DAY)
     site.sweep()
@@ -235,6 +243,7 @@ def test_a_longer_period_holds_at_once_and_a_shorter_one_when_the_dpo_says_so(si
     assert site.sweeper(NOW).file.load().unconfirmed == ()
 
 
+@ONE_ENGINE
 def test_a_rebuilt_index_is_not_swept_before_the_dpo_has_looked(site: SweepSite) -> None:
     recording = site.record(NOW - 100 * DAY)
     site.home.state.mkdir(exist_ok=True)
@@ -251,6 +260,7 @@ def test_a_rebuilt_index_is_not_swept_before_the_dpo_has_looked(site: SweepSite)
     assert alarms_of(site.sweeper(NOW).file.load(), NOW, since=NOW) == {}
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("ahead", [DAY, 4000 * DAY])
 def test_a_clock_that_is_behind_what_was_seen_is_not_believed(site: SweepSite, ahead: timedelta) -> None:
     recording = site.record(NOW - 100 * DAY)
@@ -262,6 +272,7 @@ def test_a_clock_that_is_behind_what_was_seen_is_not_believed(site: SweepSite, a
     assert site.acts("recording.deleted") == []
 
 
+@ONE_ENGINE
 def test_a_clock_that_jumped_ahead_deletes_nothing_before_somebody_has_looked(site: SweepSite) -> None:
     ids = [site.record(NOW - (days % 80) * DAY) for days in range(1, 21)]
     site.sweep()
@@ -284,6 +295,7 @@ def test_a_clock_that_jumped_ahead_deletes_nothing_before_somebody_has_looked(si
     assert alarms_of(site.sweeper(NOW + DAY).file.load(), NOW + DAY, since=NOW) == {}
 
 
+@ONE_ENGINE
 def test_a_clock_that_is_set_forward_in_small_steps_is_not_believed(site: SweepSite) -> None:
     ids = [site.record(NOW - days * DAY) for days in range(1, 90)]
     started, up_s = ["first"], [1000.0]
@@ -322,6 +334,7 @@ def test_too_large_a_share_stops_the_sweep_until_a_person_lets_it_go_on(site: Sw
     assert {str(site.traces(one)) for one in old} == {str(GONE)}
 
 
+@ONE_ENGINE
 def test_what_went_in_the_day_before_counts_too(site: SweepSite) -> None:
     for _ in range(40):
         site.record(NOW - 100 * DAY)
@@ -333,6 +346,7 @@ def test_what_went_in_the_day_before_counts_too(site: SweepSite) -> None:
     assert len(site.ids()) == 60
 
 
+@ONE_ENGINE
 def test_two_sweeps_never_run_at_once(site: SweepSite) -> None:
     recording = site.record(NOW - 100 * DAY)
     problems: list[BaseException] = []
@@ -353,6 +367,7 @@ def test_two_sweeps_never_run_at_once(site: SweepSite) -> None:
     assert site.traces(recording) == GONE
 
 
+@ONE_ENGINE
 def test_without_an_audit_log_nothing_is_deleted(site: SweepSite, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = site.record(NOW - 100 * DAY)
     site.sweep(NOW - 20 * DAY)

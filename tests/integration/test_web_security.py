@@ -16,6 +16,7 @@ from benchmarks.ports import free_port
 from recorder.web.app import create_app
 from recorder.web.middleware import security_headers
 from recorder.web.server import TlsFiles, server_config
+from recorder.web.static_files import static_files
 from recorder.web.throttle import AT_ONCE, MOST_BUCKETS, Throttle
 from tests.helpers import preloaded
 from tests.helpers.accounts import PASSWORD
@@ -41,6 +42,15 @@ def each(found: Iterable[object]) -> Iterator[Route]:
             yield from each(included.routes)
 
 
+VERSIONED = f"{static_files().base}/console.css"
+KEPT = {
+    "/static/console.css": "no-cache",
+    "/static/0123456789abcdef/live.js": "no-cache",
+    VERSIONED: "public, max-age=31536000, immutable",
+}
+"""What a browser may keep, and how: it names nobody."""
+
+
 def addresses(console: Console) -> list[tuple[str, str]]:
     """Return every method and address that the console knows, and some that it does not."""
     known = {"recording_id": ID, "call": CALL, "number": "2001", "account": "officer"}
@@ -51,10 +61,15 @@ def addresses(console: Console) -> list[tuple[str, str]]:
     ]
     assert len(found) > 80
     strange = [("GET", "/nothing"), ("DELETE", "/live"), ("GET", "/static/none.js"), ("GET", "/static/console.css")]
-    return [*found, *strange, ("GET", "/static/../app.py"), ("OPTIONS", "/api/calls"), ("TRACE", "/")]
+    versions = [
+        ("GET", VERSIONED),
+        ("GET", f"{static_files().base}/none.js"),
+        ("GET", "/static/0123456789abcdef/live.js"),
+    ]
+    return [*found, *strange, *versions, ("GET", "/static/../app.py"), ("OPTIONS", "/api/calls"), ("TRACE", "/")]
 
 
-@pytest.mark.parametrize("name", ["dpo", "officer", ""])
+@pytest.mark.parametrize("name", ["dpo", pytest.param("officer", marks=pytest.mark.long), ""])
 def test_every_answer_has_every_header(console: Console, name: str) -> None:
     expected = {key.lower(): value for key, value in security_headers(is_tls=False).items()}
     with signed_in(console, name) if name else console.browser() as browser:
@@ -62,9 +77,10 @@ def test_every_answer_has_every_header(console: Console, name: str) -> None:
             if path == "/sign-out" or path.endswith("sign-out-everywhere"):
                 continue
             answer = browser.request(method, path)
-            is_file = path == "/static/console.css" and answer.status_code == 200
-            kept = {"cache-control": "no-cache"} if is_file else {}  # it names nobody
-            missing = {key for key, value in (expected | kept).items() if answer.headers.get(key) != value}
+            kept = KEPT.get(path, expected["cache-control"])
+            wanted = expected | {"cache-control": kept}
+            missing = {key for key, value in wanted.items() if answer.headers.get(key) != value}
+            assert path not in KEPT or answer.status_code == 200, path
             assert not missing, (method, path, answer.status_code, missing)
             assert answer.status_code != 500, (method, path)
             assert NUMBER not in answer.headers.get("location", "")

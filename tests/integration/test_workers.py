@@ -14,8 +14,8 @@ sys.modules["tests"] = types.ModuleType("tests")  # another distribution install
 sys.modules["tests"].__path__ = [{path!r}]
 pytest_plugins = ["tests.helpers.workers"]
 
-from tests.helpers import preloaded
-preloaded.load = preloaded.compile_pages = lambda: None  # none of these tests starts a recorder or shows a page
+from tests.helpers import preloaded, workers
+preloaded.load = workers._prepare_once = lambda: None  # none of these tests starts a recorder or shows a page
 """
 _HEAD = """
 import os, signal, pytest

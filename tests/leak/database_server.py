@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import psycopg
 
@@ -14,10 +15,14 @@ _LOGGED = {"log_statement": "all", "log_parameter_max_length": "0", "log_min_err
 
 
 class DatabaseServer:
-    """The server of one run. Close it."""
+    """The server of one run. Close it.
 
-    def __init__(self) -> None:
-        self._server = PostgresServer(settings=_LOGGED)
+    Args:
+        cluster: Where a cluster without databases is kept for servers to copy; None makes a new one.
+    """
+
+    def __init__(self, cluster: Path | None = None) -> None:
+        self._server = PostgresServer(settings=_LOGGED, cluster=cluster)
         self._url = self._server.new_database()
 
     @property

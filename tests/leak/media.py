@@ -27,6 +27,8 @@ from tests.leak.signals import PCMA, Bytes, plain_stream, secret_codes, tone_cod
 TICKS = 8000
 EVENT_PT = 101
 STREAM_S = 30
+WAKE_S = 0.002
+"""What is due within it is waited for without a look at what else was asked for."""
 STALL_S = 0.008
 """A frame that is so late has met a busy machine: what is measured then says nothing of the recorder."""
 _KEYS = "0123456789*#ABCD"
@@ -315,6 +317,7 @@ class Studio:
         self._order = itertools.count()
         self._begun: deque[tuple[float, Voice, bytes | None]] = deque()
         self._must_end = False
+        self._is_asked = threading.Event()
         self.sockets: list[socket.socket] = []
         self.latest_s = 0.0
         """The most that a frame was late."""
@@ -330,6 +333,7 @@ class Studio:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._must_end = True
+        self._is_asked.set()
         self._thread.join()
         for opened in self.sockets:
             opened.close()
@@ -337,10 +341,12 @@ class Studio:
     def begin(self, voice: Voice) -> None:
         """Send its first frame soon, and one every frame time from then on."""
         self._begun.append((time.monotonic(), voice, None))
+        self._is_asked.set()
 
     def later(self, delay_s: float, voice: Voice, data: bytes) -> None:
         """Send bytes once, in a while; from any thread."""
         self._begun.append((time.monotonic() + delay_s, voice, data))
+        self._is_asked.set()
 
     def is_busy(self, from_s: float, to_s: float) -> bool:
         """Tell whether the machine kept frames waiting at a time."""
@@ -369,8 +375,12 @@ class Studio:
                 self._note(due_s, time.monotonic())
                 if self._send_frame(voice, due_s):
                     heapq.heappush(self._due, (due_s + voice.frame_ticks / TICKS, next(self._order), voice, None))
-            wait_s = self._due[0][0] - time.monotonic() if self._due else 0.002
-            time.sleep(min(max(wait_s, 0.0002), 0.002))
+            wait_s = self._due[0][0] - time.monotonic() if self._due else None
+            if wait_s is None or wait_s > WAKE_S:
+                self._is_asked.wait(wait_s)
+                self._is_asked.clear()
+            else:
+                time.sleep(max(wait_s, 0.0002))
 
     @staticmethod
     def _send_frame(voice: Voice, due_s: float) -> bool:

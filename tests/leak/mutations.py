@@ -52,6 +52,7 @@ class Mutation:
 
 
 _LOG = ("log of the daemon",)
+_SENT = "what is sent by syslog and webhooks"
 _BOTH = "    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n"
 _LEFT = _BOTH.replace("side < 2", "side < 1")
 _KAMAILIO = "deploy/kamailio/kamailio.cfg"
@@ -197,7 +198,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         name="a webhook is told who calls", file="recorder/rules/webhook_events.py",
         old='"extension": str(event["extension"]), "direction"', new='"extension": str(event["caller"]), "direction"',
         calls=("socket/plain",), finds="what is sent by syslog and webhooks.*the caller's number",
-        sinks=("what is sent by syslog and webhooks",),
+        sinks=(_SENT,),
     ),
     Mutation(
         name="Kamailio logs what it cannot read", file=_KAMAILIO,
@@ -214,7 +215,7 @@ MUTATIONS: tuple[Mutation, ...] = (
 )  # fmt: skip
 
 QUICK = ("a pause is acknowledged before the gate is shut", "bodies of INFO are logged")
-"""What every `make test` tries: no compiler is needed."""
+"""What every `make test` tries, in one daemon: no compiler is needed, and neither finding can be the other's."""
 
 
 SEED = 1
@@ -225,9 +226,9 @@ class MutationError(Exception):
     """A mutation does not fit the sources any more."""
 
 
-def _calls(mutation: Mutation) -> list[Plan]:
+def _calls(mutation: Mutation, number: int = 0) -> list[Plan]:
     """Return the mutation's calls, the same in every run; those whose random parts do not suit it are passed over."""
-    plans, number = [], 0
+    plans = []
     for words in mutation.calls:
         trigger, moment, *intruder = words.split("/")
         if trigger in VIA_CONSOLE and not mutation.has_console:
@@ -306,18 +307,31 @@ def _started_from(folder: Path) -> Any:
         recorder_home.ROOT = before
 
 
-def _run(mutation: Mutation) -> Result:
-    plans = _calls(mutation)
-    with Run(plans, seed=SEED, slots=len(plans), has_front=mutation.has_front) as run:
-        run.start(has_console=mutation.has_console)
+def _run(mutations: Sequence[Mutation]) -> Result:
+    plans: list[Plan] = []
+    for mutation in mutations:
+        plans += _calls(mutation, plans[-1].number + 1 if plans else 0)
+    sinks = {name for mutation in mutations for name in mutation.sinks}
+    has_console = any(mutation.has_console for mutation in mutations)
+    with Run(
+        plans, seed=SEED, slots=len(plans), has_receivers=_SENT in sinks,
+        has_front=any(mutation.has_front for mutation in mutations),
+    ) as run:  # fmt: skip
+        run.start(has_console=has_console)
         run.make_calls()
         run.judge_calls()
-        if mutation.has_console:
+        if has_console:
             run.take_away()
-        if mutation.sinks:
-            run.search_sinks(*mutation.sinks)
+        if sinks:
+            run.search_sinks(*sinks)
         run.check_places()
     return run.result
+
+
+def _found(mutation: Mutation, result: Result) -> dict[str, Any]:
+    said = [f"{name}: {leak.sink}: {leak.what}" for name, leak in result.all_leaks] + result.all_faults
+    found = [line for line in said if re.search(mutation.finds, line)]
+    return {"name": mutation.name, "is_found": bool(found), "found": (found or said)[:1], "times": len(found)}
 
 
 def try_one(mutation: Mutation, base: Path, folder: Path) -> dict[str, Any]:
@@ -327,10 +341,24 @@ def try_one(mutation: Mutation, base: Path, folder: Path) -> dict[str, Any]:
     if mutation.file.endswith(".c"):
         rebuild(folder, mutation.file, base / "build")
     with _started_from(folder):
-        result = _run(mutation)
-    said = [f"{name}: {leak.sink}: {leak.what}" for name, leak in result.all_leaks] + result.all_faults
-    found = [line for line in said if re.search(mutation.finds, line)]
-    return {"name": mutation.name, "is_found": bool(found), "found": (found or said)[:1], "times": len(found)}
+        return _found(mutation, _run([mutation]))
+
+
+def try_together(source: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Break the recorder in several ways at a time, in Python only, and make the calls of all; tell what was found.
+
+    For mutations of which none can cause what another one's calls are to find.
+    """
+    chosen = [mutation for mutation in MUTATIONS if mutation.name in names]
+    assert not any(mutation.file.endswith(".c") for mutation in chosen), "the core has to be built: `run_all`"
+    with tempfile.TemporaryDirectory(prefix="recorder-leak-mutants-") as place:
+        folder = Path(place) / "mutant"
+        copy_sources(source, folder)
+        for mutation in chosen:
+            mutate(folder, mutation)
+        with _started_from(folder):
+            result = _run(chosen)
+    return [_found(mutation, result) for mutation in chosen]
 
 
 def run_all(source: Path, *, names: Sequence[str], say: Say) -> list[dict[str, Any]]:

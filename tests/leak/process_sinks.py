@@ -2,14 +2,17 @@
 
 import contextlib
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx2
+import numpy as np
 
 from tests.helpers.data_inventory import OUTSIDE_PLACES
 from tests.leak.scene import Piece, Plant, Scene, Sink
@@ -38,20 +41,44 @@ def _titles(scene: Scene) -> Iterator[Piece]:
                 yield f"comm of thread {thread.name}", (thread / "comm").read_bytes()
 
 
+_PAGE = resource.getpagesize()
+_NEAR = 16
+"""Pages: what is so close is read at a time."""
+_PIECE, _OVERLAP = 16 << 20, 256
+
+
 def memory_of(pid: int) -> Iterator[Piece]:
-    """Yield every writable region of a process's memory, in pieces that overlap."""
-    with contextlib.suppress(OSError), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+    """Yield what a process has in every writable region of its memory, in pieces that overlap."""
+    with contextlib.suppress(OSError), ExitStack() as stack:
+        memory = stack.enter_context(Path(f"/proc/{pid}/mem").open("rb", buffering=0))
+        pages = stack.enter_context(Path(f"/proc/{pid}/pagemap").open("rb", buffering=0))
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             span, rights, *_, name = (*line.split(maxsplit=5), "")[:6]
             if not rights.startswith("rw") or name.startswith(("[vvar", "[vsyscall")):
                 continue
             start, end = (int(bound, 16) for bound in span.split("-"))
-            for at in range(start, end, 16 << 20):
+            spans = _had(pages, start, end) if rights[3] == "p" else [(start, end)]
+            for at, size in (
+                (at, min(_PIECE + _OVERLAP, last - at)) for f, last in spans for at in range(f, last, _PIECE)
+            ):
                 with contextlib.suppress(OSError, OverflowError, ValueError):
                     memory.seek(at)
-                    content = memory.read(min((16 << 20) + 256, end - at))
-                    if content.strip(b"\0"):
+                    content = memory.read(size)
+                    if content:
                         yield f"process {pid}, {name.strip() or 'anonymous'} at {at:#x}", content
+
+
+def _had(pages: BinaryIO, start: int, end: int) -> list[tuple[int, int]]:
+    """Return the parts of a private region of which a process has pages, in memory or swapped out.
+
+    Of the others it has only noughts, or what stands in the file behind them: it has never written to them. Parts that
+    are close to each other are one.
+    """
+    pages.seek(start // _PAGE * 8)
+    entries = np.frombuffer(pages.read((end - start) // _PAGE * 8), np.uint64)
+    at = np.flatnonzero(entries >> np.uint64(62))  # bit 63: present, bit 62: swapped (Linux, admin-guide/mm/pagemap)
+    parts = np.split(at, np.flatnonzero(np.diff(at) > _NEAR) + 1) if len(at) else []
+    return [(start + int(part[0]) * _PAGE, start + (int(part[-1]) + 1) * _PAGE) for part in parts]
 
 
 def _memory(scene: Scene) -> Iterator[Piece]:
@@ -73,6 +100,7 @@ def _answers(scene: Scene) -> Iterator[Piece]:
 
 
 def _sent(scene: Scene) -> Iterator[Piece]:
+    assert scene.site.receivers is not None
     yield from scene.site.receivers.pieces()
 
 
@@ -154,6 +182,7 @@ def _into_answers(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> N
 
 
 def _into_sent(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+    assert scene.site.receivers is not None
     scene.site.receivers.plant(audio + b"\n" + digits.encode(), undo)
 
 

@@ -7,6 +7,7 @@ UTF-32, as a list (``4, 9, 2``), or as event codes one, two, four or eight bytes
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -24,6 +25,11 @@ _OVERLAP = 8 * DIGITS
 """Bytes that a secret of the shortest length takes at most."""
 _BLOCK = 16 << 10
 _OUTSIDE = 255
+_LONGEST = 65536
+_BEGINNING = 4
+"""Digits by which most of what is no number is told."""
+_FEW = 3
+"""Runs side by side that are looked up one by one."""
 
 _ALONE = re.compile(r"(?<![\w.:,/+-])[0-9](?![\w.:/-]|,\d)|(?<=Signal=)[0-9]\b|(?<=')[0-9](?=')|(?<==)[0-9]\b")
 _VARYING = re.compile(r"[0-9]+")
@@ -71,6 +77,12 @@ def _linear_table() -> Bytes:
 _SYMBOLS = _symbol_tables()
 
 
+_KNOWN = bytes(
+    sum(1 << number for number, table in enumerate(_SYMBOLS.values()) if table[code] < PRIME) for code in range(256)
+)
+"""For each byte a bit for each law, set where it is a symbol of it."""
+
+
 def symbols_of(codes: Bytes, law: int) -> Bytes:
     """Return the symbols of codes of a law; 255 for one that is in no alphabet."""
     return _SYMBOLS["alaw" if law == PCMA else "ulaw"][codes]
@@ -96,7 +108,8 @@ def _all_of(bits: Bits, count: int, stride: int = 1) -> Bits:
         shift = np.uint64(step * stride)
         later = out >> shift
         later[:-1] |= out[1:] << (np.uint64(64) - shift)
-        out = out & later
+        later &= out
+        out = later
         have += step
     return out
 
@@ -107,6 +120,11 @@ def _where(bits: Bits) -> NDArray[np.int64]:
     at = np.flatnonzero(np.unpackbits(bits[words].view(np.uint8), bitorder="little").view(np.bool_))
     places: NDArray[np.int64] = words[at >> 6] * 64 + (at & 63)
     return places
+
+
+def _may_begin(values: NDArray[np.uint8] | NDArray[np.uint16]) -> Bits:
+    """Return where a run may begin: not with `ORDER` that are the same, as much of what is no audio does."""
+    return ~_all_of(_bits(np.append(values[1:] == values[:-1], False)), ORDER - 1)
 
 
 def _written(chunk: bytes) -> Iterator[tuple[int, bytes]]:
@@ -122,20 +140,38 @@ def _written(chunk: bytes) -> Iterator[tuple[int, bytes]]:
         yield begins, chunk[begins : last + _OVERLAP]
 
 
-def _runs(symbols: bytes) -> NDArray[np.int64]:
-    """Return where `RUN` symbols in a row obey the recurrence and do not begin with `ORDER` that are the same."""
-    y = np.frombuffer(symbols, np.uint8)
-    if len(y) < RUN:
-        return np.zeros(0, np.int64)
-    # What is no audio has few symbols in a row, and much of it is one byte again and again.
-    is_same = np.append(y[1:] == y[:-1], False)
-    at = _where(_all_of(_bits(y < PRIME), RUN) & ~_all_of(_bits(is_same), ORDER - 1))
+def _obeying(at: NDArray[np.int64], symbols: "_Symbols") -> NDArray[np.int64]:
+    """Return the places at which `RUN` symbols in a row, none of them `_OUTSIDE`, obey the recurrence."""
     for due in range(ORDER, RUN):
         if not len(at):
             break
-        wide = STEP_NEAR * y[at + due - ORDER + 1].astype(np.uint16) + STEP_FAR * y[at + due - ORDER].astype(np.uint16)
-        at = at[wide % PRIME == y[at + due]]
+        wide = STEP_NEAR * symbols.at(at + due - ORDER + 1).astype(np.uint16)
+        wide += STEP_FAR * symbols.at(at + due - ORDER).astype(np.uint16)
+        at = at[wide % PRIME == symbols.at(at + due)]
     return at
+
+
+def _inside(at: NDArray[np.int64], symbols: "_Symbols") -> NDArray[np.int64]:
+    """Return the places at which `RUN` symbols in a row are none of them `_OUTSIDE`, and do not begin all the same."""
+    for k in range(RUN):
+        at = at[symbols.at(at + k) < PRIME]
+    first = symbols.at(at)
+    return at[np.any([symbols.at(at + k) != first for k in range(1, ORDER)], axis=0)]
+
+
+class _Symbols:
+    """Bytes or words as symbols, of which only those are looked up that are asked for."""
+
+    def __init__(self, values: NDArray[np.uint8] | NDArray[np.uint16], table: Bytes) -> None:
+        self._values, self._table = values, table
+
+    def at(self, places: NDArray[np.int64]) -> Bytes:
+        """Return the symbols at some places; 255 for what is in no alphabet."""
+        return self._table[self._values[places]]
+
+    def part(self, start: int, length: int) -> bytes:
+        """Return symbols in a row, fewer at the end."""
+        return self._table[self._values[start : start + length]].tobytes()
 
 
 class Finder:
@@ -148,16 +184,18 @@ class Finder:
 
     def __init__(self) -> None:
         self._stretches: dict[int, bytes] = {}
-        self._places: dict[bytes, list[int]] = {}
+        self._shortest = sys.maxsize
         self._numbers: list[str] = []
         self._windows: dict[int, tuple[int, int]] = {}
         self._sorted = np.zeros(0, np.uint64)
+        self._begins = np.zeros(10**_BEGINNING, np.bool_)
         self.searched = 0
         self.strangers = 0
 
     def add_voice(self, voice: int, symbols: Bytes) -> None:
         """Take a voice's stretch for a secret."""
         self._stretches[voice] = symbols.tobytes()
+        self._shortest = min(self._shortest, len(symbols))
 
     def add_number(self, number: str) -> int:
         """Take a number that is keyed for a secret; one of fewer than `DIGITS` digits is not searched for."""
@@ -166,6 +204,7 @@ class Finder:
         for at in range(len(number) - DIGITS + 1):
             self._windows[int(number[at : at + DIGITS])] = (index, at)
         self._sorted = np.array(sorted(self._windows), np.uint64)
+        self._begins[self._sorted // np.uint64(10 ** (DIGITS - _BEGINNING))] = True
         return index
 
     # --- searching
@@ -186,27 +225,46 @@ class Finder:
         return found
 
     def _find_in(self, chunk: bytes, has_linear: bool) -> Iterator[Hit]:
-        for form, table in _SYMBOLS.items():
-            yield from self._audio(chunk.translate(table.tobytes()), form, 1, 0)
-        if has_linear:
-            for shift in (0, 1):
-                words = np.frombuffer(chunk, np.uint16, (len(chunk) - shift) // 2, shift)
-                yield from self._audio(_LINEAR[words].tobytes(), "linear16", 2, shift)
-        yield from self._digits(chunk)
+        codes = np.frombuffer(chunk, np.uint8)
+        known = np.frombuffer(chunk.translate(_KNOWN), np.uint8)
+        may_begin = _may_begin(codes)
+        for number, (form, table) in enumerate(_SYMBOLS.items()):
+            at = _where(_all_of(_bits(known & (1 << number)), RUN) & may_begin)
+            yield from self._audio(at, _Symbols(codes, table), form, 1, 0)
+        for shift in (0, 1) if has_linear else ():
+            words = np.frombuffer(chunk, np.uint16, (len(chunk) - shift) // 2, shift)
+            # Of the 16-bit samples of either law the last two bits are clear, and 0 is no symbol.
+            at = _where(_all_of(_bits((words & 3 == 0) & (words != 0)), RUN) & _may_begin(words))
+            symbols = _Symbols(words, _LINEAR)
+            yield from self._audio(_inside(at, symbols), symbols, "linear16", 2, shift)
+        yield from self._digits(codes)
 
-    def _audio(self, symbols: bytes, form: str, width: int, shift: int) -> Iterator[Hit]:
+    def _audio(self, at: NDArray[np.int64], symbols: _Symbols, form: str, width: int, shift: int) -> Iterator[Hit]:
         upto = -1
-        for at in _runs(symbols).tolist():
-            if at < upto:
+        for place in self._own(_obeying(at, symbols), symbols):
+            if place < upto:
                 continue
-            located = self.locate(symbols[at : at + RUN])
+            located = self.locate(symbols.part(place, RUN))
             if located is None:
                 self.strangers += 1
                 continue
             voice, index = located
-            length = _common(symbols[at : at + 65536], self._stretches[voice][index : index + 65536])
-            upto = at + length - RUN + 1
-            yield Hit(at * width + shift, form, length, voice, index)
+            length = _common(symbols.part(place, _LONGEST), self._stretches[voice][index : index + _LONGEST])
+            upto = place + length - RUN + 1
+            yield Hit(place * width + shift, form, length, voice, index)
+
+    def _own(self, at: NDArray[np.int64], symbols: _Symbols) -> Iterator[int]:
+        """Yield the places of runs, without most of those that belong to no stretch: proofs read what others said.
+
+        Runs side by side are one piece of the sequence. A piece that neither begins nor ends in a stretch has nothing
+        of one, unless a whole one is within it.
+        """
+        for part in np.split(at, np.flatnonzero(np.diff(at) != 1) + 1):
+            ends = [] if len(part) < _FEW or len(part) >= self._shortest - RUN else [int(part[0]), int(part[-1])]
+            if ends and all(self.locate(symbols.part(end, RUN)) is None for end in ends):
+                self.strangers += len(part)
+            else:
+                yield from part.tolist()
 
     def locate(self, symbols: bytes) -> tuple[int, int] | None:
         """Return voice and index of some symbols in a row, at least `ORDER`, or None."""
@@ -216,10 +274,9 @@ class Finder:
                 return voice, index
         return None
 
-    def _digits(self, chunk: bytes) -> Iterator[Hit]:
+    def _digits(self, values: Bytes) -> Iterator[Hit]:
         if not len(self._sorted):
             return
-        values = np.frombuffer(chunk, np.uint8)
         for form, base, strides in (("digits", 48, _TEXT_STRIDES), ("event codes", 0, _CODE_STRIDES)):
             digits = values - np.uint8(base)
             is_digit, is_nought = _bits(digits < 10), _bits(digits == 0)
@@ -233,6 +290,10 @@ class Finder:
     def _numbers_at(self, digits: Bytes, at: NDArray[np.int64], stride: int, form: str) -> Iterator[Hit]:
         seen: set[int] = set()
         for part in np.array_split(at, len(at) // 500_000 + 1) if len(at) else ():
+            begins = np.zeros(len(part), np.uint16)
+            for k in range(_BEGINNING):
+                begins = begins * np.uint16(10) + digits[part + k * stride]
+            part = part[self._begins[begins]]  # noqa: PLW2901 - of few is there more to compare
             value = np.zeros(len(part), np.uint64)
             for k in range(DIGITS):
                 value = value * np.uint64(10) + digits[part + k * stride]

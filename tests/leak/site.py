@@ -40,6 +40,10 @@ SESSIONS_FROM = f'\n[[peer]]\nname = "sbc"\nnetworks = ["{HOSTS["sbc"]}/32"]\n{A
 """The client of recording sessions."""
 MANAGER, OFFICER = "mary", "oliver"
 TOKEN = "payments"
+UNCOMPILED = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""Of a process that is started anew: what it compiles would be written beside the sources."""
+_UNASKED_S = 0.5
+"""How often it is looked whether the daemon is still the same while nobody waits for the listing."""
 
 
 def extension(service: str, slot: int) -> str:
@@ -72,7 +76,7 @@ class Site:
     Attributes:
         folder: Holds the home, and the files that standard output and error of the processes go to.
         pids: Every process of the recorder that was ever started here.
-        receivers: The systems that the recorder sends its audit log and events to.
+        receivers: The systems that the recorder sends its audit log and events to; None for none.
         database: The PostgreSQL server with the index; None for SQLite in the home.
         objects: The object store of finished recordings; None for none.
         front: Kamailio, which calls run through; None for none.
@@ -85,14 +89,16 @@ class Site:
         next_hop: str,
         slots: int,
         edits: Sequence[tuple[str, str]] = (),
+        has_receivers: bool = True,
         has_database_server: bool = False,
         has_object_store: bool = False,
+        cluster: Path | None = None,
         front: "Front | None" = None,
     ) -> None:
         self.folder = folder
         self.front = front
-        self.receivers = Receivers()
-        self.database = DatabaseServer() if has_database_server else None
+        self.receivers = Receivers() if has_receivers else None
+        self.database = DatabaseServer(cluster) if has_database_server else None
         self.objects = ObjectGateway() if has_object_store else None
         self.numbers = [number(s, slot) for number in (extension, deputy) for s in SERVICES for slot in range(slots)]
         numbers = [f"{number}:{OFFICER}:{service_of(number)}" for number in self.numbers]
@@ -107,7 +113,7 @@ class Site:
                 ("erase_s = 3.0", f"erase_s = {ERASE_S}"),
                 ('team = ""', f'team = "{TEAM}"'),
                 ("\n# Where calls go.", SESSIONS_FROM),
-                *self.receivers.edits,
+                *(self.receivers.edits if self.receivers else ()),
                 *(self.database.edits if self.database else ()),
                 *(self.objects.edits if self.objects else ()),
                 *edits,
@@ -128,7 +134,9 @@ class Site:
         self.pids: set[int] = set()
         self.states: dict[str, list[State]] = defaultdict(list)
         self.live: list[dict[str, Any]] = []
-        """Calls in progress, as last listed."""
+        """Calls in progress, as last listed for somebody who waits."""
+        self._waiting = 0
+        """How many wait for a call to be listed in some way; the calls are listed for them only."""
         self.ids: dict[str, str] = {}
         self._heard = threading.Condition()
         self._must_end = threading.Event()
@@ -188,7 +196,7 @@ class Site:
         self._watch()
 
     def _start_daemon(self, before: Sequence[str]) -> None:
-        self.home.start(before=before)
+        self.home.start(before=("env", *(f"{name}={value}" for name, value in UNCOMPILED.items()), *before))
         self._note_processes()
         if self.front is not None:
             self.front.wait_welcoming(self.home.sip)
@@ -212,10 +220,10 @@ class Site:
         with (self.folder / "console.log").open("ab") as log:
             self.console = subprocess.Popen(
                 [sys.executable, "-m", "recorder", "console", "-C", root],
-                stdout=log, stderr=log, cwd=recorder_home.ROOT,
+                stdout=log, stderr=log, cwd=recorder_home.ROOT, env={**os.environ, **UNCOMPILED},
             )  # fmt: skip
         self.pids.add(self.console.pid)
-        eventually(self._console_answers, "the console answers", timeout_s=20)
+        eventually(self._console_answers, "the console answers")
         for browser, name in ((self.officer, OFFICER), (self.manager, MANAGER)):
             assert browser.sign_in(name, PASSWORD).status_code == 303
 
@@ -244,6 +252,7 @@ class Site:
         started = subprocess.Popen(  # the sources are broken on purpose
             [sys.executable, "-m", "recorder", *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=recorder_home.ROOT,
+            env={**os.environ, **UNCOMPILED},
         )  # fmt: skip
         self.pids.add(started.pid)
         out, err = started.communicate(timeout=60)
@@ -260,8 +269,7 @@ class Site:
                 self.console.kill()
                 self.console.wait()
         self.home.close()
-        self.receivers.close()
-        for server in (self.database, self.objects):
+        for server in (self.receivers, self.database, self.objects):
             if server is not None:
                 server.close()
         for thread in self._threads:
@@ -315,6 +323,9 @@ class Site:
     def _list(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:
             while self._is_up(daemon):
+                with self._heard:
+                    if not self._heard.wait_for(lambda: self._waiting, _UNASKED_S):
+                        continue
                 with contextlib.suppress(
                     httpx2.HTTPError, ValueError, KeyProblemError
                 ):  # it may be stopped, or too busy
@@ -349,7 +360,12 @@ class Site:
             return next((call for call in self.live if call["caller"] == caller and fits(call)), None)
 
         with self._heard:
+            if not self._waiting:
+                self.live = []  # nobody has had it listed since
+            self._waiting += 1
+            self._heard.notify_all()
             is_there = self._heard.wait_for(lambda: probe() is not None or self.is_killed, timeout_s)
+            self._waiting -= 1
             found = probe()
             if not is_there or found is None:
                 listed = [call for call in self.live if call["caller"] == caller]
@@ -386,7 +402,6 @@ def _checked(answer: httpx2.Response) -> dict[str, Any]:
 @contextlib.contextmanager
 def site(folder: Path, **options: Any) -> Iterator[Site]:
     """Make a recorder that is not started yet; end its processes and delete its folder whatever happens."""
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     made: Site | None = None
     try:
         made = Site(folder, **options)

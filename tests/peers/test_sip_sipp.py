@@ -1,6 +1,7 @@
 """Calls between two sipp through a SipEndpoint that joins its legs: an independent stack on either side."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ def story(folder: Path, name: str) -> str:
     return error.read_text(errors="replace")[-2000:] if error.exists() else (folder / f"{name}.out").read_text()[-2000:]
 
 
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[sip_process.EndpointProcess]:
+    with sip_process.EndpointProcess() as made:
+        yield made
+
+
 @pytest.mark.parametrize(
     ("caller", "officer", "calls"),
     [
@@ -39,17 +46,18 @@ def story(folder: Path, name: str) -> str:
         ("uac_refused", "uas_busy", 1),
     ],
 )
-def test_call_through(tmp_path: Path, caller: str, officer: str, calls: int) -> None:
+def test_call_through(
+    endpoint: sip_process.EndpointProcess, tmp_path: Path, caller: str, officer: str, calls: int
+) -> None:
     port = free_port()
     uas = sipp(tmp_path, officer, port, calls)
     try:
         wait_until_bound(port, "udp")
-        with sip_process.EndpointProcess() as endpoint:
-            endpoint.do("b2bua", to=["127.0.0.1", port])
-            host, sip_port = endpoint.address
-            uac = sipp(tmp_path, caller, free_port(), calls, f"{host}:{sip_port}", "-d", "100", "-s", "2001")
-            assert uac.wait(HANGS_S) == 0, story(tmp_path, caller)
-            assert uas.wait(HANGS_S) == 0, story(tmp_path, officer)
+        endpoint.do("b2bua", to=["127.0.0.1", port])
+        host, sip_port = endpoint.address
+        uac = sipp(tmp_path, caller, free_port(), calls, f"{host}:{sip_port}", "-d", "100", "-s", "2001")
+        assert uac.wait(HANGS_S) == 0, story(tmp_path, caller)
+        assert uas.wait(HANGS_S) == 0, story(tmp_path, officer)
     finally:
         if uas.poll() is None:
             uas.kill()

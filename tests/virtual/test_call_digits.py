@@ -1,7 +1,6 @@
 """Digits by every carrier over the wire: what the caller keys is in no recording, and four in ten seconds pause it.
 
-Each test is one call, or one of each side; all of a fixture go on at the same time in one daemon, so that the file
-takes no longer than its slowest call.
+Each test is one call, or one of each side, one after another in one daemon.
 """
 
 import itertools
@@ -45,6 +44,8 @@ SPREADS: dict[str, tuple[float, ...]] = {
     "four digits in 9.9 s": (0.0, 3.3, 6.6, 9.9),
     "four digits in 10.1 s": (0.0, 3.4, 6.7, 10.1),
 }
+MANY = ("three digits", "four digits in 10.1 s")
+"""Spreads of several digits that do not pause: each carrier's are in "four digits in 9.9 s" too."""
 
 
 @dataclass
@@ -102,19 +103,22 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def calls(lines: Exchange) -> dict[tuple[str, str], Keyed]:
-    """Make every call of the table."""
-    orders = [(keying, spread) for keying in KEYINGS for spread in SPREADS]
-    return {(keying, spread): keyed(lines, *KEYINGS[keying], SPREADS[spread]) for keying, spread in orders}
+def orders() -> list[Any]:
+    """Return each keying with each spread; for MANY, one carrier of events and one of tones, the rest is `long`."""
+    return [
+        pytest.param(
+            keying, spread,
+            marks=pytest.mark.long if spread in MANY and keying not in ("rfc4733", "in-band a-law") else (),
+            id=f"{spread}-{keying}",
+        )
+        for spread in SPREADS
+        for keying in KEYINGS
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize("keying", KEYINGS)
-@pytest.mark.parametrize("spread", SPREADS)
-def test_digits_are_absent_and_everything_else_is_exact(
-    calls: dict[tuple[str, str], Keyed], keying: str, spread: str
-) -> None:
-    call = calls[keying, spread]
+@pytest.mark.parametrize(("keying", "spread"), orders())
+def test_digits_are_absent_and_everything_else_is_exact(lines: Exchange, keying: str, spread: str) -> None:
+    call = keyed(lines, *KEYINGS[keying], SPREADS[spread])
     is_paused = spread == "four digits in 9.9 s"
     assert call.states == ["recording"] * (len(call.presses) - 1) + ["paused" if is_paused else "recording"]
     kinds = {segment["kind"] for segment in call.row["segments"]}
@@ -274,9 +278,8 @@ class Rest:
 
 
 @pytest.fixture(scope="module")
-def rest(lines: Exchange, calls: object) -> Rest:
+def rest(lines: Exchange) -> Rest:
     """Make the other calls."""
-    del calls
     return Rest(
         {"two carriers": two_carriers(lines), "before": keys_before(lines)},
         {name: officer_keys(lines, *way) for name, way in KEYINGS.items()},

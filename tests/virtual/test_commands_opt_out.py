@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder.access.pins import PinFile
+from recorder.access.pins import Costs, PinFile
 from recorder.cli.cli import app
 from recorder.common.home import Home
 from recorder.rules.live_facts import CallFacts
@@ -186,7 +187,8 @@ def test_forgetting_to_pause_is_noticed_after_the_call(lines: Exchange) -> None:
     assert "no" in refused(home, "forgot", "--call", "20260101T000000Z-2001-ffffff", *by(home, "alice"))
 
 
-def test_pins_of_managers(lines: Exchange) -> None:
+def test_pins_of_managers(lines: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recorder.access.pins.Costs", partial(Costs, passes=1, memory_kib=8))
     home = lines.home
     file = home.root.parent / "pin"
     file.write_text(PIN + "\n")

@@ -1,6 +1,6 @@
 // Draws the waveform of a recording from its stored peaks, and the marks of its spans. Decodes nothing.
-import WaveSurfer from "/static/vendor/wavesurfer.esm.js";
-import Regions from "/static/vendor/wavesurfer.regions.esm.js";
+import WaveSurfer from "./vendor/wavesurfer.esm.js";
+import Regions from "./vendor/wavesurfer.regions.esm.js";
 
 const PER_S = 10;
 const LANE_PX = 88;

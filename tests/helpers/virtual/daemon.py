@@ -24,12 +24,13 @@ from recorder.common.home import Home
 from recorder.common.logs import MaskingFormatter
 from recorder.common.serial_executor import SerialExecutor
 from recorder.config.reading import read_config
+from recorder.control.api import LiveApi
 from recorder.service.daemon_metrics import MetricSources
 from tests.helpers.virtual.media import TurnedRelay
-from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
+from tests.helpers.virtual.world import NS_PER_S, Prompted, World
 
 
-class TurnedExecutor(SerialExecutor):
+class TurnedExecutor(Prompted, SerialExecutor):
     """A serial executor that the world runs, never within the callback that submitted the work."""
 
     def __init__(self, name: str, world: World) -> None:
@@ -56,9 +57,6 @@ class TurnedExecutor(SerialExecutor):
         else:
             future.set_result(result)
         return True
-
-    def due_ns(self) -> int:
-        return NEVER_NS
 
     def close(self) -> None:
         while self.work():
@@ -102,7 +100,7 @@ class _App:
         self.path.unlink()
 
 
-class TurnedDaemon:
+class TurnedDaemon(Prompted):
     """A daemon in a world, from `start` to `stop`."""
 
     def __init__(self, root: Path, world: World, *, log: Path) -> None:
@@ -115,6 +113,8 @@ class TurnedDaemon:
         self.is_held_up = False
         """Whether events of the media core are kept from the call thread."""
         self.app: Any = None
+        self.api: LiveApi
+        """What the application's routes call."""
 
     def start(self) -> None:
         """Compose the daemon, and start its components."""
@@ -151,11 +151,16 @@ class TurnedDaemon:
             self.app = app
             return _App(app, path)
 
+        def api_of(*args: Any, **more: Any) -> LiveApi:
+            self.api = LiveApi(*args, **more)
+            return self.api
+
         with (
             patch.object(recorder.service.composition, "SerialExecutor", lambda name: TurnedExecutor(name, world)),
             patch.object(recorder.service.composition, "PausableWriter", writer_of),
             patch.object(recorder.service.composition, "open_relay", relay_of),
             patch.object(recorder.service.daemon, "SocketServer", served),
+            patch.object(recorder.service.daemon, "LiveApi", api_of),
             warnings.catch_warnings(),
         ):
             # sippy opens an IPv6 socket to see whether there is IPv6, and leaves it to be collected.
@@ -209,9 +214,6 @@ class TurnedDaemon:
         if events and self._daemon is not None:
             self._daemon._control.receive_media(events)
         return bool(events)
-
-    def due_ns(self) -> int:
-        return NEVER_NS
 
 
 @contextmanager

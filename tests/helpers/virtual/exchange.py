@@ -4,6 +4,7 @@
 of a second. Tests about real sockets use `tests.helpers.exchange`.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx2
 
+from recorder.control.bodies import SocketCaller
 from tests.helpers import report
 from tests.helpers.exchange import Exchange
 from tests.helpers.recorder_home import RecorderHome
@@ -30,9 +32,9 @@ class TurnedHome(RecorderHome):
         self._scene, self._studio = place, studio
         self._turned: TurnedDaemon | None = None
         self.live.close()
-        requests = Requests(place.world, lambda: self._turned.app if self._turned is not None else None)
-        self.live = httpx2.Client(transport=requests, base_url="http://recorder", event_hooks=signing(self.root))
-        place.answering[str(self.root / "recorder.sock")] = requests
+        self._requests = Requests(place.world, lambda: self._turned.app if self._turned is not None else None)
+        self.live = httpx2.Client(transport=self._requests, base_url="http://recorder", event_hooks=signing(self.root))
+        place.answering[str(self.root / "recorder.sock")] = self._requests
 
     def start(self, **_: Any) -> None:
         """Start the daemon."""
@@ -47,6 +49,15 @@ class TurnedHome(RecorderHome):
             turned.stop()
             self._studio.hush(turned.relay)
         return 0
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the recorded calls in progress: as the daemon's socket answers, which is tested where it is named.
+
+        Waits ask it often, and a request costs ten times as much as its answer.
+        """
+        listed = self._requests.answer(self.daemon_now.api.calls(SocketCaller(os_user="tests", name="tests")))
+        found: list[dict[str, Any]] = json.loads(json.dumps(listed))["calls"]
+        return found
 
     def hold_up(self, seconds: float) -> None:
         """Keep the call thread from running for a time, as a busy machine does."""

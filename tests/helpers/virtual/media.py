@@ -11,7 +11,7 @@ from typing import Any
 from audio.port_memory import PortMemory
 from audio.relay import Relay
 from audio.types import LegId, LegMedia, RelayOptions
-from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
+from tests.helpers.virtual.world import NS_PER_S, Prompted, World
 from tests.helpers.voices import FRAME, TICKS_PER_S, Studio, Voice
 
 ARRIVES_MS = 2000
@@ -43,7 +43,7 @@ class TurnedRelay(Relay):
         self._count(leg)
         super().set_media(leg, media)
         if media.remote is not None:
-            self._targets[leg] = (media.remote.rtp_port, self.legs.statistics(leg).sent)
+            self._targets[leg] = (media.remote.rtp_port, self._sent_by(leg))
 
     def close_leg(self, leg: LegId) -> None:
         self._count(leg)
@@ -52,17 +52,20 @@ class TurnedRelay(Relay):
     def _count(self, leg: LegId) -> None:
         port, before = self._targets.pop(leg, (0, 0))
         if port:
-            self._sent_to[port] = self._sent_to.get(port, 0) + self.legs.statistics(leg).sent - before
+            self._sent_to[port] = self._sent_to.get(port, 0) + self._sent_by(leg) - before
+
+    def _sent_by(self, leg: LegId) -> int:
+        return self._core.leg_statistics(leg)["sent"]
 
     def sent(self) -> dict[int, int]:
         """Return how many RTP packets were sent to each port; empty if none was sent since the last call."""
-        total = self.counters()["sent"]
+        total = self._core.counters()["sent"]
         if total == self._seen:
             return {}
         self._seen = total
         sent = dict(self._sent_to)
         for leg, (port, before) in self._targets.items():
-            sent[port] = sent.get(port, 0) + self.legs.statistics(leg).sent - before
+            sent[port] = sent.get(port, 0) + self._sent_by(leg) - before
         return sent
 
     def wait_arrived(self, port: int) -> None:
@@ -81,7 +84,7 @@ class TurnedRelay(Relay):
         return self._next_ns
 
 
-class TurnedStudio(Studio):
+class TurnedStudio(Prompted, Studio):
     """Sends the frames of the voices by the virtual clock."""
 
     def __init__(self, world: World) -> None:
@@ -144,6 +147,3 @@ class TurnedStudio(Studio):
             else:
                 assert time.perf_counter() < deadline, f"loopback lost a packet to port {voice.port}"
         self._arrived[way] = arrived
-
-    def due_ns(self) -> int:
-        return NEVER_NS

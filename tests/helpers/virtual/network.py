@@ -10,13 +10,13 @@ from sippy.Time.MonoTime import MonoTime
 
 from benchmarks.dialogs import Address
 from benchmarks.peer_wire import OnMessage
-from tests.helpers.virtual.world import NEVER_NS, World
+from tests.helpers.virtual.world import Prompted, World
 
 Receiver = Callable[[bytes, Address], None]
 _FIRST_PORT = 5060
 
 
-class Network:
+class Network(Prompted):
     """Carries datagrams between addresses; counts those that no receiver listens for."""
 
     def __init__(self, world: World) -> None:
@@ -56,9 +56,6 @@ class Network:
         else:
             receiver(data, source)
         return True
-
-    def due_ns(self) -> int:
-        return NEVER_NS
 
 
 class Changed:
@@ -115,8 +112,12 @@ class NetworkWire:
 class _NoSocket:
     """The methods of the UDP socket that `sip.transport` uses."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, network: Network, address: Address) -> None:
+        self._network = network
         self._address = address
+
+    def sendto(self, data: bytes, _flags: int, address: Address) -> None:
+        self._network.send(data, self._address, address)
 
     def getsockname(self) -> Address:
         return self._address
@@ -135,7 +136,7 @@ def server_class(network: Network) -> type[Any]:
         def __init__(self, _config: dict[str, Any], options: Any) -> None:
             super().__init__(options)
             self.address: Address = (options.laddress[0], int(options.laddress[1]))
-            self._socket = _NoSocket(self.address)
+            self._socket = _NoSocket(network, self.address)
             network.listen(self.address, self._arrived)
 
         def _arrived(self, data: bytes, source: Address) -> None:

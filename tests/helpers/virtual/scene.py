@@ -6,10 +6,10 @@ There is one scene at a time in a process, because there is one clock and one si
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import anyio.to_thread
@@ -28,6 +28,7 @@ STEP_S = 0.1
 """Most virtual time between two checks whether a request is answered."""
 _LAYERS = 20
 """Most iterations of asyncio's loop that a request needs to pass the layers of the application."""
+T = TypeVar("T")
 
 
 class Loop:
@@ -65,9 +66,9 @@ class Loop:
             return True
         if self._world.now_ns < self._tick_ns:
             return False
-        ED2.last_ts = MonoTime()
-        if not ED2.tlisteners or ED2.tlisteners[0].etime > ED2.last_ts:
+        if not ED2.tlisteners or ED2.tlisteners[0].etime.monot > self._world.now_s:
             return False
+        ED2.last_ts = MonoTime()
         self._tick_ns = self._world.now_ns + TICK_NS
         ED2.dispatchTimers()
         return True
@@ -92,16 +93,34 @@ class Requests(httpx2.BaseTransport):
         return self._made
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        transport = httpx2.ASGITransport(app=self._app(), client=(f"uid:{os.getuid()}", os.getpid()))
-        asked = httpx2.Request(request.method, request.url, headers=request.headers, content=request.read())
-        return self._answered(self._whole(transport, asked))
+        return self.answer(self._whole(request))
 
-    @staticmethod
-    async def _whole(transport: httpx2.ASGITransport, request: httpx2.Request) -> httpx2.Response:
-        response = await transport.handle_async_request(request)
-        return httpx2.Response(response.status_code, headers=response.headers, content=await response.aread())
+    async def _whole(self, request: httpx2.Request) -> httpx2.Response:
+        """Call the application as a server does; httpx's own transport looks for trio at each request."""
+        waiting = [{"type": "http.request", "body": request.read(), "more_body": False}]
+        begun: dict[str, Any] = {}
+        content, is_whole = bytearray(), asyncio.Event()
 
-    def _answered(self, answer: Coroutine[Any, Any, httpx2.Response]) -> httpx2.Response:
+        async def receive() -> dict[str, Any]:
+            if waiting:
+                return waiting.pop()
+            await is_whole.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                begun.update(message)
+            else:
+                content.extend(message.get("body", b""))
+                if not message.get("more_body", False):
+                    is_whole.set()
+
+        await self._app()(_scope_of(request), receive, send)
+        assert is_whole.is_set(), f"{request.method} {request.url.path} has no whole answer"
+        return httpx2.Response(begun["status"], headers=begun.get("headers", []), content=bytes(content))
+
+    def answer(self, answer: Coroutine[Any, Any, T]) -> T:
+        """Advance the clock until a coroutine of the daemon's application has its result."""
         task = self._loop.create_task(answer)
         while not task.done():
             for _ in range(_LAYERS):
@@ -116,6 +135,24 @@ class Requests(httpx2.BaseTransport):
     def close(self) -> None:
         if self._made is not None:
             self._made.close()
+
+
+def _scope_of(request: httpx2.Request) -> dict[str, Any]:
+    """Return what the daemon's server says of a request by a program of this user."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "scheme": request.url.scheme,
+        "path": request.url.path,
+        "raw_path": request.url.raw_path.split(b"?")[0],
+        "query_string": request.url.query,
+        "server": (request.url.host, request.url.port),
+        "client": (f"uid:{os.getuid()}", os.getpid()),
+        "root_path": "",
+    }
 
 
 class Scene:

@@ -36,6 +36,13 @@ class Part(Protocol):
         """Return when the next work is due, by the world's clock; NEVER_NS if none is."""
 
 
+class Prompted:
+    """A part whose work others cause: none ever falls due by the clock."""
+
+    def due_ns(self) -> int:
+        return NEVER_NS
+
+
 @dataclass(eq=False)
 class Timer:
     """A function that is called at a time."""
@@ -57,7 +64,9 @@ class World:
         self._timers: list[tuple[int, int, Timer]] = []
         self._order = itertools.count()
         self._soon: deque[Callable[[], None]] = deque()
-        self._parts: list[Part] = []
+        self._parts: tuple[Part, ...] = ()
+        self._timed: tuple[Part, ...] = ()
+        """The parts that have work which falls due by the clock."""
         self._is_working = False
 
     # --- the clock
@@ -97,11 +106,15 @@ class World:
 
     def join(self, part: Part) -> None:
         """Run a part from now on."""
-        self._parts.append(part)
+        self._set_parts((*self._parts, part))
 
     def leave(self, part: Part) -> None:
         """Stop running a part."""
-        self._parts.remove(part)
+        self._set_parts(tuple(one for one in self._parts if one is not part))
+
+    def _set_parts(self, parts: tuple[Part, ...]) -> None:
+        self._parts = parts
+        self._timed = tuple(part for part in parts if not isinstance(part, Prompted))
 
     def soon(self, act: Callable[[], None]) -> None:
         """Call a function after the current work, at the same virtual time."""
@@ -136,7 +149,10 @@ class World:
             if act is not None:
                 act()
             return True
-        return any(part.work() for part in list(self._parts))
+        for part in self._parts:  # noqa: SIM110 - a generator for `any` costs as much as what most parts do
+            if part.work():
+                return True
+        return False
 
     def creep(self) -> None:
         """Advance the clock by a microsecond, without doing work."""
@@ -168,6 +184,7 @@ class World:
         return found
 
     def _due_ns(self) -> int:
-        timer_ns = self._timers[0][0] if self._timers else NEVER_NS
-        due_ns = min([timer_ns, *(part.due_ns() for part in self._parts)])
+        due_ns = self._timers[0][0] if self._timers else NEVER_NS
+        for part in self._timed:
+            due_ns = min(due_ns, part.due_ns())
         return max(due_ns, self.now_ns + _LEAST_NS)

@@ -106,7 +106,7 @@ def test_a_drain_refuses_calls_waits_for_ever_and_is_taken_back() -> None:
     daemon.draining.drain("os:root")
     assert (daemon.state, daemon.refuses_calls, daemon.refuses_options) == (DRAINING, True, True)
     daemon.counts["drained"] += 4
-    daemon.timers.pass_by(24 * 3600)
+    daemon.timers.pass_by(4 * 3600)
     daemon.live = 0
     daemon.timers.pass_by(3600)
     said = daemon.draining.as_json()

@@ -1,5 +1,9 @@
 """What the transport does with arrivals, by threads that the test plays itself."""
 
+import collections
+import errno
+import socket
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +11,7 @@ import pytest
 
 from sip.limits import MAX_BACKLOG_OF_SOURCE, DialogMatch
 from sip.options import Address, SipOptions
-from sip.transport import Transport
+from sip.transport import Transport, _OneWorkerOptions, _server_class
 
 JUNK = b"no SIP, though long enough to be some"
 
@@ -50,3 +54,29 @@ def test_each_source_of_an_overload_is_reported(calls: Calls) -> None:
         calls.run()
     assert [source for kind, source in reports if kind == "overload"] == ["127.0.0.1", "127.0.0.2"]
     assert transport.counters["overload"] == 40
+
+
+def test_a_datagram_is_sent_at_once_and_by_the_sending_thread_if_the_socket_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counters: collections.Counter[str] = collections.Counter()
+    server = _server_class(SimpleNamespace(counters=counters))({}, _OneWorkerOptions(("127.0.0.1", 0), None))  # type: ignore[arg-type]
+    send, senders = server.skt.sendto, list[str]()
+
+    def is_full_for_the_call_thread(*args: Any) -> int:
+        senders.append(threading.current_thread().name)
+        if args[0] == b"second" and threading.current_thread() is threading.main_thread():
+            raise BlockingIOError(errno.EAGAIN, "full")
+        return int(send(*args))
+
+    monkeypatch.setattr(server.skt, "sendto", is_full_for_the_call_thread)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(5)
+        for data in (b"first", b"second"):
+            server.send_to(data, peer.getsockname())
+            assert peer.recv(100) == data
+    server.shutdown()
+    main = threading.main_thread().name
+    assert [name == main for name in senders] == [True, True, False], "the sending thread has what did not fit"
+    assert not counters
