@@ -57,8 +57,8 @@ _MARK_COLOURS = """(known) => {
   for (const one of document.querySelectorAll("body *")) {
     const hasWords = [...one.childNodes].some((part) => part.nodeType === 3 && part.data.trim());
     if (!hasWords && !one.matches("input, select, textarea")) continue;
-    const style = getComputedStyle(one);
-    const look = [one.disabled, style.color, style.fontSize, style.fontWeight, style.textShadow, groundOf(one)].join();
+    const { color: ink, fontSize, fontWeight, textShadow } = getComputedStyle(one);
+    const look = [one.disabled, ink, fontSize, fontWeight, textShadow, groundOf(one)].join();
     if (known.has(look) && !look.includes("/?")) continue;
     one.setAttribute("data-look", "");
     known.add(look);

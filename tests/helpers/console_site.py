@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recorder.access.accounts import People
 from recorder.access.database import AuditNote, open_accounts, open_people
+from recorder.access.sessions import Sessions
 from recorder.access.tables import accounts, metadata
 from recorder.common.home import Home
 from recorder.common.problem_answers import install
@@ -42,6 +43,7 @@ from recorder.rules.signing_in import SecondFactor
 from recorder.web.app import create_app
 from recorder.web.auth import Gatekeeper
 from recorder.web.deps import ConsoleDeps
+from recorder.web.rates import session_cookie
 from recorder.web.server import server_config
 from recorder.web.wiring import open_console
 from storage.audit import AuditLog
@@ -285,7 +287,7 @@ class Console:
         self.people = deps.people
 
     def browser(self) -> "Browser":
-        return Browser(self.url)
+        return Browser(self.url, self.deps.sessions)
 
     def person(self, name: str) -> Person:
         """Return whose account it is."""
@@ -315,19 +317,32 @@ class Console:
 
 
 class Browser(httpx2.Client):
-    """Follows forms as a browser does, by the fields that the page has."""
+    """Follows forms as a browser does, by the fields that the page has.
 
-    def __init__(self, url: str) -> None:
+    With the sessions of the console it reads there, and not on a page, which secret its forms have.
+    """
+
+    def __init__(self, url: str, sessions: Sessions | None = None) -> None:
         super().__init__(base_url=url, timeout=HANGS_S, verify=NO_TLS)
         self.csrf = ""
+        self._sessions = sessions
 
     def sign_in(self, name: str = "dpo", password: str = PASSWORD) -> httpx2.Response:
         form = self.get("/sign-in")
         answer = self.post("/sign-in", data={"name": name, "password": password, "csrf": csrf_of(form)})
-        if answer.status_code == 303:
+        if answer.status_code == 303 and not self._has_begun():
             self.csrf = csrf_of(self.get("/recordings"), or_else="")
             self.csrf = self.csrf or csrf_of(self.get("/accessibility"))
         return answer
+
+    def _has_begun(self) -> bool:
+        secret = self.cookies.get(session_cookie(is_tls=False)) or ""
+        session = self._sessions.find(secret) if self._sessions is not None else None
+        if session is None:
+            return False
+        self.csrf = session.csrf
+        self.get("/api/session")  # so that the console knows the session, and takes more of it than of strangers
+        return True
 
     def submit(self, path: str, **fields: str) -> httpx2.Response:
         return self.post(path, data={"csrf": self.csrf, **fields})

@@ -1,6 +1,6 @@
 """`recorder run` in which nothing but reference counting frees anything, and which says what that has left.
 
-``python counting_daemon.py python -m recorder run -C HOME``. On SIGUSR2 it writes to ``HOME/garbage.json``, by type,
+``python counting_daemon.py recorder run -C HOME``. On SIGUSR2 it writes to ``HOME/garbage.json``, by type,
 what only Python's collector could have freed since the last time, and which legs and recordings there still are. A leg
 that has ended is forgotten after a second: who waits for half a minute tests nothing else.
 """
@@ -8,11 +8,11 @@ that has ended is forgotten after a second: who waits for half a minute tests no
 import collections
 import gc
 import json
-import runpy
 import signal
 import sys
 from pathlib import Path
 
+import recorder.__main__
 from recorder.calls.call import Call
 from recorder.calls.party_media import PartyMedia
 from recorder.calls.recorded_call import RecordedCall
@@ -52,7 +52,7 @@ def main() -> None:
     signal.signal(signal.SIGUSR2, lambda *_: _tell(path))
     gc.set_debug(gc.DEBUG_SAVEALL)
     sys.argv = ["recorder", *words]
-    runpy.run_module("recorder", run_name="__main__")
+    recorder.__main__.main()
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import functools
 import secrets
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio.to_thread
 import pytest
@@ -81,6 +81,18 @@ class Things:
     """Whose it is."""
 
 
+class _OnDemand:
+    """In the place of `Things`; each attribute is made when it is asked for, once."""
+
+    def __init__(self, making: Mapping[str, Callable[[], str]]) -> None:
+        self._making = making
+
+    def __getattr__(self, name: str) -> str:
+        made = self._making[name]()
+        setattr(self, name, made)
+        return made
+
+
 class MatrixSite:
     """The site.
 
@@ -123,16 +135,25 @@ class MatrixSite:
 
     def things(self, account: str, relation: Relation) -> Things:
         """Return new things of one relation to somebody."""
+        return Things(**{name: make() for name, make in self._making(account, relation).items()})
+
+    def things_on_demand(self, account: str, relation: Relation) -> Things:
+        """Return what `things` does, where each is made when it is asked for: to make all takes longer than an act."""
+        return cast(Things, _OnDemand(self._making(account, relation)))
+
+    def _making(self, account: str, relation: Relation) -> dict[str, Callable[[], str]]:
         whose = {Relation.OWN: account, Relation.TEAM: COLLEAGUE, Relation.OTHER: STRANGER}[relation]
-        person = self.person(whose)
-        assert person.extension is not None
-        (recording, held, _), call = self._recordings[whose], self._calls.call_at(person.extension)
-        return Things(
-            call=call, number=person.extension, recording_id=recording, opt_out_id=request_of(call), held_id=held,
-            hold_id=self._hold(held), order_id=self._order(recording), claim_id=self._claim(recording),
-            upheld_id=self.upheld(whose), finding_id=self._finding(recording),
-            case_id=self._case(whose), proposal=self._proposal(account, relation), account=whose,
-        )  # fmt: skip
+        number = self.person(whose).extension
+        assert number is not None
+        (recording, held, _), call = self._recordings[whose], self._calls.call_at(number)
+        return {
+            "call": lambda: call, "number": lambda: number, "recording_id": lambda: recording,
+            "opt_out_id": lambda: request_of(call), "held_id": lambda: held, "hold_id": lambda: self._hold(held),
+            "order_id": lambda: self._order(recording), "claim_id": lambda: self._claim(recording),
+            "upheld_id": lambda: self.upheld(whose), "finding_id": lambda: self._finding(recording),
+            "case_id": lambda: self._case(whose), "proposal": lambda: self._proposal(account, relation),
+            "account": lambda: whose,
+        }  # fmt: skip
 
     def give_leave(self, account: str, *recordings: str) -> None:
         """Give somebody leave to hear and copy recordings, whoever they are."""

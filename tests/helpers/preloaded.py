@@ -30,14 +30,12 @@ from pathlib import Path
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
-from audio.prompts import TONES
 from recorder.__main__ import main
 from recorder.cli.cli import Commands
 from recorder.cli.tree import NOUNS
 from recorder.common.process_hardening import put_off_collecting, wiping_environment
 from recorder.control.peercred import peer_of
 from recorder.recordings.home_rights import WRITTEN
-from recorder.web.page_templates import page_templates
 
 ROOT = Path(__file__).parents[2]
 User = tuple[int, int] | tuple[int, int, str]
@@ -50,6 +48,8 @@ _loaders: "list[Loader]" = []
 """Kept, as workers forget what is to be done at the end: the process must not be taken for garbage in them."""
 _SCRIPT = "script"
 """In the place of a command: what follows is the path of a Python program, and its words."""
+_MODULES = "modules"
+"""In the place of a command: see `modules_loaded`."""
 _LOADED = (
     "recorder.cli.cli", "recorder.service.run_daemon", "recorder.cli.service", "recorder.service.run_console",
     "anyio._backends._asyncio",  # each console would load it with its first request
@@ -203,6 +203,8 @@ def load() -> bytes:
 
 def compile_pages() -> None:
     """Compile all pages, for this process and those that are forked from it: it takes a second of CPU."""
+    from recorder.web.page_templates import page_templates  # noqa: PLC0415 - see `modules_loaded`
+
     templates = page_templates(ZoneInfo("UTC"), "#000000")
     for name in templates.list_templates(extensions=("html",)):
         templates.get_template(name)
@@ -216,6 +218,8 @@ def make_commands() -> None:
 
 def make_tones() -> None:
     """Make the tones that each daemon plays, for the processes that are forked from this one."""
+    from audio.prompts import TONES  # noqa: PLC0415 - see `modules_loaded`
+
     for tone in TONES:
         tone()
 
@@ -247,6 +251,11 @@ def start_script(path: Path, words: Sequence[str], log: Path) -> Daemon:
     return _shared().start_script(path, words, log, log, Path(os.devnull))
 
 
+def start_within(path: Path, words: Sequence[str], log: Path) -> Daemon:
+    """Start a Python program by a fork, which runs a `recorder` in its own process: with memory that is wiped."""
+    return _shared().start([_SCRIPT, str(path), *words], log, log)
+
+
 def run(
     words: Sequence[str], *, stdin: str = "", timeout_s: float, began: Callable[[int], object] = int
 ) -> subprocess.CompletedProcess[str]:
@@ -275,6 +284,15 @@ def run(
             process.wait()
             raise
         return subprocess.CompletedProcess(list(words), code, output.read(), errors.read())
+
+
+def modules_loaded() -> dict[str, set[str]]:
+    """Return which modules a process has that has loaded each module of `_LOADED`, one after another.
+
+    They were loaded by the process of the `Loader`, which has before loaded no more of the recorder than it needs.
+    """
+    done = run([_MODULES], timeout_s=60)
+    return {name: set(found) for name, found in json.loads(done.stdout).items()}
 
 
 class Script:
@@ -494,8 +512,10 @@ def _open(given: str, output: str, errors: str) -> None:
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
     put_off_collecting()
+    modules: dict[str, list[str]] = {}
     for name in _LOADED:
         importlib.import_module(name)
+        modules[name] = [*sys.modules]
     compile_pages()
     make_commands()
     make_tones()
@@ -506,6 +526,8 @@ if __name__ == "__main__":
         sys.argv[:] = words[1:]
         gc.enable()
         end_without_freeing(functools.partial(runpy.run_path, words[1], run_name="__main__"))
+    elif words == [_MODULES]:
+        end_without_freeing(lambda: print(json.dumps(modules)))  # noqa: T201 - to who asked
     elif words is not None:
         sys.argv[:] = ["recorder", *words]
         end_without_freeing(main)

@@ -235,16 +235,20 @@ class RecorderHome:
     # --- the daemon
 
     def start(
-        self, *, timeout_s: float = HANGS_S, before: Sequence[str] = (), words: Sequence[str] = (), tries: int = 3
-    ) -> None:
+        self, *, timeout_s: float = HANGS_S, before: Sequence[str] = (), words: Sequence[str] = (), tries: int = 3,
+        script: tuple[Path, *tuple[str, ...]] | None = None,
+    ) -> None:  # fmt: skip
         """Start the daemon and wait until it answers; ``before`` wraps the command, as `prlimit` does.
 
-        It is forked from a process that has loaded it, except with ``before`` or ``is_started_anew``.
+        It is forked from a process that has loaded it, except with ``before`` or ``is_started_anew``. A ``script``, a
+        Python program and its first words, is forked so too: it runs the command that follows them.
         """
         said = len(self.said) if self.log.exists() else 0
         command = ["run", "-C", str(self.root), *words]
         if self.user is not None:
             self.daemon = preloaded.start_as(self.user, command, self.log)
+        elif script is not None:
+            self.daemon = preloaded.start_within(script[0], [*script[1:], "recorder", *command], self.log)
         elif before or self._is_started_anew:
             there = () if self._network is None else ("nsenter", f"--net={self._network}")
             self.daemon = preloaded.start_anew(command, self.log, before=(*there, *before), sources=ROOT)
@@ -268,7 +272,7 @@ class RecorderHome:
         )  # fmt: skip
         if daemon.poll() is not None:  # another program was faster: the port was free when it was chosen
             self._move()
-            self.start(timeout_s=timeout_s, before=before, words=words, tries=tries - 1)
+            self.start(timeout_s=timeout_s, before=before, words=words, tries=tries - 1, script=script)
 
     def _move(self) -> None:
         host, port = self.sip

@@ -13,6 +13,7 @@ import audio.relay
 from audio.relay import Relay
 from audio.types import RelayOptions
 from recorder.service.kernel_relay import open_relay
+from tests.helpers import deprived_daemon
 from tests.helpers.exactness import PACKET_S, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.networks import Wires
@@ -123,36 +124,36 @@ def call_of(lines: Exchange) -> int:
     return relayed(lines.home)
 
 
-def only(*capabilities: str) -> tuple[str, ...]:
-    """Return the command before one that root is to run with these capabilities alone."""
-    return ("setpriv", f"--bounding-set={','.join(['-all', *(f'+{one}' for one in capabilities)])}")
+def start(home: RecorderHome, rights: str) -> None:
+    """Start the daemon with all rights of root, or with what `deprived_daemon` leaves."""
+    home.start(script=(Path(deprived_daemon.__file__), rights) if rights else None)
 
 
 def test_two_capabilities_are_enough(tmp_path: Path) -> None:
     with exchange(tmp_path, edits=(relaying_by("lo"),), is_started=False) as lines:
-        lines.home.start(before=only("bpf", "net_admin"))
+        start(lines.home, "bpf,net_admin")
         assert "kernel_relay_off" not in lines.home.health()["alarms"]
         assert call_of(lines) > 50
 
 
 @pytest.mark.parametrize(
-    ("interface", "before", "says"),
+    ("interface", "rights", "says"),
     [
-        ("nosuch0", (), "there is no interface nosuch0; write what `ip -brief link` lists"),
-        ("lo", ("unshare", "--user", "--map-root-user"), "the kernel does not let this process load its program; give"),
+        ("nosuch0", "", "there is no interface nosuch0; write what `ip -brief link` lists"),
+        ("lo", deprived_daemon.NAMESPACE, "the kernel does not let this process load its program; give"),
         (
             "lo",
-            only("bpf"),
+            "bpf",
             "lacks CAP_BPF or CAP_NET_ADMIN; give the service AmbientCapabilities=CAP_BPF CAP_NET_ADMIN",
         ),
     ],
     ids=["no interface", "rights that are worth nothing", "no right"],
 )
 def test_a_kernel_that_cannot_stops_neither_daemon_nor_recording(
-    tmp_path: Path, interface: str, before: tuple[str, ...], says: str
+    tmp_path: Path, interface: str, rights: str, says: str
 ) -> None:
     with exchange(tmp_path, edits=(relaying_by(interface),), is_started=False) as lines:
-        lines.home.start(before=before)
+        start(lines.home, rights)
         health = lines.home.health()
         assert (health["status"], health["alarms"]["kernel_relay_off"]) == ("alarm", 1)
         assert says in lines.home.said

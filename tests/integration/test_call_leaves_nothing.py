@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ FEW = 20
 @pytest.fixture
 def lines(tmp_path: Path) -> Iterator[Exchange]:
     with exchange(tmp_path, is_started=False) as lines:
-        lines.home.start(before=(sys.executable, counting_daemon.__file__))
+        lines.home.start(script=(Path(counting_daemon.__file__),))
         yield lines
 
 

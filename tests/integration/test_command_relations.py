@@ -199,7 +199,7 @@ def test_each_role_does_at_the_shell_what_the_table_says(
                 continue  # as any officer
             if is_left_out(command, role, relation, is_deputy=is_deputy):
                 continue
-            outcome = shell.run(command, account, shell.site.things(account, relation))
+            outcome = shell.run(command, account, shell.site.things_on_demand(account, relation))
             allowed = relation in relations_of(role, command.needed)
             if is_deputy:
                 allowed = not (command.needed.is_for_others and relation is Relation.OWN)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.preloaded import modules_loaded
 from tests.helpers.recorder_home import ROOT, run_apart
 
 HEAVY = {
@@ -74,8 +75,9 @@ def test_who_pauses_does_not_wait_for_what_writes_pdf(tmp_path: Path, command: s
 
 
 def test_daemon_and_console_load_nothing_that_they_do_not_need() -> None:
-    """In one process, to which the console adds what it needs beside the daemon: to load both costs 4 s of CPU."""
-    daemon, both = _loaded_with("recorder.service.run_daemon", "recorder.service.run_console")
+    """In the process that daemons are forked from; the console adds what it needs beside the daemon."""
+    loaded = modules_loaded()
+    daemon, both = loaded["recorder.service.run_daemon"], loaded["recorder.service.run_console"]
     assert {"fastapi", "sippy"} <= daemon
     of_others = {"httpx2", "alembic", "authlib", "holidays", "jinja2", "weasyprint", "recorder.web"}
     assert not daemon & of_others, "an HTTP client, or a part of the console"
@@ -85,10 +87,3 @@ def test_daemon_and_console_load_nothing_that_they_do_not_need() -> None:
 
 
 _OF_SEVERAL_MACHINES = {"psycopg", "botocore", "cryptography.x509", "recorder.recordings.object_work"}
-
-
-def _loaded_with(*modules: str) -> list[set[str]]:
-    """Return what a new process has loaded after each of some modules."""
-    program = "import sys, recorder.cli.service\n" + "".join(f"import {one}; print(*sys.modules)\n" for one in modules)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    return [set(line.split()) for line in done.stdout.splitlines()]

@@ -69,10 +69,11 @@ def test_who_has_many_chains_proven_takes_one_thread_and_not_all(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, is_over = disclosed(console), threading.Event()
+    proven = chain(console, case)
 
-    def slowly(repos: CaseRepositories, actor: Actor, case_id: str) -> Custody:
+    def slowly(_repos: CaseRepositories, _actor: Actor, _case_id: str) -> Custody:
         assert is_over.wait(30)
-        return custody_of(repos, actor, case_id)
+        return proven
 
     monkeypatch.setattr(case_pages, "custody_of", slowly)
     sent = threading.Semaphore(0)
@@ -83,7 +84,7 @@ def test_who_has_many_chains_proven_takes_one_thread_and_not_all(
             try:
                 for _ in range(CROWD):
                     assert sent.acquire(timeout=10)
-                    assert lead.get("/accessibility", timeout=5).status_code == 200
+                    assert lead.get("/api/session", timeout=5).status_code == 200
             finally:
                 is_over.set()
             assert {one.result().status_code for one in asked} == {200}

@@ -69,7 +69,7 @@ def addresses(console: Console) -> list[tuple[str, str]]:
     return [*found, *strange, *versions, ("GET", "/static/../app.py"), ("OPTIONS", "/api/calls"), ("TRACE", "/")]
 
 
-@pytest.mark.parametrize("name", ["dpo", pytest.param("officer", marks=pytest.mark.long), ""])
+@pytest.mark.parametrize("name", ["dpo", "officer", ""])
 def test_every_answer_has_every_header(console: Console, name: str) -> None:
     expected = {key.lower(): value for key, value in security_headers(is_tls=False).items()}
     with signed_in(console, name) if name else console.browser() as browser:

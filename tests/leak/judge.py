@@ -408,25 +408,31 @@ def _check_kept(ring: Ring, voice: Voice, pieces: list[Piece], sink: str, verdic
     """A recorder that keeps nothing leaks nothing: what had to be kept must be there."""
     if ring.is_cut or ring.error is not None or ring.plan.moment in ("loss", "out_of_order"):
         return
-    is_new_clock = ring.plan.moment in RESTARTS
-    if is_new_clock and ring.closed is None:
+    if ring.plan.moment in RESTARTS and ring.closed is None:
         return
     kept: dict[int, int] = defaultdict(int)
     for piece in pieces:
         kept[piece.frame.tick] += piece.length
-    base_s = ring.joined_s + 0.3
-    guard_s = GUARD_S + EDGE_S if ring.plan.moment == "early" else 0.1  # both sides have just begun to talk
-    due = [
-        f for f in voice.frames
-        if f.band is Band.ORDINARY and base_s < f.sent_s < ring.ended_s
-        and not (is_new_clock and ring.closed and f.sent_s > ring.closed.asked_s)  # a step back is taken for lateness
-        and not (ring.opened and ring.opened.asked_s < f.sent_s < ring.opened.done_s + guard_s)
-        and not (ring.closed and ring.closed.asked_s - 1.1 < f.sent_s < ring.closed.done_s)
-    ]  # fmt: skip
+    due = had_to_be_kept(ring, voice.frames)
     missing = [f for f in due if kept[f.tick] < f.length]
     share = len(missing) / len(due) if due else 0.0
     if share > _allowed(ring):
         verdict.faults.append(f"{sink}: {len(missing)} of {len(due)} frames that had to be kept are not there")
+
+
+def had_to_be_kept(ring: Ring, frames: Sequence[Frame]) -> list[Frame]:
+    """Return the ordinary frames of a side that a recorder must have kept whole."""
+    is_new_clock = ring.plan.moment in RESTARTS
+    base_s = ring.joined_s + 0.3
+    guard_s = GUARD_S + EDGE_S if ring.plan.moment == "early" else 0.1  # both sides have just begun to talk
+    return [
+        f for f in frames
+        if f.band is Band.ORDINARY and base_s < f.sent_s < ring.ended_s
+        and not (is_new_clock and ring.closed and f.sent_s > ring.closed.asked_s)  # a step back is taken for lateness
+        # A sender that was late says after the opening what was spoken before it.
+        and not (ring.opened and f.sent_s > ring.opened.asked_s and f.due_s < ring.opened.done_s + guard_s)
+        and not (ring.closed and ring.closed.asked_s - 1.1 < f.sent_s < ring.closed.done_s)
+    ]  # fmt: skip
 
 
 def _allowed(ring: Ring) -> float:

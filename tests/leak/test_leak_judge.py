@@ -1,8 +1,12 @@
-"""Which limit a side's edges are held to is told by the packets that it sent, whatever the call is called."""
+"""What the judge asks for is told by the packets that a side sent, and when: which limit holds, what must be there."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from tests.leak.judge import has_stepped_unheard
+from tests.leak.judge import had_to_be_kept, has_stepped_unheard
 from tests.leak.media import TICKS, Band, Frame
 
 ACT_S = 2.0
@@ -54,3 +58,16 @@ def test_one_that_was_heard_or_did_not_step_back(frames: list[Frame]) -> None:
 
 def test_what_was_over_before_the_act_is_no_matter_of_it() -> None:
     assert not has_stepped_unheard(said(at=40, unheard=frozenset(range(30, 60))), ACT_S)
+
+
+def test_what_a_late_sender_says_of_the_time_before_the_opening_need_not_be_there() -> None:
+    opened = SimpleNamespace(asked_s=2.0, done_s=2.01)
+    ring = SimpleNamespace(plan=SimpleNamespace(moment="plain"), joined_s=-1.0, ended_s=4.0, closed=None, opened=opened)
+    in_time = said(step=0)
+    stalled = [replace(frame, sent_s=2.2) if 1.91 < frame.due_s < 2.19 else frame for frame in in_time]
+
+    def asked_for(frames: list[Frame]) -> list[float]:
+        return [round(f.due_s, 2) for f in had_to_be_kept(cast("Any", ring), frames) if 1.85 < f.due_s < 2.25]
+
+    assert asked_for(in_time) == [1.86, 1.88, 1.9, 1.92, 1.94, 1.96, 1.98, 2.0, 2.12, 2.14, 2.16, 2.18, 2.2, 2.22, 2.24]
+    assert asked_for(stalled) == [1.86, 1.88, 1.9, 2.12, 2.14, 2.16, 2.18, 2.2, 2.22, 2.24]
