@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -47,9 +48,14 @@ check_json_results()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Decide where temporary files are; put off collecting garbage until the tests are collected."""
+    """Decide where temporary files are; put off collecting garbage until the tests are collected.
+
+    A shell script that starts the tests with ``&`` has Ctrl-C ignored in them, and in all that they start.
+    """
     use_memory(config)
     gc.disable()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

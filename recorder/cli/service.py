@@ -16,7 +16,7 @@ from recorder.calls.notices import NoticeError
 from recorder.cli.context import LazyServiceContext, ServiceContext
 from recorder.cli.output import fail, say
 from recorder.common.logs import LogFormat, is_json, log_to_stderr
-from recorder.common.process_hardening import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
+from recorder.common.process_hardening import LimitError, forbid_dumps, lock_memory, take_short_turns
 from recorder.config.toml_tables import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
 from recorder.recordings.home_lock import AlreadyRunningError, console_held
@@ -60,7 +60,6 @@ def run(context: LazyServiceContext, verbose: VerboseOption = False) -> None:
 
     log_to_stderr(is_verbose=verbose)
     faulthandler.enable()  # the watchdog sends SIGABRT: the log says where each thread was, without values
-    collect_regularly()
     take_short_turns()
     try:
         run_daemon.run(context.home.root)
@@ -79,7 +78,6 @@ def console(context: ServiceContext, verbose: VerboseOption = False) -> None:
     log_to_stderr(context.config.log.format, is_verbose=verbose)
     forbid_dumps()
     lock_memory()
-    collect_regularly()
     take_short_turns()
     try:
         with console_held(context.home):

@@ -6,6 +6,7 @@ memory after its last reference. Both are environment settings that are read whe
 """
 
 import ctypes
+import fcntl
 import gc
 import os
 import resource
@@ -127,7 +128,9 @@ def descriptors_needed(calls: int, connections: int = 0) -> int:
 
 
 def raise_descriptors(calls: int, connections: int = 0) -> int:
-    """Raise the soft limit of descriptors to the hard limit; return it.
+    """Raise the soft limit of descriptors to the hard limit, and make the table large enough; return the limit.
+
+    Call it before the process has threads: then no thread waits for a larger table.
 
     Raises:
         LimitError: It is too low for this many calls.
@@ -141,7 +144,19 @@ def raise_descriptors(calls: int, connections: int = 0) -> int:
             f"max_calls = {calls} needs {needed} descriptors, the hard limit is {hard}: "
             "raise LimitNOFILE or lower max_calls in [limits]"
         )
+    enlarge_descriptor_table(needed)
     return hard
+
+
+def enlarge_descriptor_table(size: int) -> None:
+    """Give this process a table of descriptors of at least ``size`` places; it never becomes smaller.
+
+    Linux doubles the table when the next descriptor does not fit. If threads share it, it waits first until every CPU
+    has passed on (``expand_fdtable`` in fs/file.c): the call thread would be held for some 10 ms, and for many seconds on
+    a machine whose CPUs are all taken.
+    """
+    with Path(os.devnull).open("rb") as opened:
+        os.close(fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, size - 1))
 
 
 def lock_memory() -> bool:

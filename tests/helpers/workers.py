@@ -30,6 +30,7 @@ from recorder.calls.notices import SHIPPED
 from recorder.cli.cli import first_line
 from recorder.cli.tree import COMMANDS
 from tests.helpers import preloaded, rewritten
+from tests.helpers.descriptors import make_room
 from tests.helpers.processors import PROCESSORS
 from tests.helpers.prompts_once import make_ready
 from tests.helpers.units import WORKER, Units
@@ -259,6 +260,7 @@ def _become(config: pytest.Config, reports: _Reports, number: int) -> None:
     """Take leave of what belongs to the first process: terminal, captured output, temporary folder, last acts."""
     atexit._clear()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    make_room()
     gc.set_threshold(50_000, 20, 50)  # a run is short, and looking for garbage was a fortieth of its CPU
     os.environ[WORKER] = str(number)
     random.seed()

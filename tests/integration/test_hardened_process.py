@@ -13,7 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from recorder.common.process_hardening import locked_bytes, locked_bytes_per_call, wiping_environment
+from recorder.common.process_hardening import (
+    descriptors_needed,
+    locked_bytes,
+    locked_bytes_per_call,
+    wiping_environment,
+)
+from recorder.config.reading import read_config
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.process_memory import can_search, search
 from tests.helpers.recorder_home import RecorderHome, eventually
@@ -117,6 +123,11 @@ def test_no_core_file_and_freed_memory_wiped(lines: Exchange) -> None:
     assert limit.split()[4:6] == ["0", "0"]
     environment = dict(pair.partition("=")[::2] for pair in proc(lines.home, "environ").split("\0") if pair)
     assert environment == wiping_environment(environment)
+
+
+def test_no_call_waits_for_a_larger_table_of_descriptors(lines: Exchange) -> None:
+    places = next(line for line in proc(lines.home, "status").splitlines() if line.startswith("FDSize"))
+    assert int(places.split()[1]) >= descriptors_needed(read_config(lines.home.config).limits.max_calls)
 
 
 def test_the_rings_of_a_call_are_locked_and_no_larger_than_site_check_counts(lines: Exchange) -> None:

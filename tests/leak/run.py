@@ -23,6 +23,7 @@ from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index, open_reader
 from storage.index import Index
 from storage.types import RecordingRow, Search
+from tests.helpers.descriptors import make_room
 from tests.helpers.starvation import noting_starvation
 from tests.leak import exports
 from tests.leak.faults import Disk, freezing
@@ -171,6 +172,7 @@ class Run:
         self.scene: Scene
 
     def __enter__(self) -> Self:
+        make_room()
         stack = self._stack
         folder = Path(tempfile.mkdtemp(prefix="recorder-leak-"))
         front = stack.enter_context(closing(Front())) if self._has_front else None
