@@ -152,8 +152,8 @@ def enlarge_descriptor_table(size: int) -> None:
     """Give this process a table of descriptors of at least ``size`` places; it never becomes smaller.
 
     Linux doubles the table when the next descriptor does not fit. If threads share it, it waits first until every CPU
-    has passed on (``expand_fdtable`` in fs/file.c): the call thread would be held for some 10 ms, and for many seconds on
-    a machine whose CPUs are all taken.
+    has passed on (``expand_fdtable`` in fs/file.c): the call thread would be held for some 10 ms, and for many seconds
+    on a machine whose CPUs are all taken.
     """
     with Path(os.devnull).open("rb") as opened:
         os.close(fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, size - 1))
