@@ -23,6 +23,7 @@ from tests.helpers.console_site import serving
 from tests.helpers.exactness import PACKET_S, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import eventually
+from tests.helpers.starvation import stopwatch, with_children
 
 ERASE_S = 1.0
 EDITS = (("look_back_s = 5.0", "look_back_s = 2.5"), ("erase_s = 3.0", f"erase_s = {ERASE_S}"))
@@ -71,6 +72,14 @@ def shows(page: Page, words: str) -> float:
     """Wait until the page says how the recording stands; returns the moment."""
     expect(page.locator("#agent-words")).to_have_text(words)
     return time.monotonic()
+
+
+def watched() -> Callable[[], float]:
+    """Return what tells how long page and console have taken since now, of the CPU time that they were given.
+
+    The way leads through the page, its browser, the driver, and threads of the console in this process.
+    """
+    return stopwatch(*with_children(os.getpid()), threads=6)
 
 
 def click(page: Page) -> None:
@@ -257,9 +266,10 @@ def test_a_daemon_that_hangs_or_dies_is_not_confirmed_within_two_seconds(site: S
     alert = alice.locator("#agent-problem[role=alert]")
 
     os.kill(site.lines.home.pid, signal.SIGSTOP)
-    stopped_s = time.monotonic()
+    taken_s = watched()
     try:
-        assert shows(alice, "Not confirmed") - stopped_s < PROMISED_S
+        shows(alice, "Not confirmed")
+        assert taken_s() < PROMISED_S
         expect(alert).to_contain_text("Use the pause key on the phone")
         assert violations(alice) == []
         assert alice.get_by_text("Paused", exact=True).count() == 0
@@ -268,8 +278,10 @@ def test_a_daemon_that_hangs_or_dies_is_not_confirmed_within_two_seconds(site: S
     shows(alice, "Recording")
     expect(alert).to_be_empty()
 
-    killed_s = site.lines.home.kill()
-    assert shows(alice, "Not confirmed") - killed_s < PROMISED_S
+    taken_s = watched()
+    site.lines.home.kill()
+    shows(alice, "Not confirmed")
+    assert taken_s() < PROMISED_S
     expect(alice.locator("#agent-button")).to_have_text("Pause recording")
     click(alice)
     expect(alert).to_contain_text("Not confirmed")

@@ -50,6 +50,16 @@ class Starvation:
         return sum(gained[:_WAY_OF_A_PACKET])
 
 
+def with_children(pid: int) -> list[int]:
+    """Return a process and all that it has started, directly or not, and that go on: a browser has many."""
+    found = [pid]
+    for parent in found:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                found += map(int, procfs.read(f"{parent}/task/{task.name}/children").split())
+    return found
+
+
 def stopwatch(*pids: int, threads: int = 3) -> Callable[[], float]:
     """Return what tells how long the programs have taken since now: seconds in which they got no CPU are left out.
 
