@@ -28,6 +28,8 @@ from tests.helpers.starvation import stopwatch, with_children
 ERASE_S = 1.0
 EDITS = (("look_back_s = 5.0", "look_back_s = 2.5"), ("erase_s = 3.0", f"erase_s = {ERASE_S}"))
 PROMISED_S = 2.0
+CALM_MS = 800
+"""Longer than that of agent.js: the second click of a double click must not undo the first."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,23 @@ def watched() -> Callable[[], float]:
 
 
 def click(page: Page) -> None:
-    page.click("#agent-button:not([aria-disabled])")
+    """Press the button as somebody does who has read what it says."""
+    be_calm(page)
+    page.click("#agent-button")
 
 
 def key(name: str) -> Callable[[Page], None]:
-    return lambda page: page.keyboard.press(name)
+    def press(page: Page) -> None:
+        be_calm(page)
+        page.keyboard.press(name)
+
+    return press
+
+
+def be_calm(page: Page) -> None:
+    """Wait until an act can be done: shortly after the end of another one it is taken for the same press."""
+    expect(page.locator("#agent-button:not([aria-disabled])")).to_be_visible()
+    page.wait_for_timeout(CALM_MS)
 
 
 def test_the_board_says_at_once_that_the_recorder_drains(site: Site, rhea: Page) -> None:
