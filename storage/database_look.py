@@ -109,5 +109,5 @@ def sessions_of(connection: sa.Connection) -> tuple[str, ...]:
         if not found:
             break
         time.sleep(_BETWEEN_LOOKS_S)
-        connection.rollback()  # the view is that of the transaction's first look
+        connection.execute(sa.func.pg_stat_clear_snapshot().select())  # the view is that of the first look
     return found

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -19,6 +20,7 @@ from recorder.calls.filing import Filing
 from storage import database, migrations
 from storage.answer_time import answer_within
 from storage.database import Database, sqlite_url
+from storage.database_look import sessions_of
 from storage.errors import DatabaseError
 from storage.index import Index
 from storage.migrations import VERSION_TABLE
@@ -216,3 +218,16 @@ def test_a_statement_of_who_serves_people_has_a_limit_and_an_upgrade_has_none(
             connection.exec_driver_sql(f"SELECT pg_sleep({seconds})")
         assert time.monotonic() - began_s < 1.5
     opened.close()
+
+
+def test_a_session_that_ends_is_waited_for_in_the_transaction_that_locks(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    with Database(url).begin() as connection, psycopg.connect(url) as other:
+        connection.exec_driver_sql("LOCK TABLE recordings IN SHARE ROW EXCLUSIVE MODE NOWAIT")
+        assert sessions_of(connection) == ("recorder from 127.0.0.1",)
+        ending = threading.Timer(0.25, other.close)
+        ending.start()
+        assert sessions_of(connection) == ()
+        ending.join()
+        held = "SELECT relation::regclass::text FROM pg_locks WHERE pid = pg_backend_pid() AND mode = "
+        assert connection.exec_driver_sql(f"{held}'ShareRowExclusiveLock'").scalars().all() == ["recordings"]
