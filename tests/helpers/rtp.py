@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from audio.blocks import AudioRun, decode_block
 from audio.relay import Relay
@@ -137,8 +137,10 @@ class Peer:
     def rcv(self, what: str, *, payload: bytes | None = None, timeout_s: float = PATIENCE_S) -> RtpPacket:
         """Return the next packet that our leg sends here; fails, naming ``what`` and the line, if none comes."""
         self.rtp.settimeout(timeout_s)
+        source: tuple[Any, ...] = ()
         try:
-            data = self.rtp.recv(4096)
+            while source[1:2] != (self.ours.rtp_port,):  # else from who has not noticed that another had this port
+                data, source = self.rtp.recvfrom(4096)
         except TimeoutError:
             raise AssertionError(f"{what}: nothing came within {timeout_s} s{_line()}") from None
         packet = parse_rtp(self.far.hears.unprotect(data) if self.far is not None else data)
