@@ -99,14 +99,16 @@ class Peers:
         self._found = functools.lru_cache(MAX_SOURCES)(self._look_up)
 
     def of(self, host: str) -> tuple[PeerLimits, ...]:
-        """Return every peer whose networks have an address, in order; none if it is not an IP literal."""
-        return self._found(host)
+        """Return every peer whose networks have an address, in order; none if it is not an IP literal.
 
-    def _look_up(self, host: str) -> tuple[PeerLimits, ...]:
+        Addresses are kept, and no text: a host of a message may be a phone number, or 60 kB long.
+        """
         try:
-            address = ipaddress.ip_address(host.strip("[]").split("%", 1)[0])
+            return self._found(ipaddress.ip_address(host.strip("[]").split("%", 1)[0]))
         except ValueError:
             return ()
+
+    def _look_up(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> tuple[PeerLimits, ...]:
         return tuple(peer for peer, networks in self._peers if any(address in network for network in networks))
 
     def may_act(self, source: Address, method: str, known: Collection[SignalledAddress]) -> bool:

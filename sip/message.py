@@ -1,6 +1,5 @@
 """Raw SIP messages, and functions that read header values. Pure; `sip.message_parser` parses bytes."""
 
-import functools
 import hashlib
 import ipaddress
 import re
@@ -199,7 +198,6 @@ def strip_quoted(value: str) -> str:
     return _QUOTED.sub('""', value) if '"' in value else value
 
 
-@functools.lru_cache(maxsize=4096)
 def is_ip(host: str) -> bool:
     """Tell whether a host is an IP literal, in brackets or not."""
     try:

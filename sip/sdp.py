@@ -6,7 +6,6 @@ error shows a key.
 """
 
 import dataclasses
-import functools
 import ipaddress
 import itertools
 import re
@@ -146,7 +145,6 @@ def _reachable_from(ip: str, stream: MediaDescription) -> MediaDescription:
     return stream if is_reachable else dataclasses.replace(stream, ip=None)
 
 
-@functools.lru_cache(maxsize=1024)
 def _is_group(ip: str) -> bool:
     """Tell whether an address is multicast or broadcast: a peer could make us flood a network with it."""
     address = ipaddress.ip_address(ip)

@@ -109,13 +109,13 @@ class Peer:
 
     def has(self, host: str) -> bool:
         """Tell whether an IP address, as text, is in one of the peer's networks."""
-        return _is_in(host, self.networks)
+        return _is_in(host.split("%", 1)[0], self.networks)
 
 
 @functools.lru_cache(maxsize=4096)
 def _is_in(host: str, networks: tuple[str, ...]) -> bool:
     """Tell whether an address is in one of some networks. Asked a dozen times in a call, of few addresses."""
-    address = ip_address(host.split("%", 1)[0])
+    address = ip_address(host)
     parsed = (ip_network(network, strict=False) for network in networks)
     return any(address in network for network in parsed if network.version == address.version)
 
