@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,7 +222,7 @@ def test_a_statement_of_who_serves_people_has_a_limit_and_an_upgrade_has_none(
 
 def test_a_session_that_ends_is_waited_for_in_the_transaction_that_locks(postgres: PostgresServer) -> None:
     url = postgres.new_database()
-    with Database(url).begin() as connection, psycopg.connect(url) as other:
+    with closing(Database(url)) as opened, opened.begin() as connection, psycopg.connect(url) as other:
         connection.exec_driver_sql("LOCK TABLE recordings IN SHARE ROW EXCLUSIVE MODE NOWAIT")
         assert sessions_of(connection) == ("recorder from 127.0.0.1",)
         ending = threading.Timer(0.25, other.close)
