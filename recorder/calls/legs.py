@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from audio.types import LegId as MediaLegId
 from recorder.calls.rules.call_events import Side
 from sip.events import LegId
 
@@ -15,12 +16,14 @@ class Legs:
         b: The leg that the recorder dialled.
         target: The leg of a transfer target.
         every: All legs that the call has ever had.
+        media: All media legs that it has ever had.
     """
 
     a: LegId | None
     b: LegId | None = None
     target: LegId | None = None
     every: list[LegId] = field(default_factory=list)
+    media: list[MediaLegId] = field(default_factory=list)
 
     def of(self, side: Side) -> LegId | None:
         """Return the leg of a side."""

@@ -51,14 +51,16 @@ class CallRegistry:
     def adopt_media(self, leg: MediaLegId, call: SipCall) -> None:
         """Hand the events of a media leg to a call from now on."""
         self._media[leg] = call
+        call.legs.media.append(leg)
 
     def ended(self, call: SipCall) -> None:
         """Remove a call that has ended; only its filing keeps it in memory then."""
         for leg in call.legs.every:
             if self._calls.get(leg) is call:  # a transfer may have given the leg to another call
                 del self._calls[leg]
-        if call.recorded is not None:
-            self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
+        for media_leg in call.legs.media:
+            if self._media.get(media_leg) is call:
+                del self._media[media_leg]
         for notify in self.when_ended:
             notify(call)
 
