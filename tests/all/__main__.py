@@ -25,12 +25,20 @@ TOGETHER = ("-q", "--workers", "auto")
 def steps(folder: Path, *, calls: int, kills: int, rows: int, fuzz_s: float) -> list[Step]:
     """Return the steps, in order."""
     leaks, killed = folder / "leaks.json", folder / "kills.json"
+    leak = ("tests/leak", "--calls", str(calls))
     return [
         Step(name="tests", command=("-m", "pytest", *TOGETHER), environment=FULL),
         Step(
             name=f"{calls} calls with secrets, and the mutations",
-            command=("tests/leak", "--calls", str(calls), "--seed", "1", "--json", str(leaks)),
+            command=(*leak, "--seed", "1", "--json", str(leaks)),
             document=leaks,
+        ),
+        *(
+            Step(
+                name=f"{calls} calls with secrets, by {media}",
+                command=(*leak, "--seed", str(seed), "--media", media, "--mutations", "none"),
+            )
+            for seed, media in ((3, "io_uring"), (4, "kernel"))
         ),
         Step(
             name=f"{calls // 5} calls with secrets, with PostgreSQL and an object store",

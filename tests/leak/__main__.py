@@ -13,6 +13,7 @@ tests.__path__ = [str(ROOT / "tests")]
 sys.modules["tests"] = tests
 
 from tests.leak import suite  # noqa: E402
+from tests.leak.packet_path import PacketPath  # noqa: E402
 
 
 def main() -> int:
@@ -21,7 +22,10 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--slots", type=int, default=36, help="calls at the same time")
-    parser.add_argument("--in-kernel", action="store_true", help="the kernel relays what it may (ADR 29)")
+    parser.add_argument(
+        "--media", type=PacketPath, choices=list(PacketPath), default=PacketPath.EPOLL,
+        help="how packets pass: by epoll, by io_uring (ADR 70), or the kernel relays what it may (ADR 29)",
+    )  # fmt: skip
     parser.add_argument(
         "--servers", action="store_true",
         help="index in PostgreSQL, which logs statements; recordings in an object store; calls by Kamailio",

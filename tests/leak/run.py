@@ -30,6 +30,7 @@ from tests.leak.faults import Disk, freezing
 from tests.leak.front import PBX, TRUNK, Front
 from tests.leak.judge import Leak, Verdict, judge, owed_samples
 from tests.leak.media import STALL_S, Studio
+from tests.leak.packet_path import IN_KERNEL, PacketPath
 from tests.leak.passage import TwiceRing
 from tests.leak.plan import SESSIONS, Plan
 from tests.leak.process_sinks import in_child
@@ -48,8 +49,6 @@ ROUND = 4
 """Calls that go round a recorder which was killed."""
 TURN_S = 0.0005
 """How long another thread keeps a voice waiting."""
-IN_KERNEL = ("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')
-"""Edit of a configuration."""
 _PLANTED_NUMBER = "4929130718346275"
 
 
@@ -119,7 +118,7 @@ class Run:
         slots: Calls at the same time.
         say: Told of the progress.
         later: Calls that are made when the recorder has been started again, to have the kernel relay what it may.
-        in_kernel: The kernel relays all the time what it may.
+        media: How packets pass.
         has_receivers: The recorder sends its audit log and events to other systems.
         has_database_server: The index is in PostgreSQL.
         has_object_store: Finished recordings are stored in an object store as well.
@@ -135,7 +134,7 @@ class Run:
         slots: int = 40,
         say: Say = lambda _: None,
         later: Sequence[Plan] = (),
-        in_kernel: bool = False,
+        media: PacketPath = PacketPath.EPOLL,
         has_receivers: bool = True,
         has_database_server: bool = False,
         has_object_store: bool = False,
@@ -148,7 +147,7 @@ class Run:
         self._servers = {"has_receivers": has_receivers, **own}
         self.plans = [*plans, *later]
         self._turns = [turn for turn in (plans, later) if turn]
-        self._edits = [IN_KERNEL] if in_kernel else []
+        self._media = media
         self.say = say
         self.slots = slots
         self.result = Result(seed)
@@ -182,7 +181,7 @@ class Run:
         self.disk = Disk(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-leak-shim-"))))
         made = site(
             folder, next_hop=self.lines.next_hop if front is None else "{}:{}".format(*front.address),
-            slots=self.slots, edits=self._edits, front=front, cluster=self._cluster, **self._servers,
+            slots=self.slots, edits=self._media.edits, front=front, cluster=self._cluster, **self._servers,
         )  # fmt: skip
         self.site = stack.enter_context(made)
         if front is not None:
@@ -222,7 +221,10 @@ class Run:
                 self._kill(turn)
             self._kill(self._turns[-1])
             self._make_calls(self._turns[-1])
-            self.result.relayed = self.site.home.health()["media"]["relayed"]
+            health = self.site.home.health()["media"]
+            self.result.relayed = health["relayed"]
+            if fault := self._media.fault(health):
+                self.result.faults.append(fault)
         self.result.latest_s = self.studio.latest_s
 
     def _kill(self, turn: Sequence[Plan]) -> None:

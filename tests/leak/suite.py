@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.helpers import recorder_home
 from tests.leak import report
+from tests.leak.packet_path import PacketPath
 from tests.leak.plan import matrix, two_matrices, without_console
 from tests.leak.run import Result, Run
 from tests.leak.server_sinks import SERVER_SINKS
@@ -26,7 +27,7 @@ def run_calls(
     slots: int,
     only: list[int] | None = None,
     is_short: bool = False,
-    in_kernel: bool = False,
+    media: PacketPath = PacketPath.EPOLL,
     also_in_kernel: bool = False,
     has_database_server: bool = False,
     has_object_store: bool = False,
@@ -42,7 +43,7 @@ def run_calls(
     if only:
         plans = [plan for plan in plans if plan.number in only]
     with Run(
-        plans, later=later, seed=seed, slots=min(slots, len(plans)), say=say, in_kernel=in_kernel,
+        plans, later=later, seed=seed, slots=min(slots, len(plans)), say=say, media=media,
         has_database_server=has_database_server, has_object_store=has_object_store, has_front=has_front,
     ) as run:  # fmt: skip
         run.start()
@@ -97,7 +98,7 @@ def main(options: argparse.Namespace, seed: int) -> int:
     is_good = True
     if options.mutations != "only" and not options.mutation:
         result = run_calls(
-            seed, options.calls, slots=options.slots, only=options.only, in_kernel=options.in_kernel,
+            seed, options.calls, slots=options.slots, only=options.only, media=options.media,
             has_database_server=options.servers, has_object_store=options.servers, has_front=options.servers,
         )  # fmt: skip
         print(report.table(result))  # noqa: T201 - the result of the program
