@@ -6,7 +6,8 @@ packets lost and one-way delay. Paths: ``bare`` wakes up for every packet, ``bar
 step is a path: ``core_forward`` only relays, ``core_no_tones`` taps and drains too, ``core`` looks for tones,
 ``core_written`` has the daemon's writer seal and write what is drained. ``core_voices`` puts voices into what is
 drained; in ``core_voices_unjudged`` and ``core_written_unjudged`` the writer does not look for speech; ``core_epoll``
-is ``core`` without io_uring. These four are run only when named.
+is ``core`` without io_uring, ``core_2_threads`` and ``core_4_threads`` share the calls among so many media threads.
+These six are run only when named.
 ``core_twice`` leads each call through the core twice, and ``core_twice_srtp`` encrypts it between: their difference is
 what SRTP on both sides of a call costs. ``rtpengine`` records each call into a capture file, ``rtpengine_relay`` does
 not; without its package the others are measured. All run in turn under the same load; each figure is the median of the
@@ -35,7 +36,9 @@ GATHER_US = 2000
 """How long the core lets packets gather (`audio.types.RelayOptions.gather_ms`)."""
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 8, 64
 _FLOOR, _RING = "bare_gathering", "bare_ring_gathering"
-_NAMED_ONLY = ("core_epoll", "core_written_unjudged", "core_voices", "core_voices_unjudged")
+_NAMED_ONLY = (
+    "core_epoll", "core_2_threads", "core_4_threads", "core_written_unjudged", "core_voices", "core_voices_unjudged"
+)  # fmt: skip
 
 
 def bare_command(gather_us: int = 0, program: str = "bare_loop") -> list[str]:
@@ -43,9 +46,9 @@ def bare_command(gather_us: int = 0, program: str = "bare_loop") -> list[str]:
     return [str(ensure_bare(program)), str(gather_us)]
 
 
-def core_command(mode: str = "tones", io: str = "auto") -> list[str]:
+def core_command(mode: str = "tones", io: str = "auto", threads: int = 1) -> list[str]:
     """Return the command of the media core as a path; see `benchmarks.media_host` for the modes."""
-    return [sys.executable, "-m", "benchmarks.media_host", mode, io]
+    return [sys.executable, "-m", "benchmarks.media_host", mode, io, str(threads)]
 
 
 def rtpengine_command(mode: str = "pcap") -> list[str]:
@@ -61,6 +64,8 @@ PATHS: dict[str, Callable[[], list[str]]] = {
     "core_no_tones": lambda: core_command("no-tones"),
     "core": core_command,
     "core_epoll": lambda: core_command(io="epoll"),
+    "core_2_threads": lambda: core_command(threads=2),
+    "core_4_threads": lambda: core_command(threads=4),
     "core_written": lambda: core_command("written"),
     "core_written_unjudged": lambda: core_command("written-unjudged"),
     "core_voices": lambda: core_command("voices"),

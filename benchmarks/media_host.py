@@ -6,7 +6,7 @@ looks for tones too; ``written`` has the daemon's writer seal and write what is 
 writer does not look for speech.
 ``twice`` leads each call through the core twice, by way of loopback, and ``twice-srtp`` encrypts what lies between: as
 many packets are closed and opened as in a call with SRTP on both sides. The second argument is how media threads
-receive and send (`audio.types.MediaIo`).
+receive and send (`audio.types.MediaIo`), the third how many there are; each call is on one of them in turn.
 """
 
 import os
@@ -71,8 +71,8 @@ def _set_media(relay: Relay, leg: LegId, remote: MediaAddress, srtp: SrtpKeys | 
     )
 
 
-def _open_leg(relay: Relay, remote_port: int) -> LegId:
-    leg = relay.open_leg()
+def _open_leg(relay: Relay, remote_port: int, call: int) -> LegId:
+    leg = relay.open_leg(call)
     _set_media(relay, leg, MediaAddress(ip="127.0.0.1", rtp_port=remote_port, rtcp_port=remote_port + 1))
     return leg
 
@@ -91,11 +91,11 @@ def _join(relay: Relay, left: LegId, right: LegId, *, is_secure: bool) -> None:
     _set_media(relay, right, relay.local_address(left), of_right)
 
 
-def _open_call(relay: Relay, ports: list[int], mode: str) -> tuple[LegId, LegId]:
-    left, right = (_open_leg(relay, port) for port in ports)
+def _open_call(relay: Relay, ports: list[int], mode: str, call: int) -> tuple[LegId, LegId]:
+    left, right = (_open_leg(relay, port, call) for port in ports)
     outer = (left, right)
     if mode.startswith("twice"):
-        near, far = relay.open_leg(), relay.open_leg()
+        near, far = relay.open_leg(call), relay.open_leg(call)
         _join(relay, near, far, is_secure=mode == "twice-srtp")
         relay.bridge(far, right)
         right = near
@@ -185,11 +185,14 @@ def _thrown_away(relay: Relay, taps: Sequence[TapId], _mode: str) -> Iterator[Ca
 
 def main() -> None:
     """Run until standard input ends."""
-    mode, io, calls = sys.argv[1], MediaIo(sys.argv[2]), int(sys.argv[3])
+    mode, io, threads, calls = sys.argv[1], MediaIo(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     need_descriptors(8 * calls + 64)
-    options = RelayOptions(ports=media_ports(calls, per_call=_PORTS_PER_CALL), lock_memory=False, io=io)
+    ports = media_ports(calls, per_call=_PORTS_PER_CALL)
+    options = RelayOptions(ports=ports, lock_memory=False, io=io, threads=threads)
     with Relay(options) as relay:
-        pairs = [_open_call(relay, [int(port) for port in sys.stdin.readline().split()], mode) for _ in range(calls)]
+        pairs = [
+            _open_call(relay, [int(port) for port in sys.stdin.readline().split()], mode, call) for call in range(calls)
+        ]
         taps = [relay.taps.open(*pair, TapOptions()) for pair in pairs if mode != "forward"]
         is_written = mode.startswith(("written", "voices"))
         with (_written if is_written else _thrown_away)(relay, taps, mode) as drain:
