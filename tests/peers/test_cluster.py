@@ -208,6 +208,8 @@ def test_a_recorder_that_kamailio_does_not_reach_keeps_its_calls_and_gets_no_new
 
 # --- rolling upgrade
 
+STATES = ("recording", "paused", "opted_out", "resumed")
+"""What becomes of every fourth call before its recorder is upgraded."""
 UPGRADED = 240
 RATE = 3.0
 """Calls a second at first. As many as there are would be placed in minutes: the load lasts on a slow machine too."""
@@ -247,6 +249,61 @@ def test_a_rolling_restart_of_both_under_load_fails_and_cuts_no_call(tmp_path: P
         shares = [sum(row["id"] in home.said for row in rows) for home in site.nodes.values()]
         tell(f"{count} calls during the upgrade of both recorders, {shares} at north and south; 0 failed or cut")
         assert min(shares) > 0
+
+
+def test_calls_in_every_state_outlast_the_upgrade_of_their_recorder(tmp_path: Path) -> None:
+    with cluster(tmp_path, calls=CALLS) as site:
+        placed, north, south = site.placed, site.nodes["north"], site.nodes["south"]
+        placed.place(site.proxy.address, rate=LATER_RATE)
+        placed.wait_joined(HANGS_S)
+        assert _not_joined(placed) == []
+        time.sleep(TALK_S)
+        extensions = {one["id"]: next(iter(one["extensions_now"])) for one in north.calls()}
+        states = {call: STATES[index % len(STATES)] for index, call in enumerate(sorted(extensions))}
+        for call, state in states.items():
+            _bring(north, call, state)
+        began_s = time.monotonic()
+        assert north.act("/api/drain").status_code == 200
+        site.wait_welcoming("south")
+        late = next(call for call, state in states.items() if state == "recording")
+        _bring(north, late, "paused")
+        states[late] = "paused"
+        time.sleep(TALK_S)
+        assert {one["id"]: one["state"] for one in north.calls()} == {
+            call: "recording" if state == "resumed" else state for call, state in states.items()
+        }, "no call was ended, and none is recorded that was not before"
+        for extension in extensions.values():
+            placed.placed[int(extension) - FIRST_EXTENSION].hang_up()
+        _upgrade(site, "north")
+        tell(f"{len(states)} calls of a recorder that was upgraded, {time.monotonic() - began_s:.0f} s after its drain")
+        assert placed.standing() == CALLS - len(states) == south.health()["calls"], "the other's calls go on"
+        _check_states({row["id"]: row for row in site.rows()}, states)
+        _verify(site, list(states))
+
+
+def _bring(home: RecorderHome, call: str, state: str) -> None:
+    """Pause a call, opt it out, or pause and resume it."""
+    if state == "opted_out":
+        home.act(f"/api/calls/{call}/opt-out", by="mary", reason="a distressed caller").raise_for_status()
+    elif state in ("paused", "resumed"):
+        home.act(f"/api/calls/{call}/pause").raise_for_status()
+    if state == "resumed":
+        home.act(f"/api/calls/{call}/resume").raise_for_status()
+
+
+def _check_states(rows: dict[str, dict[str, Any]], states: dict[str, str]) -> None:
+    """Check that the recording of each call has what its state says, to the end of the call."""
+    for call, state in states.items():
+        row = rows[call]
+        kinds = [segment["kind"] for segment in row["segments"]]
+        expected = {
+            "recording": ["recording"],
+            "paused": ["recording", "paused"],
+            "opted_out": ["recording", "opted_out"],
+            "resumed": ["recording", "paused", "recording"],
+        }[state]
+        assert kinds == expected, (state, row)
+        assert row["opted_out"] is (state == "opted_out")
 
 
 def _upgrade(site: Cluster, name: str) -> None:
