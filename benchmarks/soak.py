@@ -12,13 +12,13 @@ import json
 import socket
 import sqlite3
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.asking import Asking
 from benchmarks.home import HomeError, RecorderHome
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.messages import Media, Message
@@ -34,7 +34,6 @@ _SETTLE_S, _DRAIN_S, _LINGER_S = 0.3, 0.5, 40.0
 _JOIN_S, _FILED_S, _WARM_S = 15.0, 90.0, 60.0
 _DESCRIPTORS_BESIDE, _OPENED_FOR_GOOD = 400, 3
 _PREFIX = "0207"
-_ASKED_EVERY_S = 1.0
 
 
 class _Rolling:
@@ -131,39 +130,6 @@ class _Rolling:
             call.agent.submit(lambda call=call: call.agent.calls.pop(call.call_id, None))  # type: ignore[misc]
 
 
-class _Asking:
-    """Asks the daemon once a second how many calls it has, on a thread of its own: calls are placed meanwhile."""
-
-    def __init__(self, home: RecorderHome, on_asked: Callable[[int], None]) -> None:
-        self.most = self.unconfirmed = 0
-        self.slowest_s = 0.0
-        self._home, self._on_asked = home, on_asked
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._ask, name="asking")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
-        is_over = False
-        while not is_over:
-            is_over = self._is_over.wait(_ASKED_EVERY_S)
-            asked_s = time.monotonic()
-            try:
-                self.most = max(self.most, self._home.live_calls())
-            except HomeError:
-                self.unconfirmed += 1  # the call thread did not answer in time
-            self.slowest_s = max(self.slowest_s, time.monotonic() - asked_s)
-            self._on_asked(self.most)
-
-
 def measure(
     *, rate: float, seconds: float, hold_s: float, edits: Sequence[tuple[str, str]] = (), looks_for_leaks: bool = True
 ) -> dict[str, Any]:
@@ -202,7 +168,7 @@ def _through(
     early = idle
     warm_s = min(_WARM_S, rolling.calls / rate / 2)
     late_placed_s = 0.0
-    with _Asking(home, lambda most: _progress(f"{most} calls at most at a time, {dict(rolling.done)}")) as asking:
+    with Asking(home, lambda most: _progress(f"{most} calls at most at a time, {dict(rolling.done)}")) as asking:
         for index in range(1, rolling.calls):
             due = began + index / rate
             time.sleep(max(0.0, due - time.monotonic()))

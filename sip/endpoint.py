@@ -109,6 +109,15 @@ class SipEndpoint:
         self._uas.refusal = refusal
 
     @property
+    def legs(self) -> int:
+        """Number of legs that are kept: those in progress, and those that ended not long ago. Any thread."""
+        return self._legs.kept
+
+    def when_forgotten(self, notify: Callable[[object], object]) -> None:
+        """Call a function with each leg that has ended and is no longer kept for late messages, on the call thread."""
+        self._legs.when_forgotten = notify
+
+    @property
     def counters(self) -> dict[str, int]:
         """Numbers of dropped or refused messages, by reason, and of requests too large for UDP.
 

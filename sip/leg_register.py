@@ -1,7 +1,7 @@
 """The register of an endpoint's legs, by number, by dialog and by INVITE. Call thread only."""
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from sip.endpoint_services import EndpointServices
 from sip.events import LegId
@@ -17,7 +17,11 @@ since the timeout for the ACK of its last response comes after 64 * T1 too."""
 
 
 class LegRegister:
-    """The legs, and those that ended less than `LINGER_S` ago."""
+    """The legs, and those that ended less than `LINGER_S` ago.
+
+    Attributes:
+        when_forgotten: Called with each leg that is no longer kept.
+    """
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
@@ -26,6 +30,12 @@ class LegRegister:
         self._lingering: dict[LegId, Leg] = {}
         self._dialogs: dict[tuple[str, str], Leg] = {}
         self._invites: dict[tuple[str, str | None], Leg] = {}
+        self.when_forgotten: Callable[[Leg], object] | None = None
+
+    @property
+    def kept(self) -> int:
+        """How many legs are kept. Any thread."""
+        return len(self._legs) + len(self._lingering)
 
     def make(self, services: EndpointServices) -> Leg:
         """Return a new leg; `add` enters it into the register."""
@@ -97,3 +107,5 @@ class LegRegister:
         self._dialogs.pop((dialog.call_id, dialog.local_tag), None)
         if self._invites.get((dialog.call_id, dialog.remote_tag)) is leg:
             del self._invites[dialog.call_id, dialog.remote_tag]
+        if self.when_forgotten is not None:
+            self.when_forgotten(leg)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sip.reactor import guarded
 
-SLICE_S = 0.01
+SLICE_S = 0.005
 """Longest time for which the call thread goes on with this work before timers and other work have a turn."""
 
 

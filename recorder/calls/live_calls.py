@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from audio.types import AudioLost, ControlPressed, DigitPressed, MediaEvent, SecretEntered, StreamReanchored
@@ -14,6 +14,7 @@ from recorder.calls.new_calls import NewCalls
 from recorder.calls.recorded_part import RecordedPart
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState
+from recorder.calls.sip_call import SipCall
 from recorder.rules.routing import Peer
 from sip.events import CallOffered, LegId, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
 from sip.options import Address
@@ -188,6 +189,10 @@ class LiveCalls:
     def room(self, peer: Peer | None) -> list[tuple[int, int]]:
         """Return the recorded calls in progress and how many there may be: in all, and of a peer."""
         return self._new_calls.room(peer)
+
+    def when_ended(self, notify: Callable[[SipCall], None]) -> None:
+        """Call a function with each call that ends."""
+        self._registry.when_ended.append(notify)
 
     @property
     def live(self) -> int:

@@ -7,12 +7,9 @@ memory after its last reference. Both are environment settings that are read whe
 
 import ctypes
 import fcntl
-import gc
 import os
 import resource
 import sys
-import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,9 +26,6 @@ class LimitError(Exception):
 
 
 TURN_S = 0.0005
-COLLECT_EVERY_S = 10.0
-"""How long a digit may stay in objects that only refer to each other, seconds."""
-_NEVER = 1 << 30
 _TUNABLES = "glibc.malloc.perturb=255:glibc.malloc.tcache_count=0:glibc.malloc.hugetlb=1"
 """Overwrite freed memory with 0xFF, keep no thread cache of freed pieces, and use huge pages.
 
@@ -71,44 +65,6 @@ def take_short_turns() -> None:
     A pause passes through five threads, and each may wait for one that encrypts or parses.
     """
     sys.setswitchinterval(TURN_S)
-
-
-def put_off_collecting() -> None:
-    """Disable garbage collection until `collect_regularly` is called: objects loaded at a start are no garbage.
-
-    This saves an eighth of the CPU time of a start.
-    """
-    gc.disable()
-
-
-def collect_regularly(every_s: float = COLLECT_EVERY_S) -> None:
-    """Free objects in reference cycles, and so wipe them, within ``every_s`` and some milliseconds.
-
-    Python frees them only now and then: the request of a closed connection, the objects of a traceback. Objects that
-    exist now are excluded permanently, which keeps each run short, so call it before the first call comes in.
-
-    Python's own full collections are off: nothing else runs during one, and with a thousand calls it takes over half a
-    second.
-    """
-    gc.freeze()  # without collecting first: that takes 0.1 s and finds almost nothing
-    gc.enable()
-    gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
-    threading.Thread(target=_collect, args=(every_s,), name="collector", daemon=True).start()
-
-
-def leave_out_what_is_there() -> None:
-    """Exclude the objects that exist now from all later collections: call it before the first call is taken.
-
-    Objects made at the start live to the end, and are half of what an idle daemon's collections would examine.
-    """
-    gc.collect()
-    gc.freeze()
-
-
-def _collect(every_s: float) -> None:
-    while True:
-        time.sleep(every_s)
-        gc.collect()
 
 
 def forbid_dumps() -> None:

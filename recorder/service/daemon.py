@@ -27,9 +27,9 @@ from recorder.calls.live_calls import LiveCalls
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.tallies import Tallies
 from recorder.common.clock import utc_now
+from recorder.common.garbage_collection import Collector, leave_out_what_is_there
 from recorder.common.home import Home
 from recorder.common.metrics_listener import MetricsListener
-from recorder.common.process_hardening import leave_out_what_is_there
 from recorder.common.service_manager import ServiceManager
 from recorder.config.settings import Config, Drain
 from recorder.config.sip_accounts import accounts, registrars
@@ -150,6 +150,12 @@ class Daemon:
         self._anchors = threading.Thread(
             target=self._services.anchoring.keep, args=(self._is_written_out,), name="anchors", daemon=True
         )
+
+    def tell(self, collector: Collector) -> None:
+        """Tell the process's garbage collector how many legs there are, and what has ended."""
+        collector.legs = lambda: self._endpoint.legs
+        self._control.when_ended(collector.expect_freed)
+        self._endpoint.when_forgotten(collector.expect_freed)
 
     def _make_left_open(self) -> LeftOpen:
         return LeftOpen(

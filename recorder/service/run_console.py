@@ -15,8 +15,9 @@ from recorder.access.database import open_accounts
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
 from recorder.common.clock import utc_now
+from recorder.common.garbage_collection import Collector
 from recorder.common.home import Home
-from recorder.common.process_hardening import LimitError, collect_regularly, raise_descriptors
+from recorder.common.process_hardening import LimitError, raise_descriptors
 from recorder.common.service_manager import ServiceManager
 from recorder.config.settings import Config
 from recorder.control.http_connections import ConsoleConnections
@@ -83,7 +84,7 @@ def serve(home: Home, config: Config) -> None:
     except LimitError as error:
         most = config.console.max_connections
         raise ConsoleError(f"max_connections = {most} in [console] is more than LimitNOFILE allows") from error
-    collect_regularly()
+    Collector().start()
     keys = epoch_keys(home, config)
     keys.check_passphrase()
     ensure_key_epochs(keys, utc_now())

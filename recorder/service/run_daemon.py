@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 from recorder.common.clock import utc_now
+from recorder.common.garbage_collection import Collector
 from recorder.common.home import Home
 from recorder.common.logs import use_format
-from recorder.common.process_hardening import collect_regularly, forbid_dumps, lock_memory, raise_descriptors
+from recorder.common.process_hardening import forbid_dumps, lock_memory, raise_descriptors
 from recorder.common.service_manager import ServiceManager
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
@@ -55,7 +56,8 @@ def run(root: Path) -> None:
     if config.media.lock_memory:
         lock_memory()
     raise_descriptors(config.limits.max_calls, config.connections)
-    collect_regularly()
+    collector = Collector()
+    collector.start()
     with held(home):
         manager.status("recovering what an earlier run left open")
         _recover(home, config)
@@ -72,4 +74,5 @@ def run(root: Path) -> None:
             raise StartError(
                 f"cannot listen on {where}: {error.strerror or error}; is another program using it?"
             ) from error
+        daemon.tell(collector)
         daemon.run()

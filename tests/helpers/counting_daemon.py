@@ -1,8 +1,9 @@
 """`recorder run` in which nothing but reference counting frees anything, and which says what that has left.
 
 ``python counting_daemon.py recorder run -C HOME``. On SIGUSR2 it writes to ``HOME/garbage.json``, by type,
-what only Python's collector could have freed since the last time, and which legs and recordings there still are. A leg
-that has ended is forgotten after a second: who waits for half a minute tests nothing else.
+what only Python's collector could have freed since the last time, which legs and recordings there still are, and what
+the collector was told to expect freed. A leg that has ended is forgotten after a second: who waits for half a minute
+tests nothing else.
 """
 
 import collections
@@ -19,12 +20,16 @@ from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.recording_in_progress import RecordingInProgress
 from recorder.calls.siprec.copied_recording import CopiedRecording
 from recorder.calls.siprec.recording_session import RecordingSession
+from recorder.common.garbage_collection import Collector
 from sip import leg_register
 from sip.leg import Leg
 
 LINGER_S = 1.0
 FILE = "garbage.json"
 COUNTED = (Leg, Call, RecordedCall, RecordingSession, CopiedRecording, RecordingInProgress, PartyMedia)
+
+
+_expected: collections.Counter[str] = collections.Counter()
 
 
 def _name(found: object) -> str:
@@ -40,14 +45,20 @@ def _tell(path: Path) -> None:
     gc.set_debug(gc.DEBUG_SAVEALL)
     alive = collections.Counter(map(type, gc.get_objects()))
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps({"garbage": garbage, "alive": {one.__name__: alive[one] for one in COUNTED}}))
+    counts = {one.__name__: alive[one] for one in COUNTED}
+    beside.write_text(json.dumps({"garbage": garbage, "alive": counts, "expected": _expected}))
     beside.rename(path)
+
+
+def _expect(self: Collector, ended: object) -> None:
+    _expected[type(ended).__name__] += 1
 
 
 def main() -> None:
     """Run the daemon with the words that follow ``recorder``."""
     words = sys.argv[sys.argv.index("recorder") + 1 :]
     leg_register.LINGER_S = LINGER_S
+    Collector.expect_freed = _expect  # type: ignore[method-assign]
     path = Path(words[words.index("-C") + 1]) / FILE
     signal.signal(signal.SIGUSR2, lambda *_: _tell(path))
     gc.set_debug(gc.DEBUG_SAVEALL)

@@ -33,7 +33,7 @@ from zoneinfo import ZoneInfo
 from recorder.__main__ import main
 from recorder.cli.cli import Commands
 from recorder.cli.tree import NOUNS
-from recorder.common.process_hardening import put_off_collecting, wiping_environment
+from recorder.common.process_hardening import wiping_environment
 from recorder.control.peercred import peer_of
 from recorder.recordings.home_rights import WRITTEN
 
@@ -511,7 +511,7 @@ def _open(given: str, output: str, errors: str) -> None:
 
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
-    put_off_collecting()
+    gc.disable()  # what is loaded is no garbage
     modules: dict[str, list[str]] = {}
     for name in _LOADED:
         importlib.import_module(name)

@@ -65,12 +65,16 @@ def test_a_call_that_is_over_leaves_nothing_to_the_collector(lines: Exchange) ->
     for _ in range(CALLS):
         one_of_each(lines)
     last: dict[str, Any] = {}
+    expected: dict[str, int] = {}
 
     def is_forgotten() -> bool:
         found = left(lines)
+        expected.update(found["expected"])
         for name, count in found["garbage"].items():
             last[name] = last.get(name, 0) + count
         return not any(found["alive"].values())
 
     eventually(is_forgotten, "every leg, call and recording is freed without the collector", timeout_s=20)
     assert sum(last.values()) <= FEW, last
+    calls = 2 * (CALLS + 1)
+    assert expected == {"Call": calls, "Leg": 2 * calls}, "the collector is told of what is not freed"

@@ -12,7 +12,8 @@ import httpx2
 import pytest
 
 from benchmarks.ports import free_port
-from recorder.common.process_hardening import COLLECT_EVERY_S, wiping_environment
+from recorder.common.garbage_collection import COLLECT_EVERY_S
+from recorder.common.process_hardening import wiping_environment
 from tests.helpers.process_memory import can_search, search
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually
 

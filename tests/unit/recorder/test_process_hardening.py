@@ -117,37 +117,3 @@ def test_a_thread_waits_half_a_millisecond_for_the_interpreter() -> None:
         assert sys.getswitchinterval() == pytest.approx(0.0005)
     finally:
         sys.setswitchinterval(before)
-
-
-def test_only_the_collector_looks_at_everything() -> None:
-    program = """
-import gc
-from recorder.common.process_hardening import collect_regularly, put_off_collecting
-gc.set_threshold(10, 2, 2)
-put_off_collecting()
-loaded = [one["collections"] for one in gc.get_stats()]
-kept_while_loading = [[] for _ in range(10_000)]
-assert [one["collections"] for one in gc.get_stats()] == loaded, "it was looked while loading"
-collect_regularly(every_s=3600.0)
-before = [one["collections"] for one in gc.get_stats()]
-kept = [[] for _ in range(10_000)]
-after = [one["collections"] for one in gc.get_stats()]
-assert after[1] > before[1] + 100, "the young are looked at as ever"
-assert after[2] == before[2], "it was looked at everything"
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def test_what_is_there_when_calls_may_come_is_never_looked_at_again() -> None:
-    program = """
-import gc
-from recorder.common.process_hardening import leave_out_what_is_there
-made_at_the_start = [[] for _ in range(10_000)]
-leave_out_what_is_there()
-assert len(gc.get_objects()) < 1_000
-made_later = [[] for _ in range(2_000)]
-assert len(gc.get_objects()) > 2_000, "what comes later is looked at as ever"
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

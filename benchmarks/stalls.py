@@ -1,0 +1,176 @@
+"""For how long is the call thread held while calls are set up, stand, and are hung up at once?
+
+N calls are set up, stand with streams for some seconds, and then half of them are hung up in one go. Metric of each of
+the three phases: the longest *turn* of the call thread, which is its CPU time from one look at its timers to the next,
+so for how long a key or a command may have had to wait; CPU time of the longest full and short passes of the garbage
+collector, during which nothing else runs, and wall time of the longest (see `benchmarks.turning`); the slowest answer
+of health, which is asked ten times a second. Goals: turns and passes of at most 20 ms, answers within 100 ms.
+Command: ``python -m benchmarks.stalls --calls 1000 --seconds 60 [--rate 40] [--in-kernel] [--json]``.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.asking import Asking
+from benchmarks.home import IN_KERNEL, HomeError, RecorderHome
+from benchmarks.machine import cpu_ms, measured_here
+from benchmarks.media import tell
+from benchmarks.placed import PlacedCalls, extensions
+from benchmarks.ports import PortsError, free_address, media_ports
+from benchmarks.streams import DescriptorsError, need_descriptors
+
+PHASES = ("set_up", "standing", "hang_up")
+HELD_MS, ANSWERED_MS = 20.0, 100.0
+_DAEMON = (sys.executable, "-m", "benchmarks.turning")
+_TOLD = re.compile(r"^turns: (\{.*\})$", re.MULTILINE)
+_NOTICE_S, _JOINED_S, _ENDED_S, _TOLD_S, _ASKED_EVERY_S = 1.0, 120.0, 60.0, 10.0, 0.1
+_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
+
+
+def measure(*, calls: int, seconds: float, rate: float, in_kernel: bool = False) -> dict[str, Any]:
+    """Run the three phases and return the document.
+
+    Raises:
+        HomeError: The recorder could not be run, or a call was not joined, or did not end.
+    """
+    sip, half = free_address(), calls // 2
+    phases: dict[str, dict[str, Any]] = {}
+    with PlacedCalls(calls) as placed:
+        host, port = placed.officer.address
+        home = RecorderHome(
+            sip=f"{sip[0]}:{sip[1]}",
+            next_hop=f"{host}:{port}",
+            extensions=extensions(calls),
+            media_ports=media_ports(calls),
+            notice_s=_NOTICE_S,
+            edits=[IN_KERNEL] if in_kernel else [],
+            daemon=_DAEMON,
+        )
+        with home:
+            with _phase("set_up", home, phases):
+                placed.place(sip, rate=rate)
+                joined = placed.wait_joined(_JOINED_S)
+                if joined < calls:
+                    raise HomeError(f"only {joined} of {calls} calls were joined: place fewer of them a second")
+            with _phase("standing", home, phases):
+                time.sleep(seconds)
+            with _phase("hang_up", home, phases):
+                began_s = time.monotonic()
+                for call in placed.placed[:half]:
+                    call.hang_up()
+                _wait_left(home, calls - half)
+                hung_up_s = round(time.monotonic() - began_s, 2)
+            packets = placed.cease()
+            standing = placed.standing()
+    about = {"calls": calls, "seconds": seconds, "rate": rate, "in_kernel": in_kernel, "hung_up": half}
+    return {
+        "phases": phases,
+        **held(phases),
+        **about,
+        "hung_up_s": hung_up_s,
+        "still_standing": standing,
+        "packets_sent": packets.sent,
+        "packets_damaged": packets.damaged + packets.strayed,
+    }
+
+
+def held(phases: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the longest of all phases, and whether the goals were held."""
+    longest_ms = max(phase[name] for phase in phases.values() for name in _HOLDS)
+    slowest_ms = max(phase["slowest_health_ms"] for phase in phases.values())
+    return {
+        "longest_hold_ms": longest_ms,
+        "slowest_health_ms": slowest_ms,
+        "is_held": longest_ms <= HELD_MS and slowest_ms <= ANSWERED_MS,
+    }
+
+
+_HOLDS = ("longest_turn_ms", "longest_full_ms", "longest_short_ms")
+
+
+@contextmanager
+def _phase(name: str, home: RecorderHome, phases: dict[str, dict[str, Any]]) -> Iterator[None]:
+    """Measure what happens inside."""
+    tell(name.replace("_", " "))
+    _turns(home)
+    cpu_before = cpu_ms(home.pid)
+    with Asking(home, every_s=_ASKED_EVERY_S) as asking:
+        yield
+    phases[name] = {
+        **_turns(home),
+        "slowest_health_ms": round(1000 * asking.slowest_s, 1),
+        "health_unconfirmed": asking.unconfirmed,
+        "cpu_ms": round(cpu_ms(home.pid) - cpu_before, 1),
+    }
+
+
+def _turns(home: RecorderHome) -> dict[str, Any]:
+    """Ask the daemon for its turns since the last time."""
+    before, deadline = len(_TOLD.findall(home.said)), time.monotonic() + _TOLD_S
+    home.tell(b"turns")
+    while len(told := _TOLD.findall(home.said)) == before:
+        if time.monotonic() > deadline:
+            raise HomeError("the daemon did not say how long its turns were")
+        time.sleep(0.02)
+    found: dict[str, Any] = json.loads(told[-1])
+    return found
+
+
+def _wait_left(home: RecorderHome, calls: int) -> None:
+    deadline = time.monotonic() + _ENDED_S
+    while (left := home.live_calls()) > calls:
+        if time.monotonic() > deadline:
+            raise HomeError(f"{left} calls are left instead of {calls}")
+        time.sleep(0.1)
+
+
+def _print(document: dict[str, Any]) -> None:
+    print(
+        f"{'':10} {'longest turn':>12} {'full passes':>11} {'longest':>8} {'short':>8} {'by wall':>8}"
+        f" {'slowest health':>14}   ms"
+    )
+    for name, phase in document["phases"].items():
+        print(
+            f"{name.replace('_', ' '):10} {phase['longest_turn_ms']:12.1f} {phase['full_passes']:11}"
+            f" {phase['longest_full_ms']:8.1f} {phase['longest_short_ms']:8.1f}"
+            f" {phase['longest_pass_wall_ms']:8.1f} {phase['slowest_health_ms']:14.1f}"
+        )
+    print(f"{document['hung_up']} calls were hung up within {document['hung_up_s']} s")
+    met = "met" if document["is_held"] else "not met"
+    print(f"the goals are {met}: held for at most {HELD_MS:g} ms, answers within {ANSWERED_MS:g} ms")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 measured and no other call ended, 1 otherwise, with a reason."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stalls", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--calls", type=int, default=1000, help="calls at the same time")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long they stand")
+    parser.add_argument("--rate", type=float, default=40.0, help="calls placed a second")
+    parser.add_argument("--in-kernel", action="store_true", help="the kernel relays what comes by loopback (root)")
+    parser.add_argument("--json", action="store_true", help="one document on standard output")
+    options = parser.parse_args(arguments)
+    if options.calls < 2 or min(options.seconds, options.rate) <= 0:
+        parser.error("there must be two calls at least, and seconds and rate must be above 0")
+    try:
+        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate, in_kernel=options.in_kernel)
+    except (DescriptorsError, HomeError, PortsError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    document = {**document, **measured_here()}
+    if options.json:
+        print(json.dumps(document, indent=2))
+    else:
+        _print(document)
+    is_whole = document["still_standing"] == document["calls"] - document["hung_up"]
+    return 0 if is_whole and document["packets_damaged"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

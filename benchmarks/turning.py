@@ -1,0 +1,74 @@
+"""The recorder's command line, which says how long its call thread worked without looking at its timers.
+
+For each line on standard input it writes one to standard error: ``turns: {"longest_turn_ms": 11.2, ...}``, for the time
+since the line before, and begins anew. A *turn* of the call thread is from one look at its timers to the next: what
+came from other threads, and the timers that are due. Its length is the thread's own CPU time, so that what else the
+machine does makes no turn longer; so is that of a pass of Python's garbage collector, with wall time beside it. Run as
+``python -m benchmarks.turning run -C HOME``.
+"""
+
+import gc
+import json
+import sys
+import threading
+import time
+from typing import Any
+
+from sippy.Core.EventDispatcher import ED2
+
+from recorder.__main__ import main
+
+_FULL = 2
+_NOTHING = {
+    "longest_turn_ms": 0.0, "turns": 0, "full_passes": 0, "longest_full_ms": 0.0, "longest_short_ms": 0.0,
+    "longest_pass_wall_ms": 0.0,
+}  # fmt: skip
+
+
+class _Turns:
+    """Measures the turns of the call thread, and the passes of the garbage collector."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, float] = dict(_NOTHING)
+        self._dispatch = ED2.dispatchTimers
+        self._ended_s = 0.0
+        self._began_s = (0.0, 0.0)
+
+    def dispatch_timers(self) -> None:
+        """Run the timers that are due; in place of the dispatcher's own."""
+        self._dispatch()
+        ended_s = time.thread_time()
+        found = self._found
+        found["longest_turn_ms"] = max(found["longest_turn_ms"], 1000 * (ended_s - self._ended_s))
+        found["turns"] += 1
+        self._ended_s = ended_s
+
+    def collecting(self, phase: str, about: dict[str, Any]) -> None:
+        """Note a pass of the garbage collector; for `gc.callbacks`."""
+        if phase == "start":
+            self._began_s = (time.thread_time(), time.perf_counter())
+            return
+        worked_s, began_s = self._began_s
+        took_ms, found = 1000 * (time.thread_time() - worked_s), self._found
+        found["longest_pass_wall_ms"] = max(found["longest_pass_wall_ms"], 1000 * (time.perf_counter() - began_s))
+        name = "longest_full_ms" if about["generation"] == _FULL else "longest_short_ms"
+        found[name] = max(found[name], took_ms)
+        found["full_passes"] += about["generation"] == _FULL
+
+    def take(self) -> dict[str, float]:
+        """Return what was found since the last time."""
+        found, self._found = self._found, dict(_NOTHING)
+        return {name: round(value, 2) for name, value in found.items()}
+
+
+def _obey(turns: _Turns) -> None:
+    for _ in sys.stdin.buffer:
+        print(f"turns: {json.dumps(turns.take())}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    found = _Turns()
+    ED2.dispatchTimers = found.dispatch_timers
+    gc.callbacks.append(found.collecting)
+    threading.Thread(target=_obey, args=(found,), name="obeying", daemon=True).start()
+    main()
