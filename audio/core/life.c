@@ -46,7 +46,7 @@ struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead
     g711_init();
     pthread_mutex_init(&core->events_lock, NULL);
     pthread_mutex_init(&core->life, NULL);
-    pthread_mutex_init(&core->slabs.lock, NULL);
+    slabs_new(&core->slabs);
     core->lock_memory = lock_memory;
     core->dead_rtp_ns = dead_rtp_ns;
     core->gather_ns = gather_ns;
@@ -115,6 +115,8 @@ int core_start(struct core *core)
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
     for (int i = 0; i < core->thread_count && !error; i++, core->is_started += !error)
         error = -pthread_create(&core->threads[i].handle, NULL, thread_run, &core->threads[i]);
+    if (!error)
+        slabs_start(&core->slabs);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_mutex_unlock(&core->life);
     return error;
@@ -149,6 +151,7 @@ void core_close(struct core *core)
             eventfd_write(core->threads[i].wake_fd, 1);
         for (int i = 0; i < core->is_started; i++)
             pthread_join(core->threads[i].handle, NULL);
+        slabs_stop(&core->slabs);
         core->is_closed = 1;
         forget_io_uring(core); /* of threads that have not begun */
         for (int i = 0; i < core->thread_count; i++)
@@ -177,7 +180,6 @@ void core_free(struct core *core)
     free(core->events);
     free(core->threads);
     slabs_free(&core->slabs); /* legs and taps lie there */
-    pthread_mutex_destroy(&core->slabs.lock);
     pthread_mutex_destroy(&core->events_lock);
     pthread_mutex_destroy(&core->life);
     free(core);

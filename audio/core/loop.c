@@ -130,6 +130,7 @@ void *thread_run(void *argument)
     int64_t until_ns = 0, batch_ns = INT64_MIN / 2;
     int is_busy = 0;
     setpriority(PRIO_PROCESS, 0, MEDIA_NICE); /* of this thread only; refused without the right to it, which is no harm */
+    prctl(PR_SET_NAME, "media");
     prctl(PR_SET_TIMERSLACK, 1); /* else every wait is 50 us longer */
     thread_lock(thread);
     if (thread->prepared)

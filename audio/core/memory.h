@@ -15,7 +15,15 @@ void memory_free(void *memory, size_t size);
 struct slabs {
     pthread_mutex_t lock;
     struct slab *first;
+    pthread_t maker; /* makes slabs ahead, while is_making */
+    pthread_cond_t is_asked;
+    size_t asked_each; /* of the slab that it is asked for; 0: none */
+    int asked_locked, is_making, is_ending;
 };
+
+void slabs_new(struct slabs *slabs);
+void slabs_start(struct slabs *slabs); /* signals are blocked meanwhile */
+void slabs_stop(struct slabs *slabs);
 
 void *slab_take(struct slabs *slabs, size_t size, int is_locked);
 void slab_prepare(struct slabs *slabs, size_t size, int is_locked);

@@ -4,9 +4,13 @@
  *
  * A slab is one huge page of blocks of one size; its first line is its own description. Where the kernel has no huge page to
  * give the slab is made of small ones; where it has no slab, or none that may be locked, a block is a mapping of its own.
+ *
+ * A thread makes the next slab when a quarter of the blocks of a size is left: to clear a huge page takes some milliseconds on a
+ * virtual machine whose host has taken the page back, and who opens a leg or a tap is the thread that has every call.
  */
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "memory.h"
 #include "packet.h"
@@ -21,6 +25,7 @@
 #endif
 
 #define SLAB HUGE_PAGE
+#define AHEAD 4 /* the next slab is made when this part of one is left */
 #define LARGEST (SLAB / 8) /* of a block; with longer ones too much of a slab would be of no use */
 
 struct slab {
@@ -52,6 +57,12 @@ static struct slab *new_slab(size_t each, int is_locked)
     slab->room = (int)((SLAB - lines(sizeof *slab)) / each);
     ASAN_POISON_MEMORY_REGION((char *)slab + lines(sizeof *slab), SLAB - lines(sizeof *slab));
     return slab;
+}
+
+static void unmap(struct slab *slab)
+{
+    ASAN_UNPOISON_MEMORY_REGION(slab, SLAB);
+    munmap(slab, SLAB);
 }
 
 static struct slab *add(struct slabs *slabs, struct slab *slab)
@@ -87,6 +98,77 @@ static void *cut(struct slab *slab)
     return block;
 }
 
+static int has_few(const struct slabs *slabs, size_t each, int is_locked)
+{
+    int left = 0, room = 0;
+    for (struct slab *slab = slabs->first; slab; slab = slab->next)
+        if (slab->each == each && slab->is_locked == is_locked) {
+            left += slab->room - slab->used;
+            room = slab->room;
+        }
+    return left < room / AHEAD;
+}
+
+/* Has the next slab made if few blocks of this size are left. */
+static void ask_ahead(struct slabs *slabs, size_t each, int is_locked)
+{
+    if (!slabs->is_making || slabs->asked_each || !has_few(slabs, each, is_locked))
+        return;
+    slabs->asked_each = each;
+    slabs->asked_locked = is_locked;
+    pthread_cond_signal(&slabs->is_asked);
+}
+
+static void *make_ahead(void *given)
+{
+    struct slabs *slabs = given;
+    prctl(PR_SET_NAME, "media-memory");
+    pthread_mutex_lock(&slabs->lock);
+    while (!slabs->is_ending) {
+        if (!slabs->asked_each) {
+            pthread_cond_wait(&slabs->is_asked, &slabs->lock);
+            continue;
+        }
+        size_t each = slabs->asked_each;
+        int is_locked = slabs->asked_locked;
+        pthread_mutex_unlock(&slabs->lock);
+        struct slab *slab = new_slab(each, is_locked);
+        pthread_mutex_lock(&slabs->lock);
+        slabs->asked_each = 0;
+        if (!slab)
+            slabs->is_ending = 1; /* no more memory, or no more may be locked: whoever needs a block looks again */
+        else if (has_few(slabs, each, is_locked))
+            add(slabs, slab);
+        else /* somebody has made one since */
+            unmap(slab);
+    }
+    pthread_mutex_unlock(&slabs->lock);
+    return NULL;
+}
+
+void slabs_new(struct slabs *slabs)
+{
+    pthread_mutex_init(&slabs->lock, NULL);
+    pthread_cond_init(&slabs->is_asked, NULL);
+}
+
+void slabs_start(struct slabs *slabs)
+{
+    slabs->is_making = pthread_create(&slabs->maker, NULL, make_ahead, slabs) == 0;
+}
+
+void slabs_stop(struct slabs *slabs)
+{
+    pthread_mutex_lock(&slabs->lock);
+    int was_making = slabs->is_making;
+    slabs->is_making = 0;
+    slabs->is_ending = 1;
+    pthread_cond_signal(&slabs->is_asked);
+    pthread_mutex_unlock(&slabs->lock);
+    if (was_making)
+        pthread_join(slabs->maker, NULL);
+}
+
 /* Zeroed memory that begins with a cache line; NULL if there is none, or none that may be locked. */
 void *slab_take(struct slabs *slabs, size_t size, int is_locked)
 {
@@ -98,6 +180,8 @@ void *slab_take(struct slabs *slabs, size_t size, int is_locked)
         if (!slab)
             slab = add(slabs, new_slab(each, is_locked));
         block = slab ? cut(slab) : NULL;
+        if (block)
+            ask_ahead(slabs, each, is_locked);
         pthread_mutex_unlock(&slabs->lock);
     }
     return block ? block : memory_locked(size, is_locked);
@@ -127,8 +211,7 @@ static void drop(struct slabs *slabs, struct slab *empty)
     while (*link != empty)
         link = &(*link)->next;
     *link = empty->next;
-    ASAN_UNPOISON_MEMORY_REGION(empty, SLAB);
-    munmap(empty, SLAB);
+    unmap(empty);
 }
 
 /* Wipes and gives back what slab_take gave. */
@@ -160,4 +243,6 @@ void slabs_free(struct slabs *slabs)
         munmap(slab, SLAB);
     }
     slabs->first = NULL;
+    pthread_cond_destroy(&slabs->is_asked);
+    pthread_mutex_destroy(&slabs->lock);
 }

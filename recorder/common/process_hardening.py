@@ -145,9 +145,9 @@ def locked_bytes_per_call(look_back_s: float) -> int:
 def locked_bytes(calls: int, look_back_s: float, *, threads: int = 1) -> int:
     """Return the most memory that this many calls lock. A grown ring's old memory stays locked with its page.
 
-    One page more for each thread holds the packets that it receives by io_uring.
+    One page more for each thread holds the packets that it receives by io_uring, and one is made ahead.
     """
-    return 2 * (calls + threads) * locked_bytes_per_call(look_back_s) + (1 + threads) * _HUGE_PAGE
+    return 2 * (calls + threads) * locked_bytes_per_call(look_back_s) + (2 + threads) * _HUGE_PAGE
 
 
 def can_lock(calls: int, look_back_s: float, *, threads: int = 1) -> bool:

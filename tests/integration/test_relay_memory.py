@@ -6,7 +6,7 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,15 @@ from audio.blocks import AudioRun, LostRange, decode_block
 from audio.relay import Relay
 from audio.taps import ring_ticks
 from audio.types import AudioLost, Channel, Codec, LegMedia, MediaAddress, RelayOptions, TapId, TapOptions
+from tests.helpers.recorder_home import eventually
 
 NS_PER_TICK = 125_000
 LOOK_BACK, SECOND = 40_000, 8000
 MOST = ring_ticks(LOOK_BACK)
 AT_FIRST = 51_200
 """Ticks of a ring with a look-back of 5 s: the second between two drains, and 0.4 s more."""
+LOCKED = frozenset({"lo"})
+"""Flag of a region that is locked: proc_pid_smaps(5)."""
 NOBODY = MediaAddress(ip="127.0.0.1", rtp_port=9, rtcp_port=9)
 
 
@@ -141,13 +144,22 @@ def test_without_memory_to_grow_into_only_what_does_not_fit_is_lost(taped: Taped
     assert bytes(taped.kept.values()) == bytes(taped.said[:AT_FIRST] + taped.said[AT_FIRST + 320 :])
 
 
-def huge_pages() -> int:
-    """Return how many pages of 2 MiB of this process are for what packets touch."""
+def huge_pages(*, flags: Set[str] = frozenset()) -> int:
+    """Return how many pages of 2 MiB of this process are for what packets touch, and have these flags as well."""
     regions = re.findall(r"^Size: +(\d+) kB$.*?^VmFlags:(.*?)$", Path("/proc/self/smaps").read_text(), re.M | re.S)
-    return sum(int(size) // 2048 for size, flags in regions if "hg" in flags.split())
+    return sum(int(size) // 2048 for size, found in regions if {"hg", *flags} <= set(found.split()))
 
 
-def test_the_rings_of_calls_lie_together_and_their_place_is_given_back(relay: Relay) -> None:
+@pytest.fixture
+def still() -> Iterator[Relay]:
+    """A relay without threads: none makes places ahead."""
+    relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))
+    yield relay
+    relay.close()
+
+
+def test_the_rings_of_calls_lie_together_and_their_place_is_given_back(still: Relay) -> None:
+    relay = still
     # The tap keeps its place, its rings do not.
     relay.taps.release(relay.taps.open(relay.open_leg(), None, TapOptions()))
     without = huge_pages()
@@ -160,6 +172,22 @@ def test_the_rings_of_calls_lie_together_and_their_place_is_given_back(relay: Re
     assert huge_pages() - without == 2
     relay.taps.release(taps[20])
     assert huge_pages() == without
+
+
+def test_the_place_of_the_next_rings_is_made_before_it_is_needed() -> None:
+    with Relay(RelayOptions(ports=(41000, 41999), lock_memory=True)) as relay:
+        before = huge_pages(flags=LOCKED)
+
+        def opened(count: int) -> int:
+            for _ in range(count):
+                relay.taps.open(relay.open_leg(), None, TapOptions())
+            return huge_pages(flags=LOCKED) - before
+
+        assert opened(15) == 1, "rings of 20 calls"
+        opened(1)
+        eventually(lambda: opened(0) == 2, "the next one is made when a quarter of the first is left")
+        assert opened(4) == 2
+        assert opened(1) == 2, "the 21st call did not wait for it"
 
 
 LIMITED = """
