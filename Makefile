@@ -145,7 +145,7 @@ release: $(CORE)
 
 # The leak suite (docs/leak-suite.md): `make leak CALLS=500`, about ten minutes; `make leak SEED=S ONLY=N` makes one call again.
 leak: $(CORE)
-	$(BIN)/python tests/leak --calls $(or $(CALLS),500) $(if $(SEED),--seed $(SEED)) $(if $(MEDIA),--media $(MEDIA)) $(if $(SERVERS),--servers) $(addprefix --only ,$(ONLY)) $(if $(JSON),--json $(JSON))
+	$(BIN)/python tests/leak --calls $(or $(CALLS),500) $(if $(SEED),--seed $(SEED)) $(if $(MEDIA),--media $(MEDIA))$(if $(IN_KERNEL),$(error IN_KERNEL=1 is now MEDIA=kernel)) $(if $(SERVERS),--servers) $(addprefix --only ,$(ONLY)) $(if $(JSON),--json $(JSON))
 
 # Crash tests (docs/durability.md): `make kills KILLS=1000`, about three minutes; POWER=simulated, ext4 or xfs cuts the power too.
 kills: $(CORE)

@@ -1,7 +1,8 @@
 """The recorder's command line, in which Python's collector looks through everything at each line on standard input.
 
-A full look happens in the daemon every 10 s by itself; so it can be had when it is to be measured. How long it held the
-interpreter is said on standard error: ``collected: 31.5 ms``. Run as ``python -m benchmarks.collecting run -C HOME``.
+The daemon makes a full pass every 10 s, or once an hour with more than 150 legs; here one is made when it is to be
+measured. How long it held the interpreter is said on standard error: ``collected: 31.5 ms``. Run as ``python -m
+benchmarks.collecting run -C HOME``.
 """
 
 import gc

@@ -135,6 +135,27 @@ def _set_ups_end(document: Document) -> Read:
         yield "failing_of", _one(last["calls"], "calls")
 
 
+def _stalls(document: Document) -> Read:
+    yield "stalls_calls", _one(document["calls"], "calls")
+    yield "hung_up_calls", _one(document["hung_up"], "calls")
+    for name, phase in document["phases"].items():
+        yield f"iteration_{name}_ms", _one(phase["longest_iteration_ms"], "ms of CPU")
+        yield f"health_{name}_ms", _one(phase["slowest_health_ms"], "ms")
+    phases = document["phases"].values()
+    passes = [max(phase["longest_full_ms"], phase["longest_short_ms"]) for phase in phases]
+    yield "pass_ms", _one(max(passes), "ms of CPU")
+
+
+_THREADS = {"core": 1, "core_2_threads": 2, "core_4_threads": 4}
+
+
+def _threads(document: Document) -> Read:
+    yield "threads_calls", _one(document["calls"], "calls")
+    for path, count in _THREADS.items():
+        yield f"threads_{count}_ms", _one(document[path]["cpu_ms_per_call_second"], _CALL)
+        yield f"threads_{count}_p99_ms", _one(document[path]["delay_ms"]["p99"], "ms")
+
+
 def _beside(document: Document) -> Read:
     for work, added in document["added"].items():
         yield f"{work}_added_ms", _one(added["p99_9_ms"], "ms")
@@ -157,6 +178,8 @@ _READERS: dict[str, Callable[[Document], Read]] = {
     "srtp": _srtp,
     "set-ups": _set_ups,
     "set-ups-end": _set_ups_end,
+    "stalls": _stalls,
+    "threads": _threads,
     "beside": _beside,
     "nodes": _nodes,
     "hour": _hour,
@@ -255,11 +278,6 @@ class Untraced:
 
 
 UNTRACED = (
-    Untraced(
-        says="With 30 set-ups a second garbage collection blocks the call thread several times as long as while calls "
-        "only stand.",
-        origin="commit `e243a12b`",
-    ),
     Untraced(
         says="With `LimitNICE=-10` and two busy neighbours on two cores p99 of the delay fell from 25 to 8 ms.",
         origin="[ADR 9](adr/0009-what-did-not-help.md), commit `e243a12b`",

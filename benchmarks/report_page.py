@@ -34,6 +34,11 @@ _COST: Rows = (
         for name, label in (("sockets", "by sockets"), ("kernel", "by the kernel"))
     ),
     ("SRTP on both sides adds", "{srtp_ms:.2f} ms a second, {srtp_share:.0f} % of what a call costs in the core"),
+    (
+        "processor for the media core alone, with one, two and four media threads",
+        "{threads_1_ms:.2f}, {threads_2_ms:.2f} and {threads_4_ms:.2f} ms a second with {threads_calls:,.0f} calls; "
+        "p99 of the delay {threads_1_p99_ms:.2f}, {threads_2_p99_ms:.2f} and {threads_4_p99_ms:.2f} ms",
+    ),
     ("processor to set up and join, the notice included", "{sockets_set_up_ms:.1f} ms"),
     ("processor to set up, join, end and seal, with two seconds of media", "{set_up_ms:.1f} ms"),
     ("memory, by sockets", "{sockets_kb:.0f} kB"),
@@ -61,6 +66,18 @@ _LIMITS: Rows = (
         "{failing_rate:.0f}: {failing_calls:.0f} of {failing_of:,.0f} calls failed",
     ),
     ("the call thread is blocked, at worst", "{stall_ms:.0f} ms with {kernel_most_calls:,.0f} calls"),
+    (
+        "longest iteration of the call thread's loop",
+        "{iteration_set_up_ms:.0f} ms of CPU while {stalls_calls:,.0f} calls are set up, "
+        "{iteration_in_progress_ms:.0f} ms in progress, {iteration_hang_up_ms:.0f} ms while {hung_up_calls:,.0f} are "
+        "hung up together",
+    ),
+    (
+        "slowest answer of health, in the same run",
+        "{health_set_up_ms:.0f} ms while they are set up, {health_in_progress_ms:.0f} ms in progress, "
+        "{health_hang_up_ms:.0f} ms while {hung_up_calls:,.0f} are hung up together",
+    ),
+    ("longest pass of garbage collection, in the same run", "{pass_ms:.0f} ms of CPU"),
     ("garbage collection each second adds to p99.9 of the delay", "{collection_added_ms:.2f} ms"),
     ("searches without a break add to it", "{search_added_ms:.2f} ms"),
     ("the export of an hour adds to it", "{export_added_ms:.2f} ms"),

@@ -117,6 +117,26 @@ RUNS = (
         quick_s=25,
     ),
     Run(
+        name="stalls",
+        measures="how long the call thread is blocked while calls are set up, are in progress and are hung up together",
+        document="stalls-1000",
+        words=_words("stalls --calls 1000 --seconds 60 --rate 40"),
+        quick=_words("stalls --calls 2 --seconds 1"),
+        takes_s=110,
+        quick_s=20,
+    ),
+    Run(
+        name="threads",
+        measures="cost of several media threads in the media core",
+        document="media-threads-300",
+        words=_words(
+            "media --calls 300 --seconds 8 --rounds 3 --only bare_gathering core core_2_threads core_4_threads"
+        ),
+        quick=_words("media --calls 4 --seconds 1 --rounds 1 --only bare_gathering core core_2_threads core_4_threads"),
+        takes_s=240,
+        quick_s=50,
+    ),
+    Run(
         name="beside",
         measures="what searches, exports and garbage collection add to the delay",
         document="beside-500-5000000",

@@ -18,7 +18,7 @@ from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.asking import Asking
+from benchmarks.health_poller import HealthPoller
 from benchmarks.home import HomeError, RecorderHome
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.messages import Media, Message
@@ -168,7 +168,7 @@ def _through(
     early = idle
     warm_s = min(_WARM_S, rolling.calls / rate / 2)
     late_placed_s = 0.0
-    with Asking(home, lambda most: _progress(f"{most} calls at most at a time, {dict(rolling.done)}")) as asking:
+    with HealthPoller(home, lambda most: _progress(f"{most} calls at most at a time, {dict(rolling.done)}")) as polling:
         for index in range(1, rolling.calls):
             due = began + index / rate
             time.sleep(max(0.0, due - time.monotonic()))
@@ -190,10 +190,10 @@ def _through(
         "rate": rate,
         "hold_s": rolling.hold_s,
         "placed_per_s": round((rolling.calls - 1) / placed_s, 1),
-        "most_at_a_time": asking.most,
+        "most_at_a_time": polling.most_calls,
         "late_placed_s": round(late_placed_s, 3),
-        "slowest_health_s": round(asking.slowest_s, 3),
-        "health_unconfirmed": asking.unconfirmed,
+        "slowest_health_s": round(polling.slowest_s, 3),
+        "health_unconfirmed": polling.unanswered,
         "ended": dict(rolling.done),
         "outcomes": outcomes,
         "failed_calls": rolling.calls - min(rolling.done["ok"], outcomes.get("recorded", 0)),

@@ -20,7 +20,7 @@ def main() -> None:
         wipe_freed_memory()  # first, because it may restart the program
     if is_sounding:
         forbid_dumps()
-    gc.disable()  # what is loaded at a start is no garbage: an eighth of its CPU time
+    gc.disable()  # loaded modules are not garbage; this saves an eighth of the CPU time of a start
     atexit.register(gc.freeze)  # else the interpreter would look through all that was loaded once more
     from recorder.cli.cli import app  # noqa: PLC0415
 

@@ -109,13 +109,13 @@ class SipEndpoint:
         self._uas.refusal = refusal
 
     @property
-    def legs(self) -> int:
-        """Number of legs that are kept: those in progress, and those that ended not long ago. Any thread."""
+    def leg_count(self) -> int:
+        """Number of legs, those that ended less than 33 s ago included. Any thread."""
         return self._legs.kept
 
-    def when_forgotten(self, notify: Callable[[object], object]) -> None:
-        """Call a function with each leg that has ended and is no longer kept for late messages, on the call thread."""
-        self._legs.when_forgotten = notify
+    def when_removed(self, notify: Callable[..., object]) -> None:
+        """Call a function with the objects of each leg, as its arguments, 33 s after its end, on the call thread."""
+        self._legs.when_removed = notify
 
     @property
     def counters(self) -> dict[str, int]:

@@ -59,6 +59,11 @@ class Leg:
         self.inviting = Inviting(self.dialog, negotiation, self._session_timer, received)
         self.referrals = Referrals(self.dialog)
 
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Return the objects that should be freed once the register has removed the leg."""
+        return (self, self.dialog, self.offers, self.invited, self.inviting, self.referrals)
+
     # -- ending
 
     def hang_up(self, reason: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The register of an endpoint's legs, by number, by dialog and by INVITE. Call thread only."""
+"""The register of an endpoint's legs, by number, by dialog and by INVITE. Call thread only, except `kept`."""
 
 import itertools
 from collections.abc import Callable, Collection
@@ -20,7 +20,7 @@ class LegRegister:
     """The legs, and those that ended less than `LINGER_S` ago.
 
     Attributes:
-        when_forgotten: Called with each leg that is no longer kept.
+        when_removed: Called with the parts of each leg that is removed, `LINGER_S` after its end.
     """
 
     def __init__(self, reactor: Reactor) -> None:
@@ -30,16 +30,16 @@ class LegRegister:
         self._lingering: dict[LegId, Leg] = {}
         self._dialogs: dict[tuple[str, str], Leg] = {}
         self._invites: dict[tuple[str, str | None], Leg] = {}
-        self.when_forgotten: Callable[[Leg], object] | None = None
+        self.when_removed: Callable[..., object] | None = None
 
     @property
     def kept(self) -> int:
-        """How many legs are kept. Any thread."""
+        """Number of legs in the register, those that ended less than `LINGER_S` ago included. Any thread."""
         return len(self._legs) + len(self._lingering)
 
     def make(self, services: EndpointServices) -> Leg:
         """Return a new leg; `add` enters it into the register."""
-        return Leg(LegId(next(self._ids)), services, self._forget)
+        return Leg(LegId(next(self._ids)), services, self._linger)
 
     def add(self, leg: Leg) -> None:
         """Enter a leg, unless it has ended already."""
@@ -96,16 +96,16 @@ class LegRegister:
                 leg.close()
         self._legs.clear()
 
-    def _forget(self, leg: Leg) -> None:
+    def _linger(self, leg: Leg) -> None:
         self._legs.pop(leg.dialog.id, None)
         self._lingering[leg.dialog.id] = leg
-        self._reactor.call_later(LINGER_S, self._bury, leg)
+        self._reactor.call_later(LINGER_S, self._remove, leg)
 
-    def _bury(self, leg: Leg) -> None:
+    def _remove(self, leg: Leg) -> None:
         dialog = leg.dialog
         self._lingering.pop(dialog.id, None)
         self._dialogs.pop((dialog.call_id, dialog.local_tag), None)
         if self._invites.get((dialog.call_id, dialog.remote_tag)) is leg:
             del self._invites[dialog.call_id, dialog.remote_tag]
-        if self.when_forgotten is not None:
-            self.when_forgotten(leg)
+        if self.when_removed is not None:
+            self.when_removed(*leg.parts)

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -15,14 +16,15 @@ void memory_free(void *memory, size_t size);
 struct slabs {
     pthread_mutex_t lock;
     struct slab *first;
-    pthread_t maker; /* makes slabs ahead, while is_making */
+    pthread_t maker; /* thread that makes slabs in advance; valid if is_making */
     pthread_cond_t is_asked;
-    size_t asked_each; /* of the slab that it is asked for; 0: none */
+    size_t asked_each; /* block size of the slab to make; 0: none */
     int asked_locked, is_making, is_ending;
+    uint8_t is_refused[2]; /* no more slabs, unlocked and locked, are made in advance */
 };
 
 void slabs_new(struct slabs *slabs);
-void slabs_start(struct slabs *slabs); /* signals are blocked meanwhile */
+void slabs_start(struct slabs *slabs); /* call it with signals blocked */
 void slabs_stop(struct slabs *slabs);
 
 void *slab_take(struct slabs *slabs, size_t size, int is_locked);

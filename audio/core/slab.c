@@ -5,8 +5,9 @@
  * A slab is one huge page of blocks of one size; its first line is its own description. Where the kernel has no huge page to
  * give the slab is made of small ones; where it has no slab, or none that may be locked, a block is a mapping of its own.
  *
- * A thread makes the next slab when a quarter of the blocks of a size is left: to clear a huge page takes some milliseconds on a
- * virtual machine whose host has taken the page back, and who opens a leg or a tap is the thread that has every call.
+ * A thread makes the next slab when the free blocks of a size are fewer than a quarter of one slab. Clearing a huge page takes
+ * up to 6 ms on a virtual machine whose host has taken the page back, and the call thread, which opens legs and taps, must not
+ * wait for that.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -25,7 +26,7 @@
 #endif
 
 #define SLAB HUGE_PAGE
-#define AHEAD 4 /* the next slab is made when this part of one is left */
+#define SPARE_PART 4 /* make the next slab when fewer than 1/4 of a slab's blocks are free */
 #define LARGEST (SLAB / 8) /* of a block; with longer ones too much of a slab would be of no use */
 
 struct slab {
@@ -106,13 +107,13 @@ static int has_few(const struct slabs *slabs, size_t each, int is_locked)
             left += slab->room - slab->used;
             room = slab->room;
         }
-    return left < room / AHEAD;
+    return left < room / SPARE_PART;
 }
 
-/* Has the next slab made if few blocks of this size are left. */
+/* Asks for the next slab if few blocks of this size are free. */
 static void ask_ahead(struct slabs *slabs, size_t each, int is_locked)
 {
-    if (!slabs->is_making || slabs->asked_each || !has_few(slabs, each, is_locked))
+    if (!slabs->is_making || slabs->is_refused[is_locked] || slabs->asked_each || !has_few(slabs, each, is_locked))
         return;
     slabs->asked_each = each;
     slabs->asked_locked = is_locked;
@@ -136,7 +137,7 @@ static void *make_ahead(void *given)
         pthread_mutex_lock(&slabs->lock);
         slabs->asked_each = 0;
         if (!slab)
-            slabs->is_ending = 1; /* no more memory, or no more may be locked: whoever needs a block looks again */
+            slabs->is_refused[is_locked] = 1; /* no more memory, or no more may be locked */
         else if (has_few(slabs, each, is_locked))
             add(slabs, slab);
         else /* somebody has made one since */
@@ -154,7 +155,9 @@ void slabs_new(struct slabs *slabs)
 
 void slabs_start(struct slabs *slabs)
 {
+    pthread_mutex_lock(&slabs->lock);
     slabs->is_making = pthread_create(&slabs->maker, NULL, make_ahead, slabs) == 0;
+    pthread_mutex_unlock(&slabs->lock);
 }
 
 void slabs_stop(struct slabs *slabs)
@@ -201,7 +204,10 @@ void slab_prepare(struct slabs *slabs, size_t size, int is_locked)
         return;
     struct slab *slab = new_slab(each, is_locked);
     pthread_mutex_lock(&slabs->lock);
-    add(slabs, slab);
+    if (slab && with_room(slabs, each, is_locked))
+        unmap(slab); /* the thread has made one since */
+    else
+        add(slabs, slab);
     pthread_mutex_unlock(&slabs->lock);
 }
 
@@ -212,6 +218,18 @@ static void drop(struct slabs *slabs, struct slab *empty)
         link = &(*link)->next;
     *link = empty->next;
     unmap(empty);
+}
+
+/* Whether an empty slab is the one that would be made in advance if it went. */
+static int is_next(const struct slabs *slabs, const struct slab *empty)
+{
+    int left = 0, others = 0;
+    for (struct slab *slab = slabs->first; slab; slab = slab->next)
+        if (slab != empty && slab->each == empty->each && slab->is_locked == empty->is_locked) {
+            left += slab->room - slab->used;
+            others++;
+        }
+    return slabs->is_making && others && left < empty->room / SPARE_PART;
 }
 
 /* Wipes and gives back what slab_take gave. */
@@ -226,7 +244,8 @@ void slab_give(struct slabs *slabs, void *block, size_t size)
         *(void **)block = slab->free;
         slab->free = block;
         ASAN_POISON_MEMORY_REGION(block, slab->each - APART);
-        if (--slab->used == 0)
+        slab->used--;
+        if (slab->used == 0 && !is_next(slabs, slab))
             drop(slabs, slab);
     }
     pthread_mutex_unlock(&slabs->lock);

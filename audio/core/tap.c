@@ -75,7 +75,7 @@ static int find_sides(struct thread *thread, const int64_t ids[2], const struct 
     return legs[0] && legs[0] == legs[1] ? -EINVAL : 0;
 }
 
-static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_back, int64_t most_ticks)
+static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_back, int64_t most_ticks, void **prepared)
 {
     struct tap *tap = free_slot(thread);
     if (!tap)
@@ -83,7 +83,9 @@ static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_
     tap->look_back = look_back;
     tap->most_ticks = most_ticks;
     tap->stretches = gate_stretches(look_back);
-    if (!tap_memory_open(tap))
+    void *memory = *prepared;
+    *prepared = NULL;
+    if (!tap_memory_open(tap, memory))
         return -ENOMEM;
     tap->gate_opened_here = tap->gate_closed_here = INT64_MIN;
     tap->masked_from = tap->masked_to = INT64_MIN / 2;
@@ -102,15 +104,17 @@ int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t lo
     if (look_back_ticks < 0 || look_back_ticks >= ring_ticks || (!left && !right))
         return -EINVAL;
     slab_prepare(&core->slabs, sizeof(struct tap), 0);
-    tap_memory_prepare(core, look_back_ticks, ring_ticks);
+    void *prepared = tap_memory_prepare(core, look_back_ticks, ring_ticks);
     int error;
     struct leg *leg = leg_lock(core, left ? left : right, &error), *legs[2];
-    if (!leg)
+    if (!leg) {
+        tap_memory_unused(prepared, look_back_ticks, ring_ticks);
         return error;
+    }
     struct thread *thread = leg->thread;
     int64_t ids[2] = {left, right}, result = find_sides(thread, ids, NULL, legs);
     if (result == 0)
-        result = open_on(thread, legs, look_back_ticks, ring_ticks);
+        result = open_on(thread, legs, look_back_ticks, ring_ticks, &prepared);
     if (result > 0) {
         struct tap *tap = legs[LEFT] ? legs[LEFT]->tap : legs[RIGHT]->tap;
         tap->opened_ns = now_ns == CORE_NOW ? core_now(core) : now_ns;
@@ -118,6 +122,7 @@ int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t lo
         tap->is_closed = (uint8_t)is_closed;
     }
     thread_unlock(thread);
+    tap_memory_unused(prepared, look_back_ticks, ring_ticks);
     return result;
 }
 

@@ -135,8 +135,9 @@ void tap_mask_tone(struct tap *tap, int side, int is_secret, int64_t from, int64
 void tap_forget(struct tap *tap, int side, int64_t from_ns, int64_t now);
 
 /* tap_memory.c */
-void tap_memory_prepare(struct core *core, int64_t look_back, int64_t most_ticks); /* without a thread's lock */
-int tap_memory_open(struct tap *tap); /* 0: no memory */
+void *tap_memory_prepare(struct core *core, int64_t look_back, int64_t most_ticks); /* without a thread's lock */
+void tap_memory_unused(void *prepared, int64_t look_back, int64_t most_ticks); /* gives back what tap_memory_open was not given */
+int tap_memory_open(struct tap *tap, void *prepared); /* 0: no memory; what was prepared is given back */
 void tap_memory_close(struct tap *tap);
 void tap_memory_grow(struct tap *tap, int64_t need); /* to hold so many ticks from the edge on, if there is memory and it may */
 

@@ -44,6 +44,11 @@ static size_t planes_bytes(int64_t ticks, int64_t stretches)
     return 2 * (ring_plane_bytes(ticks) + sizeof(struct arrivals) * (size_t)stretches);
 }
 
+static size_t codes_bytes(int64_t ticks)
+{
+    return 4 * ring_plane_bytes(ticks);
+}
+
 static void give_back(struct core *core, struct tap_memory *memory)
 {
     if (memory->bytes)
@@ -55,18 +60,18 @@ static void give_back(struct core *core, struct tap_memory *memory)
 }
 
 /* Rings as they begin lie in huge pages; the few that grow, each to a length of its own, do not. */
-static int allocate(struct tap *tap, int64_t ticks, int is_first)
+static int allocate(struct tap *tap, int64_t ticks, int is_first, void *codes)
 {
     struct core *core = tap->thread->core;
     struct tap_memory memory = {
         .bytes_size = rings_bytes(ticks),
         .planes_size = planes_bytes(ticks, tap->stretches),
-        .codes_size = 4 * ring_plane_bytes(ticks),
+        .codes_size = codes_bytes(ticks),
     };
     memory.bytes = is_first ? slab_take(&core->slabs, memory.bytes_size, core->lock_memory)
                             : memory_locked(memory.bytes_size, core->lock_memory);
     memory.planes = is_first ? slab_take(&core->slabs, memory.planes_size, 0) : memory_locked(memory.planes_size, 0);
-    memory.codes = memory_locked(memory.codes_size, 0);
+    memory.codes = codes ? codes : memory_locked(memory.codes_size, 0);
     if (!memory.bytes || !memory.planes || !memory.codes) {
         give_back(core, &memory);
         return 0;
@@ -77,17 +82,27 @@ static int allocate(struct tap *tap, int64_t ticks, int is_first)
     return 1;
 }
 
-/* Has the memory ready with which a tap begins. */
-void tap_memory_prepare(struct core *core, int64_t look_back, int64_t most_ticks)
+/*
+ * Has the memory ready with which a tap begins, and returns the part of it that is a mapping of its own; NULL if there is none.
+ * The kernel may keep who maps memory waiting while another thread makes a slab.
+ */
+void *tap_memory_prepare(struct core *core, int64_t look_back, int64_t most_ticks)
 {
     int64_t ticks = first_ticks(look_back, most_ticks);
     slab_prepare(&core->slabs, rings_bytes(ticks), core->lock_memory);
     slab_prepare(&core->slabs, planes_bytes(ticks, gate_stretches(look_back)), 0);
+    return memory_locked(codes_bytes(ticks), 0);
 }
 
-int tap_memory_open(struct tap *tap)
+void tap_memory_unused(void *prepared, int64_t look_back, int64_t most_ticks)
 {
-    return allocate(tap, first_ticks(tap->look_back, tap->most_ticks), 1);
+    if (prepared)
+        memory_free(prepared, codes_bytes(first_ticks(look_back, most_ticks)));
+}
+
+int tap_memory_open(struct tap *tap, void *prepared)
+{
+    return allocate(tap, first_ticks(tap->look_back, tap->most_ticks), 1, prepared);
 }
 
 void tap_memory_close(struct tap *tap)
@@ -102,7 +117,7 @@ void tap_memory_grow(struct tap *tap, int64_t need)
     struct ring rings[2] = {tap->channels[LEFT].ring, tap->channels[RIGHT].ring};
     const struct arrivals *arrivals[2] = {tap->channels[LEFT].arrivals, tap->channels[RIGHT].arrivals};
     int64_t least = rings[LEFT].ticks + GROWTH, ticks = whole_steps(need > least ? need : least);
-    if (rings[LEFT].ticks == tap->most_ticks || !allocate(tap, ticks < tap->most_ticks ? ticks : tap->most_ticks, 0))
+    if (rings[LEFT].ticks == tap->most_ticks || !allocate(tap, ticks < tap->most_ticks ? ticks : tap->most_ticks, 0, NULL))
         return;
     for (int side = 0; side < 2; side++) {
         struct channel *channel = &tap->channels[side];

@@ -14,7 +14,6 @@ from recorder.calls.new_calls import NewCalls
 from recorder.calls.recorded_part import RecordedPart
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState
-from recorder.calls.sip_call import SipCall
 from recorder.rules.routing import Peer
 from sip.events import CallOffered, LegId, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
 from sip.options import Address
@@ -190,9 +189,9 @@ class LiveCalls:
         """Return the recorded calls in progress and how many there may be: in all, and of a peer."""
         return self._new_calls.room(peer)
 
-    def when_ended(self, notify: Callable[[SipCall], None]) -> None:
-        """Call a function with each call that ends."""
-        self._registry.when_ended.append(notify)
+    def when_ended(self, notify: Callable[..., object]) -> None:
+        """Call a function with the objects of each call that ends, as its arguments."""
+        self._registry.when_ended.append(lambda call: notify(*call.parts))
 
     @property
     def live(self) -> int:

@@ -93,6 +93,11 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
         self.fax = FaxWatch(self, self.controls)
         self._silence = SilenceProbe(self)
 
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Return what `RecordedPart.parts` says, the media of both parties, and early INFO bodies."""
+        return (*super().parts, self.sides, *self.sides.values(), self.early_info, self.fax, self.announcer)
+
     # --- events
 
     def apply(self, event: Event) -> None:

@@ -39,3 +39,8 @@ class RecordedPart(RecordableCall):
     keypad: Keypad
     second: SecondMessagePlayback
     listing: CallListing
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Return the objects with the recording, keys and numbers of the call; see `SipCall.parts`."""
+        return (self, self.recording, self.controls, self.keypad, self.listing)

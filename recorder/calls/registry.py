@@ -28,7 +28,7 @@ class CallRegistry:
         self._calls: dict[LegId, SipCall] = {}
         self._media: dict[MediaLegId, SipCall] = {}
         self.faults = 0
-        self.when_ended: list[Callable[[SipCall], None]] = []
+        self.when_ended: list[Callable[[SipCall], object]] = []
 
     @property
     def legs(self) -> dict[LegId, SipCall]:
@@ -89,7 +89,7 @@ class CallRegistry:
         except Exception:  # noqa: BLE001 - as above
             _log.exception("%s: internal error while the call was ended; its legs are removed", log_name(call))
         left = [leg for leg in call.legs.every if self._calls.get(leg) is call]
-        if left:  # it failed before it was removed
+        if left or any(self._media.get(leg) is call for leg in call.legs.media):  # it failed before it was removed
             for leg in left:
                 with contextlib.suppress(Exception):
                     self._services.endpoint.hang_up(leg)

@@ -21,6 +21,11 @@ class SipCall(ABC):
     clock: CallClock
     recorded: RecordedPart | None
 
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Return the objects that should be freed once the call has ended and its recording is filed."""
+        return (self,) if self.recorded is None else (self, *self.recorded.parts)
+
     @abstractmethod
     def receive(self, event: SipEvent, leg: LegId) -> None:
         """Handle an event of one of the call's legs."""

@@ -145,7 +145,8 @@ def locked_bytes_per_call(look_back_s: float) -> int:
 def locked_bytes(calls: int, look_back_s: float, *, threads: int = 1) -> int:
     """Return the most memory that this many calls lock. A grown ring's old memory stays locked with its page.
 
-    One page more for each thread holds the packets that it receives by io_uring, and one is made ahead.
+    One huge page is in use, one for each thread holds the packets that it receives by io_uring, and one is made in
+    advance.
     """
     return 2 * (calls + threads) * locked_bytes_per_call(look_back_s) + (2 + threads) * _HUGE_PAGE
 

@@ -27,7 +27,7 @@ from recorder.calls.live_calls import LiveCalls
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.tallies import Tallies
 from recorder.common.clock import utc_now
-from recorder.common.garbage_collection import Collector, leave_out_what_is_there
+from recorder.common.garbage_collection import GarbageCollector, freeze_startup_objects
 from recorder.common.home import Home
 from recorder.common.metrics_listener import MetricsListener
 from recorder.common.service_manager import ServiceManager
@@ -151,11 +151,11 @@ class Daemon:
             target=self._services.anchoring.keep, args=(self._is_written_out,), name="anchors", daemon=True
         )
 
-    def tell(self, collector: Collector) -> None:
-        """Tell the process's garbage collector how many legs there are, and what has ended."""
-        collector.legs = lambda: self._endpoint.legs
+    def connect_collector(self, collector: GarbageCollector) -> None:
+        """Tell the garbage collector from now on how many legs there are, and what should be freed."""
+        collector.legs = lambda: self._endpoint.leg_count
         self._control.when_ended(collector.expect_freed)
-        self._endpoint.when_forgotten(collector.expect_freed)
+        self._endpoint.when_removed(collector.expect_freed)
 
     def _make_left_open(self) -> LeftOpen:
         return LeftOpen(
@@ -252,7 +252,7 @@ class Daemon:
         self._look_at_certificate()
         if self._manager.is_silent and self._services.config.drain.limit_s:
             _log.warning("a stop ends calls at once: the systemd unit has no Type=notify; copy it from deploy/ again")
-        leave_out_what_is_there()
+        freeze_startup_objects()
         self._stalls.watch()
         self._stalls.start_looking()
         self._disk.keep(self._reactor, self._executors.filing)

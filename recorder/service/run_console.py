@@ -15,7 +15,7 @@ from recorder.access.database import open_accounts
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
 from recorder.common.clock import utc_now
-from recorder.common.garbage_collection import Collector
+from recorder.common.garbage_collection import GarbageCollector
 from recorder.common.home import Home
 from recorder.common.process_hardening import LimitError, raise_descriptors
 from recorder.common.service_manager import ServiceManager
@@ -84,7 +84,7 @@ def serve(home: Home, config: Config) -> None:
     except LimitError as error:
         most = config.console.max_connections
         raise ConsoleError(f"max_connections = {most} in [console] is more than LimitNOFILE allows") from error
-    Collector().start()
+    GarbageCollector().start()
     keys = epoch_keys(home, config)
     keys.check_passphrase()
     ensure_key_epochs(keys, utc_now())

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from recorder.common.clock import utc_now
-from recorder.common.garbage_collection import Collector
+from recorder.common.garbage_collection import GarbageCollector
 from recorder.common.home import Home
 from recorder.common.logs import use_format
 from recorder.common.process_hardening import forbid_dumps, lock_memory, raise_descriptors
@@ -56,7 +56,7 @@ def run(root: Path) -> None:
     if config.media.lock_memory:
         lock_memory()
     raise_descriptors(config.limits.max_calls, config.connections)
-    collector = Collector()
+    collector = GarbageCollector()
     collector.start()
     with held(home):
         manager.status("recovering what an earlier run left open")
@@ -74,5 +74,5 @@ def run(root: Path) -> None:
             raise StartError(
                 f"cannot listen on {where}: {error.strerror or error}; is another program using it?"
             ) from error
-        daemon.tell(collector)
+        daemon.connect_collector(collector)
         daemon.run()

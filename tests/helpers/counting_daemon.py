@@ -1,9 +1,9 @@
 """`recorder run` in which nothing but reference counting frees anything, and which says what that has left.
 
-``python counting_daemon.py recorder run -C HOME``. On SIGUSR2 it writes to ``HOME/garbage.json``, by type,
-what only Python's collector could have freed since the last time, which legs and recordings there still are, and what
-the collector was told to expect freed. A leg that has ended is forgotten after a second: who waits for half a minute
-tests nothing else.
+``python counting_daemon.py recorder run -C HOME``. On SIGUSR2 it writes to ``HOME/garbage.json``, by type, what only
+Python's collector could have freed since the last time, which legs and recordings there still are, what the collector
+was told to expect freed, and how many legs it is told of. A leg that has ended is forgotten after a second: who waits
+for half a minute tests nothing else.
 """
 
 import collections
@@ -20,7 +20,7 @@ from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.recording_in_progress import RecordingInProgress
 from recorder.calls.siprec.copied_recording import CopiedRecording
 from recorder.calls.siprec.recording_session import RecordingSession
-from recorder.common.garbage_collection import Collector
+from recorder.common.garbage_collection import GarbageCollector
 from sip import leg_register
 from sip.leg import Leg
 
@@ -30,6 +30,7 @@ COUNTED = (Leg, Call, RecordedCall, RecordingSession, CopiedRecording, Recording
 
 
 _expected: collections.Counter[str] = collections.Counter()
+_collectors: list[GarbageCollector] = []
 
 
 def _name(found: object) -> str:
@@ -46,19 +47,25 @@ def _tell(path: Path) -> None:
     alive = collections.Counter(map(type, gc.get_objects()))
     beside = path.with_suffix(".new")
     counts = {one.__name__: alive[one] for one in COUNTED}
-    beside.write_text(json.dumps({"garbage": garbage, "alive": counts, "expected": _expected}))
+    legs = [one.legs() for one in _collectors]
+    beside.write_text(json.dumps({"garbage": garbage, "alive": counts, "expected": _expected, "legs": legs}))
     beside.rename(path)
 
 
-def _expect(self: Collector, ended: object) -> None:
-    _expected[type(ended).__name__] += 1
+_expect_freed = GarbageCollector.expect_freed
+
+
+def _expect(self: GarbageCollector, *ended: object) -> None:
+    _expected.update(type(one).__name__ for one in ended)
+    _collectors[:] = [self]
+    _expect_freed(self, *ended)
 
 
 def main() -> None:
     """Run the daemon with the words that follow ``recorder``."""
     words = sys.argv[sys.argv.index("recorder") + 1 :]
     leg_register.LINGER_S = LINGER_S
-    Collector.expect_freed = _expect  # type: ignore[method-assign]
+    GarbageCollector.expect_freed = _expect  # type: ignore[method-assign]
     path = Path(words[words.index("-C") + 1]) / FILE
     signal.signal(signal.SIGUSR2, lambda *_: _tell(path))
     gc.set_debug(gc.DEBUG_SAVEALL)

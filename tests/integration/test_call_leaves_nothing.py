@@ -61,7 +61,9 @@ def none_alive(lines: Exchange) -> bool:
 
 def test_a_call_that_is_over_leaves_nothing_to_the_collector(lines: Exchange) -> None:
     one_of_each(lines, "pause", "resume")
+    assert left(lines)["legs"] != [0], "the collector is told of legs that have just ended"
     eventually(lambda: none_alive(lines), "the first call is forgotten", timeout_s=10)
+    assert left(lines)["legs"] == [0]
     for _ in range(CALLS):
         one_of_each(lines)
     last: dict[str, Any] = {}
@@ -76,5 +78,6 @@ def test_a_call_that_is_over_leaves_nothing_to_the_collector(lines: Exchange) ->
 
     eventually(is_forgotten, "every leg, call and recording is freed without the collector", timeout_s=20)
     assert sum(last.values()) <= FEW, last
-    calls = 2 * (CALLS + 1)
-    assert expected == {"Call": calls, "Leg": 2 * calls}, "the collector is told of what is not freed"
+    calls, recorded = 2 * (CALLS + 1), CALLS + 1
+    assert (expected["Call"], expected["Leg"], expected["LegDialog"]) == (calls, 2 * calls, 2 * calls)
+    assert (expected["RecordedCall"], expected["Keypad"], expected["PartyMedia"]) == (recorded, recorded, 2 * recorded)

@@ -7,12 +7,14 @@ hold a card number. The caller's number is no secret to the memory, and is the n
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from recorder.common.garbage_collection import COLLECT_EVERY_S
 from recorder.common.process_hardening import (
     descriptors_needed,
     locked_bytes,
@@ -20,6 +22,7 @@ from recorder.common.process_hardening import (
     wiping_environment,
 )
 from recorder.config.reading import read_config
+from tests.helpers import short_passes
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.process_memory import can_search, search
 from tests.helpers.recorder_home import RecorderHome, eventually
@@ -79,7 +82,12 @@ def send_digits(talk: Talk) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def secrets(lines: Exchange) -> Secrets:
-    """Hold the call; it is over and filed when this returns."""
+    """Make the call; it is over and filed when this returns."""
+    return secrets_of_call(lines)
+
+
+def secrets_of_call(lines: Exchange) -> Secrets:
+    """Make a call in which secrets are said and sent, and return them; it is over and filed when this returns."""
     talk, sent = lines.call(from_number=NUMBER), Secrets()
     call = talk.join()
     talk.talk_for(2)
@@ -149,7 +157,21 @@ def test_the_rings_of_a_call_are_locked_and_no_larger_than_site_check_counts(lin
 
 
 def test_nothing_of_the_call_is_left_in_memory_but_its_row(lines: Exchange, secrets: Secrets) -> None:
-    if not can_search(lines.home.pid):
+    search_for(secrets, lines.home)
+
+
+@pytest.mark.long  # `make test` searches after full passes
+def test_nothing_of_the_call_is_left_in_memory_after_short_passes_either(tmp_path: Path) -> None:
+    with exchange(tmp_path, is_started=False, is_started_anew=True, edits=EDITS) as made:
+        made.home.start(before=(sys.executable, short_passes.__file__))
+        sent = secrets_of_call(made)
+        time.sleep(COLLECT_EVERY_S)
+        search_for(sent, made.home)
+
+
+def search_for(secrets: Secrets, home: RecorderHome) -> None:
+    """Search the daemon's memory for everything but the caller's number, which must be found."""
+    if not can_search(home.pid):
         pytest.skip("the memory of another process may not be read here")
     needles = {
         **{f"paused {name}": needle for name, needle in secrets.paused.items()},
@@ -157,7 +179,7 @@ def test_nothing_of_the_call_is_left_in_memory_but_its_row(lines: Exchange, secr
         **{f"digits {name}": needle for name, needle in secrets.digits.items()},
         "number": NUMBER.encode(),
     }
-    found = search(lines.home.pid, needles)
+    found = search(home.pid, needles)
     assert [hit for hit in found if hit.needle == "number"], "what is there is not found: the search shows nothing"
     left = [(hit.needle, hit.region, hit.around) for hit in found if hit.needle != "number"]
     assert not left, f"{len(left)} traces, such as {left[:3]}"

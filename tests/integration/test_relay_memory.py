@@ -151,15 +151,17 @@ def huge_pages(*, flags: Set[str] = frozenset()) -> int:
 
 
 @pytest.fixture
-def still() -> Iterator[Relay]:
-    """A relay without threads: none makes places ahead."""
+def relay_without_threads() -> Iterator[Relay]:
+    """A relay that is not started: no thread makes slabs in advance."""
     relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))
     yield relay
     relay.close()
 
 
-def test_the_rings_of_calls_lie_together_and_their_place_is_given_back(still: Relay) -> None:
-    relay = still
+def test_the_rings_of_calls_lie_together_and_their_place_is_given_back(
+    relay_without_threads: Relay,
+) -> None:
+    relay = relay_without_threads
     # The tap keeps its place, its rings do not.
     relay.taps.release(relay.taps.open(relay.open_leg(), None, TapOptions()))
     without = huge_pages()
@@ -174,7 +176,7 @@ def test_the_rings_of_calls_lie_together_and_their_place_is_given_back(still: Re
     assert huge_pages() == without
 
 
-def test_the_place_of_the_next_rings_is_made_before_it_is_needed() -> None:
+def test_the_next_slab_of_rings_is_made_in_advance() -> None:
     with Relay(RelayOptions(ports=(41000, 41999), lock_memory=True)) as relay:
         before = huge_pages(flags=LOCKED)
 
@@ -185,9 +187,9 @@ def test_the_place_of_the_next_rings_is_made_before_it_is_needed() -> None:
 
         assert opened(15) == 1, "rings of 20 calls"
         opened(1)
-        eventually(lambda: opened(0) == 2, "the next one is made when a quarter of the first is left")
+        eventually(lambda: opened(0) == 2, "the next slab is made when less than a quarter is free")
         assert opened(4) == 2
-        assert opened(1) == 2, "the 21st call did not wait for it"
+        assert opened(1) == 2, "the 21st call uses the slab made in advance"
 
 
 LIMITED = """

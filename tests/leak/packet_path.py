@@ -1,4 +1,4 @@
-"""How packets pass the recorder in a run."""
+"""The path of packets through the recorder in a run of the leak suite."""
 
 from enum import StrEnum
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from tests.helpers.recorder_home import Edits
 
 IN_KERNEL = ("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')
-"""Edit of a configuration."""
+"""Edit of the configuration that turns the kernel relay on."""
 
 
 class PacketPath(StrEnum):
-    """How media threads receive and send, or that the kernel relays what it may."""
+    """Sockets by epoll, sockets by io_uring, or the kernel relay."""
 
     EPOLL = "epoll"
     IO_URING = "io_uring"
@@ -19,11 +19,11 @@ class PacketPath(StrEnum):
     @property
     def edits(self) -> Edits:
         """Return the edits of the configuration."""
-        by_ring = ('io = "epoll" ', 'io = "io_uring" ')
-        return {PacketPath.EPOLL: (), PacketPath.IO_URING: (by_ring,), PacketPath.KERNEL: (IN_KERNEL,)}[self]
+        use_io_uring = ('io = "epoll" ', 'io = "io_uring" ')
+        return {PacketPath.EPOLL: (), PacketPath.IO_URING: (use_io_uring,), PacketPath.KERNEL: (IN_KERNEL,)}[self]
 
     def fault(self, health: dict[str, Any]) -> str | None:
-        """Return what is wrong if packets did not pass so, by the ``media`` of a daemon's health; else None."""
+        """Return why packets did not take this path, by ``media`` of the daemon's health, or None."""
         io = PacketPath.IO_URING if self is PacketPath.IO_URING else PacketPath.EPOLL
         if health["io"] != io:
             return f"packets passed by {health['io']}, not by {io}"

@@ -209,7 +209,7 @@ def test_a_recorder_that_kamailio_does_not_reach_keeps_its_calls_and_gets_no_new
 # --- rolling upgrade
 
 STATES = ("recording", "paused", "opted_out", "resumed")
-"""What becomes of every fourth call before its recorder is upgraded."""
+"""States that the calls of a recorder are put into, in turn, before its drain."""
 UPGRADED = 240
 RATE = 3.0
 """Calls a second at first. As many as there are would be placed in minutes: the load lasts on a slow machine too."""
@@ -251,7 +251,7 @@ def test_a_rolling_restart_of_both_under_load_fails_and_cuts_no_call(tmp_path: P
         assert min(shares) > 0
 
 
-def test_calls_in_every_state_outlast_the_upgrade_of_their_recorder(tmp_path: Path) -> None:
+def test_calls_in_every_state_go_on_while_their_recorder_drains(tmp_path: Path) -> None:
     with cluster(tmp_path, calls=CALLS) as site:
         placed, north, south = site.placed, site.nodes["north"], site.nodes["south"]
         placed.place(site.proxy.address, rate=LATER_RATE)
@@ -261,12 +261,12 @@ def test_calls_in_every_state_outlast_the_upgrade_of_their_recorder(tmp_path: Pa
         extensions = {one["id"]: next(iter(one["extensions_now"])) for one in north.calls()}
         states = {call: STATES[index % len(STATES)] for index, call in enumerate(sorted(extensions))}
         for call, state in states.items():
-            _bring(north, call, state)
+            _set_state(north, call, state)
         began_s = time.monotonic()
         assert north.act("/api/drain").status_code == 200
         site.wait_welcoming("south")
         late = next(call for call, state in states.items() if state == "recording")
-        _bring(north, late, "paused")
+        _set_state(north, late, "paused")
         states[late] = "paused"
         time.sleep(TALK_S)
         assert {one["id"]: one["state"] for one in north.calls()} == {
@@ -281,7 +281,7 @@ def test_calls_in_every_state_outlast_the_upgrade_of_their_recorder(tmp_path: Pa
         _verify(site, list(states))
 
 
-def _bring(home: RecorderHome, call: str, state: str) -> None:
+def _set_state(home: RecorderHome, call: str, state: str) -> None:
     """Pause a call, opt it out, or pause and resume it."""
     if state == "opted_out":
         home.act(f"/api/calls/{call}/opt-out", by="mary", reason="a distressed caller").raise_for_status()

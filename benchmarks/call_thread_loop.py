@@ -1,10 +1,10 @@
-"""The recorder's command line, which says how long its call thread worked without looking at its timers.
+"""The recorder's command line, which measures each iteration of the call thread's loop.
 
-For each line on standard input it writes one to standard error: ``turns: {"longest_turn_ms": 11.2, ...}``, for the time
-since the line before, and begins anew. A *turn* of the call thread is from one look at its timers to the next: what
-came from other threads, and the timers that are due. Its length is the thread's own CPU time, so that what else the
-machine does makes no turn longer; so is that of a pass of Python's garbage collector, with wall time beside it. Run as
-``python -m benchmarks.turning run -C HOME``.
+An *iteration* is from one run of the loop's timers to the next: what came from other threads, and the timers that are
+due. Its time is CPU time of the thread, so other load on the machine does not lengthen it. The same goes for passes of
+the garbage collector, for which wall time is given too. For each line on standard input it writes one to standard
+error, ``loop: {"longest_iteration_ms": 11.2, ...}``, for the time since the line before. Run as ``python -m
+benchmarks.call_thread_loop run -C HOME``.
 """
 
 import gc
@@ -20,13 +20,13 @@ from recorder.__main__ import main
 
 _FULL = 2
 _NOTHING = {
-    "longest_turn_ms": 0.0, "turns": 0, "full_passes": 0, "longest_full_ms": 0.0, "longest_short_ms": 0.0,
+    "longest_iteration_ms": 0.0, "iterations": 0, "full_passes": 0, "longest_full_ms": 0.0, "longest_short_ms": 0.0,
     "longest_pass_wall_ms": 0.0,
 }  # fmt: skip
 
 
-class _Turns:
-    """Measures the turns of the call thread, and the passes of the garbage collector."""
+class _Loop:
+    """Measures the iterations of the call thread's loop, and the passes of the garbage collector."""
 
     def __init__(self) -> None:
         self._found: dict[str, float] = dict(_NOTHING)
@@ -39,8 +39,8 @@ class _Turns:
         self._dispatch()
         ended_s = time.thread_time()
         found = self._found
-        found["longest_turn_ms"] = max(found["longest_turn_ms"], 1000 * (ended_s - self._ended_s))
-        found["turns"] += 1
+        found["longest_iteration_ms"] = max(found["longest_iteration_ms"], 1000 * (ended_s - self._ended_s))
+        found["iterations"] += 1
         self._ended_s = ended_s
 
     def collecting(self, phase: str, about: dict[str, Any]) -> None:
@@ -61,13 +61,13 @@ class _Turns:
         return {name: round(value, 2) for name, value in found.items()}
 
 
-def _obey(turns: _Turns) -> None:
+def _obey(loop: _Loop) -> None:
     for _ in sys.stdin.buffer:
-        print(f"turns: {json.dumps(turns.take())}", file=sys.stderr, flush=True)
+        print(f"loop: {json.dumps(loop.take())}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    found = _Turns()
+    found = _Loop()
     ED2.dispatchTimers = found.dispatch_timers
     gc.callbacks.append(found.collecting)
     threading.Thread(target=_obey, args=(found,), name="obeying", daemon=True).start()
