@@ -15,6 +15,8 @@ from storage.answer_time import left_s
 
 ANSWER_S = 5
 """Timeout for connecting to a server, and for noticing that a connection is dead."""
+_DISPOSALS = "disposals"
+"""Key of what a connection notes: how often its engine had been disposed of before."""
 _INTERVAL_S = 0.1
 """How often a waiting thread looks at signals."""
 
@@ -92,4 +94,26 @@ def make_server_engine(
         connection.longest_s = longest_s
         return connection
 
+    _close_what_is_returned_late(engine)
     return engine
+
+
+def _close_what_is_returned_late(engine: sa.Engine) -> None:
+    """Close connections that threads have in use while an engine is disposed of, when they return them.
+
+    They go back to the former pool, which nobody uses any more, and would stay open until it is garbage.
+    """
+    disposals = [0]
+
+    @sa.event.listens_for(engine, "engine_disposed")
+    def _disposed(_engine: sa.Engine) -> None:
+        disposals[0] += 1
+
+    @sa.event.listens_for(engine, "connect")
+    def _connected(_connection: object, record: sa.pool.ConnectionPoolEntry) -> None:
+        record.info[_DISPOSALS] = disposals[0]
+
+    @sa.event.listens_for(engine, "checkin")
+    def _returned(_connection: object, record: sa.pool.ConnectionPoolEntry) -> None:
+        if record.info.get(_DISPOSALS, disposals[0]) != disposals[0]:
+            record.close()

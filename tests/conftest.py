@@ -143,6 +143,9 @@ def postgres(cluster: Path) -> Iterator[PostgresServer]:
 
     Its databases live for seconds: to look each minute whether one of them needs a vacuum takes 5 ms of CPU for each.
     """
+    from tests.helpers.left_connections import name_their_tests  # noqa: PLC0415 - the driver takes long to import
+
+    name_their_tests()
     server = PostgresServer(cluster=cluster, settings={"autovacuum": "off"})
     try:
         yield server
