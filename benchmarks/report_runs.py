@@ -130,10 +130,10 @@ RUNS = (
         measures="cost of several media threads in the media core",
         document="media-threads-300",
         words=_words(
-            "media --calls 300 --seconds 8 --rounds 3 --only bare_gathering core core_2_threads core_4_threads"
+            "media --calls 300 --seconds 5 --rounds 2 --only bare_gathering core core_2_threads core_4_threads"
         ),
         quick=_words("media --calls 4 --seconds 1 --rounds 1 --only bare_gathering core core_2_threads core_4_threads"),
-        takes_s=240,
+        takes_s=140,
         quick_s=50,
     ),
     Run(
