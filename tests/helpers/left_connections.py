@@ -19,7 +19,7 @@ def name_their_tests() -> None:
     patched: Any = ServerConnection
     connect = patched.connect.__func__
 
-    def connect_and_note(cls: type[ServerConnection], *words: object, **named: object) -> ServerConnection:
+    def connect_and_note(cls: type[ServerConnection], /, *words: object, **named: object) -> ServerConnection:
         made = connect(cls, *words, **named)
         made.opened_in = os.environ.get("PYTEST_CURRENT_TEST", "no test")
         made.opened_at = traceback.extract_stack(limit=_CALLS)
@@ -29,7 +29,7 @@ def name_their_tests() -> None:
     patched.__del__ = _warn
 
 
-def _warn(connection: Any) -> None:  # noqa: ANN401 - it has attributes of ours
+def _warn(connection: Any) -> None:
     if not hasattr(connection, "opened_in") or connection.closed:
         return
     connection.pgconn.finish()
