@@ -57,14 +57,15 @@ def make_root(root: Path, release: str, sources: str) -> None:
 
 
 def use_network(root: Path, environment: dict[str, str]) -> None:
-    """Give a root this machine's name, name servers and apt settings, and the certificate authorities for pip."""
+    """Give a root this machine's name, name servers, apt settings, and certificate authorities for pip and npm."""
     names = (("127.0.0.1", "localhost"), ("127.0.1.1", socket.gethostname()), ("::1", "localhost ip6-localhost"))
     (root / "etc/hosts").write_text("".join(f"{address} {name}\n" for address, name in names))
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     (root / "etc/apt/apt.conf.d/90host").write_text(host.apt_options())
-    if "PIP_CERT" in environment:
-        shutil.copy(environment["PIP_CERT"], root / "etc/ssl/certs/host.crt")
-        environment["PIP_CERT"] = "/etc/ssl/certs/host.crt"
+    for name, copy in (("PIP_CERT", "etc/ssl/certs/host.crt"), ("NPM_CONFIG_CAFILE", "etc/ssl/certs/host-npm.crt")):
+        if name in environment:
+            shutil.copy(environment[name], root / copy)
+            environment[name] = f"/{copy}"
 
 
 def clone_head(clone: Path, *, is_update: bool) -> None:
@@ -127,7 +128,8 @@ def main() -> int:
                 sys.exit(f"{root} is not empty, and not a root that this program made: choose another folder")
             sources = options.sources.read_text() if options.sources else host.sources_of(options.release)
             make_root(root, options.release, sources)
-        environment = inside.ENVIRONMENT | host.pip_environment() | dict(word.split("=", 1) for word in options.env)
+        given = dict(word.split("=", 1) for word in options.env)
+        environment = inside.ENVIRONMENT | host.pip_environment() | host.npm_environment() | given
         use_network(root, environment)
         clone_head(root / CLONE, is_update=options.update)
         for path in options.copy:

@@ -1,13 +1,16 @@
-"""How this machine reaches packages: where apt and pip look, without what is peculiar to it."""
+"""How this machine reaches packages: where apt, pip and npm look, without what is peculiar to it."""
 
 import ast
+import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 _INDEX_FIELDS = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
 _PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "proxy", "cert", "timeout")
 """What says how to reach the index. Constraints and folders of wheels belong to this machine."""
+_NPM_KEYS = ("registry", "proxy", "https-proxy", "cafile")
 _APT_KEYS = re.compile(r"Acquire::(https?|Check-Valid-Until|Check-Date|Retries|Max-FutureTime)\b")
 
 
@@ -66,3 +69,17 @@ def translate_pip(listed: str) -> dict[str, str]:
         if name in _PIP_KEYS:
             found[f"PIP_{name.upper().replace('-', '_')}"] = str(ast.literal_eval(value))
     return found
+
+
+def npm_environment() -> dict[str, str]:
+    """Return the environment variables by which npm reaches its registry as it does on this machine; {} without npm."""
+    if shutil.which("npm") is None:
+        return {}
+    return translate_npm(_output("npm", "config", "list", "--json"))
+
+
+def translate_npm(listed: str) -> dict[str, str]:
+    """Return environment variables for npm from ``npm config list --json``; keys without a value are left out."""
+    settings = json.loads(listed)
+    wanted = {key: settings.get(key) for key in _NPM_KEYS}
+    return {f"NPM_CONFIG_{key.upper().replace('-', '_')}": str(value) for key, value in wanted.items() if value}

@@ -1,6 +1,8 @@
 """What a new root takes over of the machine: where packages come from, and nothing that is peculiar to the machine."""
 
-from tests.fresh_root.host import translate_pip, translate_sources
+import json
+
+from tests.fresh_root.host import translate_npm, translate_pip, translate_sources
 
 INDEX = """\
 http://archive.invalid/debian/|trixie|main|Debian
@@ -34,3 +36,18 @@ global.find-links='/srv/wheels'
 global.index-url='https://index.invalid/simple'
 """
     assert translate_pip(listed) == {"PIP_CERT": "/etc/ssl/own.crt", "PIP_INDEX_URL": "https://index.invalid/simple"}
+
+
+def test_npm_reaches_its_registry_as_it_does_here() -> None:
+    listed = json.dumps(
+        {
+            "cafile": "/etc/ssl/own.crt",
+            "registry": "https://registry.invalid/",
+            "proxy": None,
+            "yes": False,
+            "cache": "/x",
+        }
+    )
+    assert translate_npm(listed) == {
+        "NPM_CONFIG_CAFILE": "/etc/ssl/own.crt", "NPM_CONFIG_REGISTRY": "https://registry.invalid/"
+    }  # fmt: skip
