@@ -21,6 +21,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from storage.database_problems import database_problem
 from storage.durable import make_folder
 from storage.errors import DatabaseError
+from storage.forgotten_engines import close_when_forgotten
 from storage.group_modes import open_file, refuse_link, touch
 from storage.migrations import INDEX_SCHEMA, refuse_unless_owner, upgrade
 from storage.moved import refuse_moved
@@ -361,6 +362,8 @@ def make_engine(text: str, longest_s: float | None = None) -> sa.Engine:
         sa.event.listen(engine, "do_connect", _check_sqlite)
         sa.event.listen(engine, "connect", _set_up_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
+        if url.database not in (None, "", ":memory:"):  # one in memory is closed by the thread that has it
+            close_when_forgotten(engine)
         return engine
     from storage.postgresql import make_server_engine  # noqa: PLC0415 - the driver takes long to import
 

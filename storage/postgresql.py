@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from psycopg.abc import RV, PQGen
 
 from storage.answer_time import left_s
+from storage.forgotten_engines import close_when_forgotten
 
 ANSWER_S = 5
 """Timeout for connecting to a server, and for noticing that a connection is dead."""
@@ -95,6 +96,7 @@ def make_server_engine(
         return connection
 
     _close_what_is_returned_late(engine)
+    close_when_forgotten(engine)
     return engine
 
 

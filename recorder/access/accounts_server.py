@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection, QueuePool, eve
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 from recorder.access.account_key import PEOPLE
-from recorder.access.kept_connection import close_when_forgotten
 from recorder.access.reachability import AccountsAwayError, Reachability
 from storage.database import POOL_S, server_name
 from storage.database_problems import database_problem
@@ -58,7 +57,6 @@ def make_engine(url: sa.URL, people: Path) -> Engine:
         url, longest_s=_LONGEST_S, connect_s=2, poolclass=_Pool, pool_size=3, max_overflow=7, pool_timeout=POOL_S,
         execution_options={PEOPLE: people},
     )  # fmt: skip
-    close_when_forgotten(engine)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -5,14 +5,16 @@ To open the file and read its 60 tables and triggers takes eight times as long a
 
 import os
 import sqlite3
-import weakref
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, QueuePool, create_engine, event
+from sqlalchemy import QueuePool, create_engine, event
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
 
-_LEFT, _ENDING = "left", "ending"
+from storage.forgotten_engines import close_when_forgotten
+
+_LEFT = "left"
 
 
 def make_engine(path: Path) -> Engine:
@@ -44,19 +46,6 @@ def make_engine(path: Path) -> Engine:
             raise DisconnectionError  # the pool closes it and opens another
 
     return engine
-
-
-def close_when_forgotten(engine: Engine) -> None:
-    """Close the pooled connections of an engine when nobody refers to it any more."""
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, record: Any) -> None:  # noqa: ANN401 - no public type
-        record.info[_ENDING] = ending = weakref.finalize(engine, connection.close)
-        ending.atexit = False  # the system closes it at exit; a forked child must not
-
-    @event.listens_for(engine, "close")
-    def _closed(_connection: object, record: Any) -> None:  # noqa: ANN401
-        record.info.pop(_ENDING).detach()
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

@@ -1,18 +1,32 @@
-"""A connection to PostgreSQL that a test leaves open is found while another test runs: the warning names the first."""
+"""Connections that nobody closes: a forgotten database closes its own, others name the test that opened them."""
 
 import gc
+import sqlite3
+from typing import Any
 
+import psycopg
 import pytest
 
 from benchmarks.postgres import PostgresServer
 from storage.database import Database
+from storage.postgresql import ServerConnection
 
 
 def test_the_warning_names_the_test_that_opened_the_connection(postgres: PostgresServer) -> None:
     url = postgres.new_database()
     gc.collect()
-    with pytest.warns(
-        ResourceWarning, match=r"test_the_warning_names_the_test.* opened at .*test_left_connections\.py"
-    ):
-        Database(url)
+    named = r"test_the_warning_names_the_test.* opened at .*test_left_connections\.py"
+    with pytest.warns(ResourceWarning, match=named):
+        ServerConnection.connect(url)
         gc.collect()
+
+
+def test_a_database_that_is_forgotten_closes_its_connections(ready_url: str) -> None:
+    def used() -> Any:
+        with Database(ready_url).connect() as connection:
+            return connection.connection.dbapi_connection
+
+    connection = used()
+    gc.collect()
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        connection.execute("SELECT 1")
