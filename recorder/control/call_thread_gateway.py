@@ -125,11 +125,13 @@ class CallThreadGateway:
         Raises:
             ProblemError: 504: not within CONFIRM_S.
         """
-        try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), CONFIRM_S)
-        except TimeoutError as error:
+        waited = asyncio.wrap_future(future)
+        # Not wait_for: from Python 3.12 on it refuses a result that is there, if the loop was held up until the limit.
+        await asyncio.wait((waited,), timeout=CONFIRM_S)
+        if not waited.done():
             detail = f"Not confirmed within {CONFIRM_S:g} s; see `recorder calls list` for the state."
-            raise ProblemError(504, detail, title="Not confirmed") from error
+            raise ProblemError(504, detail, title="Not confirmed")
+        return waited.result()
 
     async def audit(self, act: str, who: SocketCaller, subject: str, details: dict[str, Any], reason: str) -> None:
         """Write an audit entry; a log that cannot be written now raises an alarm, but refuses nothing."""
