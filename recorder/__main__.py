@@ -26,7 +26,7 @@ def main() -> None:
 
     if not is_lasting:
         gc.freeze()
-        gc.set_threshold(10_000)  # a command loads most of what it needs only now
+        gc.set_threshold(20_000)  # a command loads most of what it needs only now
         gc.enable()
     app()
 
