@@ -99,11 +99,12 @@ static void *cut(struct slab *slab)
     return block;
 }
 
-static int has_few(const struct slabs *slabs, size_t each, int is_locked)
+/* Whether few blocks of a size are free, those of one slab left out (NULL: of none); not if no slab of the size is left. */
+static int has_few(const struct slabs *slabs, size_t each, int is_locked, const struct slab *without)
 {
     int left = 0, room = 0;
     for (struct slab *slab = slabs->first; slab; slab = slab->next)
-        if (slab->each == each && slab->is_locked == is_locked) {
+        if (slab != without && slab->each == each && slab->is_locked == is_locked) {
             left += slab->room - slab->used;
             room = slab->room;
         }
@@ -113,7 +114,8 @@ static int has_few(const struct slabs *slabs, size_t each, int is_locked)
 /* Asks for the next slab if few blocks of this size are free. */
 static void ask_ahead(struct slabs *slabs, size_t each, int is_locked)
 {
-    if (!slabs->is_making || slabs->is_refused[is_locked] || slabs->asked_each || !has_few(slabs, each, is_locked))
+    if (!slabs->is_making || slabs->is_refused[is_locked] || slabs->asked_each ||
+        !has_few(slabs, each, is_locked, NULL))
         return;
     slabs->asked_each = each;
     slabs->asked_locked = is_locked;
@@ -138,7 +140,7 @@ static void *make_ahead(void *given)
         slabs->asked_each = 0;
         if (!slab)
             slabs->is_refused[is_locked] = 1; /* no more memory, or no more may be locked */
-        else if (has_few(slabs, each, is_locked))
+        else if (has_few(slabs, each, is_locked, NULL))
             add(slabs, slab);
         else /* somebody has made one since */
             unmap(slab);
@@ -220,16 +222,10 @@ static void drop(struct slabs *slabs, struct slab *empty)
     unmap(empty);
 }
 
-/* Whether an empty slab is the one that would be made in advance if it went. */
+/* Whether an empty slab would be made in advance again if it went. */
 static int is_next(const struct slabs *slabs, const struct slab *empty)
 {
-    int left = 0, others = 0;
-    for (struct slab *slab = slabs->first; slab; slab = slab->next)
-        if (slab != empty && slab->each == empty->each && slab->is_locked == empty->is_locked) {
-            left += slab->room - slab->used;
-            others++;
-        }
-    return slabs->is_making && others && left < empty->room / SPARE_PART;
+    return slabs->is_making && has_few(slabs, empty->each, empty->is_locked, empty);
 }
 
 /* Wipes and gives back what slab_take gave. */

@@ -30,3 +30,15 @@ def test_a_database_that_is_forgotten_closes_its_connections(ready_url: str) -> 
     gc.collect()
     with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
         connection.execute("SELECT 1")
+
+
+def test_a_connection_in_use_while_its_engine_is_disposed_of_is_closed_when_it_is_returned(
+    postgres: PostgresServer,
+) -> None:
+    database = Database(postgres.new_database())
+    with database.connect() as connection:
+        returned = connection.connection.dbapi_connection
+        database.close()
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1, "who has it may go on"
+    assert isinstance(returned, ServerConnection)
+    assert returned.closed

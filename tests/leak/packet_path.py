@@ -3,10 +3,8 @@
 from enum import StrEnum
 from typing import Any
 
+from benchmarks.home import IN_KERNEL
 from tests.helpers.recorder_home import Edits
-
-IN_KERNEL = ("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')
-"""Edit of the configuration that turns the kernel relay on."""
 
 
 class PacketPath(StrEnum):
