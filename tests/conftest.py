@@ -23,6 +23,7 @@ from tests.helpers.accounts import CHEAP, write_down_additions
 from tests.helpers.compiled_once import compile_once
 from tests.helpers.extent import IS_FULL
 from tests.helpers.json_results import watch as check_json_results
+from tests.helpers.left_connections import watch_postgresql, watch_sqlite
 from tests.helpers.prompts_once import make_ready_once
 from tests.helpers.ready_files import put_index
 from tests.helpers.temporary import leave_memory, use_memory
@@ -45,6 +46,7 @@ write_down_additions()
 compile_once()
 make_ready_once()
 check_json_results()
+watch_sqlite()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -143,9 +145,7 @@ def postgres(cluster: Path) -> Iterator[PostgresServer]:
 
     Its databases live for seconds: to look each minute whether one of them needs a vacuum takes 5 ms of CPU for each.
     """
-    from tests.helpers.left_connections import name_their_tests  # noqa: PLC0415 - the driver takes long to import
-
-    name_their_tests()
+    watch_postgresql()
     server = PostgresServer(cluster=cluster, settings={"autovacuum": "off"})
     try:
         yield server

@@ -1,37 +1,81 @@
-"""Says which test opened a connection to PostgreSQL that nobody closed, and where.
+"""Says which test opened a connection to a database that nobody closed, and where.
 
 The garbage collector finds such a connection while another test runs, and the driver's warning names only that one.
+sqlite3 warns since Python 3.13; here its connections are watched with each version.
 """
 
 import os
-import traceback
+import sqlite3
+import sys
 import warnings
-from typing import Any, cast
-
-from storage.postgresql import ServerConnection
+from types import FrameType
+from typing import Any
 
 _CALLS = 25
 """Calls of the stack that are kept."""
 
 
-def name_their_tests() -> None:
-    """Have connections of this process say where they were opened, if they are freed while they are open."""
+class _WatchedConnection(sqlite3.Connection):
+    """A connection to SQLite that knows where it was opened."""
+
+    def __init__(self, *words: Any, **named: Any) -> None:
+        super().__init__(*words, **named)
+        self.opened = _place()
+
+    def __del__(self) -> None:
+        try:
+            _ = self.in_transaction
+        except sqlite3.ProgrammingError:
+            return  # it was closed
+        _warn(self)
+
+
+def watch_sqlite() -> None:
+    """Have SQLite's connections of this process say where they were opened, if they are freed while they are open."""
+
+    _connect = sqlite3.connect
+
+    def connect(*words: Any, **named: Any) -> Any:
+        return _connect(*words, **{"factory": _WatchedConnection} | named)
+
+    modules: list[Any] = [sqlite3, sqlite3.dbapi2]  # SQLAlchemy takes the second
+    for module in modules:
+        module.connect = connect
+
+
+def watch_postgresql() -> None:
+    """Do the same with connections to PostgreSQL."""
+    from storage.postgresql import ServerConnection  # noqa: PLC0415 - the driver takes long to import
+
     patched: Any = ServerConnection
-    connect = patched.connect.__func__
+    _connect = patched.connect.__func__
 
-    def connect_and_note(cls: type[ServerConnection], /, *words: object, **named: object) -> ServerConnection:
-        made = connect(cls, *words, **named)
-        made.opened_in = os.environ.get("PYTEST_CURRENT_TEST", "no test")
-        made.opened_at = traceback.extract_stack(limit=_CALLS)
-        return cast("ServerConnection", made)
+    def connect(cls: type[ServerConnection], /, *words: object, **named: object) -> ServerConnection:
+        made = _connect(cls, *words, **named)
+        made.opened = _place()
+        return made  # type: ignore[no-any-return]
 
-    patched.connect = classmethod(connect_and_note)
-    patched.__del__ = _warn
+    def end(connection: Any) -> None:
+        if hasattr(connection, "opened") and not connection.closed:
+            connection.pgconn.finish()
+            _warn(connection)
+
+    patched.connect = classmethod(connect)
+    patched.__del__ = end
+
+
+def _place() -> str:
+    """The test that runs, and the last calls that led here; no source file is read."""
+    frame: FrameType | None = sys._getframe(2)
+    calls: list[str] = []
+    while frame is not None and len(calls) < _CALLS:
+        calls.append(f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}")
+        frame = frame.f_back
+    return (
+        f"{os.environ.get('PYTEST_CURRENT_TEST', 'no test')} left a connection open that was opened at "
+        + " < ".join(calls)
+    )
 
 
 def _warn(connection: Any) -> None:
-    if not hasattr(connection, "opened_in") or connection.closed:
-        return
-    connection.pgconn.finish()
-    calls = " < ".join(f"{call.filename.rpartition('/')[2]}:{call.lineno}" for call in reversed(connection.opened_at))
-    warnings.warn(f"{connection.opened_in} left a connection open that was opened at {calls}", ResourceWarning, 1)
+    warnings.warn(connection.opened, ResourceWarning, 1)

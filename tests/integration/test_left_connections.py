@@ -2,6 +2,7 @@
 
 import gc
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,14 +12,23 @@ from benchmarks.postgres import PostgresServer
 from storage.database import Database
 from storage.postgresql import ServerConnection
 
+_NAMED = r"test_the_warning_names_the_test.* opened at .*test_left_connections\.py"
 
-def test_the_warning_names_the_test_that_opened_the_connection(postgres: PostgresServer) -> None:
+
+def test_the_warning_names_the_test_that_opened_a_connection_to_postgresql(postgres: PostgresServer) -> None:
     url = postgres.new_database()
     gc.collect()
-    named = r"test_the_warning_names_the_test.* opened at .*test_left_connections\.py"
-    with pytest.warns(ResourceWarning, match=named):
+    with pytest.warns(ResourceWarning, match=_NAMED):
         ServerConnection.connect(url)
         gc.collect()
+
+
+def test_the_warning_names_the_test_that_opened_a_connection_to_sqlite(tmp_path: Path) -> None:
+    gc.collect()
+    with pytest.warns(ResourceWarning, match=_NAMED):
+        sqlite3.connect(tmp_path / "left.sqlite")
+        gc.collect()
+    sqlite3.connect(tmp_path / "closed.sqlite").close()
 
 
 def test_a_database_that_is_forgotten_closes_its_connections(ready_url: str) -> None:
