@@ -144,7 +144,8 @@ def run(disk: Path, calls: int) -> dict[str, Any]:
             _be_full(trial)
             _have_room(trial)
             _look_back(trial)
-            trial.expect("Traceback" not in home.said, f"the daemon fell over: {home.said[-3000:]}")
+            before, _, traceback = home.said.partition("Traceback")
+            trial.expect(not traceback, f"the daemon fell over: {before[-500:]}Traceback{traceback[:4000]}")
             return trial.result
 
 

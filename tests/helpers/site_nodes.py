@@ -1,6 +1,6 @@
 """A site with two recorders on loopback: PostgreSQL, mutual TLS, and a wire between them that can be cut."""
 
-import contextlib
+import logging
 import select
 import shutil
 import socket
@@ -72,10 +72,15 @@ class Wire:
 
     def _forward(self, one: socket.socket) -> None:
         other = self._pairs[one]
-        with contextlib.suppress(OSError):
+        try:
             if data := one.recv(65536):
                 other.sendall(data)
                 return
+            why = "it was closed"
+        except OSError as error:
+            why = str(error)
+        whose = "the console's" if one.getsockname()[1] == self.port else "the node's"
+        logging.getLogger(__name__).info("the wire: %s end: %s", whose, why)
         for end in (one, other):
             self._pairs.pop(end, None)
             end.close()

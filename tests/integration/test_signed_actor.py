@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -286,5 +287,8 @@ def test_up_says_what_one_user_does_not_protect(tmp_path: Path, monkeypatch: pyt
 def test_the_console_is_told_of_takeovers(home: RecorderHome) -> None:
     with LiveClient(home.root / "recorder.sock") as unsigned, pytest.raises(DaemonRefusedError):
         unsigned.takeovers()
-    with open_site(Home(home.root), NodeOptions(), Database("sqlite://"), Signer(home.root)) as site:
+    with (
+        closing(Database("sqlite://")) as database,
+        open_site(Home(home.root), NodeOptions(), database, Signer(home.root)) as site,
+    ):
         assert site.takeovers() == site.opt_outs() == []

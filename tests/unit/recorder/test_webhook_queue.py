@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -372,11 +373,11 @@ def test_what_was_handed_over_is_not_queued_again(facts: Facts, site: Site) -> N
 def test_a_queue_that_takes_nothing_is_said_and_nothing_is_left_out(facts: Facts, site: Site) -> None:
     facts.intake.run_once()
     facts.log.append("call.pause", "alice", CALL, {"state": "paused"})
-    with sqlite3.connect(site.queue._path) as database:
+    with closing(sqlite3.connect(site.queue._path, isolation_level=None)) as database:
         database.execute("CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
     facts.intake.run_once()
     assert "disk is full" in facts.intake.problem
-    with sqlite3.connect(site.queue._path) as database:
+    with closing(sqlite3.connect(site.queue._path, isolation_level=None)) as database:
         database.execute("DROP TRIGGER full")
     facts.intake.run_once()
     assert facts.types() == ["call.paused"]
