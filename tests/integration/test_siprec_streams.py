@@ -71,7 +71,9 @@ def assert_whole(streams: Streams, session: Session, at_least_s: float) -> None:
     assert {one["number"] for one in row["participants"]} == {session.call.caller.user, "2001"}
     left, right, _ = streams.home.copy(row["id"])
     for channel, line in zip((left, right), session.lines, strict=True):
-        assert sum(end - start for start, end in kept_of(channel, line.voice).spans) >= at_least_s * 8000
+        spans = kept_of(channel, line.voice).spans
+        said = f"kept are the ticks {spans} of those up to {line.voice.sent[-1][0]}"
+        assert sum(end - start for start, end in spans) >= at_least_s * 8000, said
 
 
 @pytest.mark.parametrize(("kind", "is_secure"), [("tcp", False), ("tls", True)])

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from recorder.calls.recording_in_progress import RecordingInProgress
+from sip.leg_commands import LegCommands
 from storage.audit import AuditLog
 from storage.g711 import TRANSCODE
 from tests.helpers.exactness import PACKET_S, SILENT_ALAW, Kept, kept_of
@@ -428,6 +430,33 @@ def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site, has
     channels = [site.home.copy(row["id"])[:2] for row in rows]
     silent = {tuple(set(channel) == {SILENT_ALAW} for channel in pair) for pair in channels}
     assert silent == {(True, False), (False, True)}, "the officer's half is on the right, the caller's on the left"
+
+
+def test_a_session_is_recorded_before_its_answer_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the first audio of a client is lost where the call thread is held up between the two."""
+    order: list[str] = []
+
+    def note(owner: type, name: str) -> None:
+        done = getattr(owner, name)
+
+        def noted(*words: Any, **named: Any) -> Any:
+            order.append(name)
+            return done(*words, **named)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    for name in ("answer", "answer_offer"):
+        note(LegCommands, name)
+    for name in ("__init__", "retarget"):
+        note(RecordingInProgress, name)
+    session = four_lines(site, (0, 1))
+    text = document(session).decode().replace("<send>s-1</send>", "").replace("<send>s-2</send>", "")
+    session.invite(packed(session.sdp(), text))
+    for at, line in enumerate(session.lines):
+        line.direction = "inactive" if at < 2 else "sendonly"
+    re_offer(session)
+    session.bye()
+    assert order == ["__init__", "answer", "retarget", "answer_offer"]
 
 
 def test_a_session_that_ends_before_any_audio(site: Site) -> None:

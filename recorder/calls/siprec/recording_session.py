@@ -108,8 +108,8 @@ class RecordingSession(SipCall):
         if self._parts.sdp is None:
             raise MediaError("the INVITE has no session description")
         answer = self._lines.take(Body(content=self._parts.sdp), self._lifecycle.record_state)
+        self._update()  # records before the client knows where to send: nothing that it sends comes too early
         self.services.endpoint.answer(self._leg, answer, is_recorder=True)
-        self._update()
         self._probe_later()
 
     def receive(self, event: SipEvent, leg: LegId) -> None:
@@ -138,9 +138,8 @@ class RecordingSession(SipCall):
             return
         parts = parts_of(body)
         self._lifecycle.learn(parts.metadata)
-        if parts.sdp is None:
-            endpoint.answer_offer(self._leg, None)
-        else:
+        answer = None
+        if parts.sdp is not None:
             try:
                 answer = self._lines.take(Body(content=parts.sdp), self._lifecycle.record_state)
             except (MediaError, PortsExhaustedError) as error:
@@ -148,8 +147,8 @@ class RecordingSession(SipCall):
                 endpoint.refuse_offer(self._leg, 488 if isinstance(error, MediaError) else 503)
                 self._update()
                 return
-            endpoint.answer_offer(self._leg, answer)
         self._update()
+        endpoint.answer_offer(self._leg, answer)
 
     def _answered(self, body: Body | None) -> None:
         """Handle the answer to the recorder's offer, or to the lines that an empty re-INVITE was answered with."""
