@@ -71,6 +71,18 @@ class NodeConnections(Connections):
         assert self._audience is not None, "a connection begins with a greeting"
         return self._audience
 
+    def _taken(self) -> socket.socket | None:
+        """Return an idle connection that the node has not closed.
+
+        OpenSSL keeps errors by thread. From Python 3.12.9 and 3.13.2 on, with OpenSSL 3.4, a write that failed on one
+        connection stays among them, and the next read that has to wait fails by it, whatever its connection: see
+        python/cpython#148594. A new TLS object empties the list.
+        """
+        connection = super()._taken()
+        if isinstance(connection, ssl.SSLSocket):
+            connection.context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+        return connection
+
     def _connected(self, deadline: float) -> socket.socket:
         plain = socket.create_connection((self._address.host, self._address.port), left_s(deadline))
         try:

@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from recorder.control.connections import (
 )
 from recorder.control.node_connections import NodeConnections
 from sip.options import Address
+from tests.helpers.certificates import Authority
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -143,3 +145,36 @@ def test_a_greeting_of_another_form_is_no_greeting(tmp_path: Path, fields: str) 
         made = NodeConnections("n", where, ssl.create_default_context, Signer(tmp_path), timeout_s=5)
         with pytest.raises(BrokenOffError, match="the greeting is not valid"):
             made._greet(near, time.monotonic() + 5)
+
+
+def tls_pair(certificate: tuple[str, str]) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
+    """Return the two ends of a connection, the client's first."""
+    near, far = socket.socketpair()
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(*certificate)
+    serving.num_tickets = 0  # nothing to read before an answer
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
+    with ThreadPoolExecutor(1) as pool:
+        accepted = pool.submit(serving.wrap_socket, far, server_side=True)
+        return asking.wrap_socket(near), accepted.result()
+
+
+def test_a_write_that_failed_is_no_error_of_another_connection(tmp_path: Path) -> None:
+    """Fails on Debian 13 without `NodeConnections._taken`: a read that waits ends by the error of the write."""
+    certificate = Authority(tmp_path).issue("node", dns=("node",), unit="node")
+    where = Address(host="192.0.2.1", port=1)
+    with contextlib.ExitStack() as stack:
+        made = NodeConnections("n", where, ssl.create_default_context, Signer(tmp_path), timeout_s=5)
+        stack.enter_context(contextlib.closing(made))
+        good, _far = map(stack.enter_context, tls_pair(certificate))
+        bad, gone = map(stack.enter_context, tls_pair(certificate))
+        made._give_back(good, is_kept=True)
+        gone.close()
+        with pytest.raises(OSError, match=r"pipe|SYS"):
+            bad.sendall(b"nobody reads this")
+        taken = made._taken()
+        assert taken is good
+        taken.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            taken.recv(1)
