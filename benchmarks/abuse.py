@@ -18,15 +18,15 @@ import struct
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.home import HomeError, RecorderHome
+from benchmarks.loaded_recorder import LoadedRecorder, loaded_recorder
 from benchmarks.machine import Holdings, holdings, measured_here
 from benchmarks.mutate import mutate
 from benchmarks.outcomes import outcomes_of
-from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
-from benchmarks.ports import PortsError, free_address, media_ports
+from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from benchmarks.ports import PortsError, media_ports
 from benchmarks.streams import DescriptorsError
 
 PEER, STRANGER = "127.0.0.3", "127.0.0.9"
@@ -87,22 +87,11 @@ def measure(*, packets: int, rate: float, seed: int) -> dict[str, Any]:
     Raises:
         HomeError: The recorder could not be run.
     """
-    sip = free_address()
-    with ExitStack() as stack:
-        placed = stack.enter_context(PlacedCalls(CALLS))
-        sink = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
         sink.bind(("127.0.0.1", 0))
-        host, port = placed.officer.address
-        home = RecorderHome(
-            sip=f"{sip[0]}:{sip[1]}",
-            next_hop=f"{host}:{port}",
-            extensions=extensions(CALLS),
-            media_ports=media_ports(CALLS + 400),
-            notice_s=0.4,
-            edits=_edits(sink.getsockname()[1]),
-        )
-        stack.enter_context(home)
-        outcome = _through(home, placed, sip, packets=packets, rate=rate, seed=seed)
+        edits = _edits(sink.getsockname()[1])
+        with loaded_recorder(PlacedCalls(CALLS), ports=media_ports(CALLS + 400), notice_s=0.4, edits=edits) as loaded:
+            outcome = _through(loaded, packets=packets, rate=rate, seed=seed)
     return {**dataclasses.asdict(outcome), "growth": round(outcome.growth, 4), "is_unharmed": outcome.is_unharmed}
 
 
@@ -116,13 +105,10 @@ def _edits(sink: int) -> list[tuple[str, str]]:
     ]
 
 
-def _through(
-    home: RecorderHome, placed: PlacedCalls, sip: _Address, *, packets: int, rate: float, seed: int
-) -> Outcome:
-    placed.place(sip, rate=10)
-    if placed.wait_joined(_JOIN_S) < CALLS:
-        raise HomeError("the calls beside the flood were not joined")
-    flood = _Flood(sip, placed, seed)
+def _through(loaded: LoadedRecorder, *, packets: int, rate: float, seed: int) -> Outcome:
+    home, placed = loaded.home, loaded.placed
+    loaded.place_all(10, timeout_s=_JOIN_S)
+    flood = _Flood(loaded.sip, placed, seed)
     began = time.monotonic()
     early = holdings(home.pid)
     resident = []

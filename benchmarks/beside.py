@@ -24,12 +24,13 @@ from typing import Any
 
 from benchmarks.home import HomeError
 from benchmarks.index import fill
+from benchmarks.loaded_recorder import NOTICE_S, need_descriptors_for
 from benchmarks.machine import measured_here
 from benchmarks.media import print_table, summary, tell
 from benchmarks.paths import PathResult
 from benchmarks.ports import PortsError, media_ports
-from benchmarks.standing import NOTICE_S, StandingCalls
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.standing import StandingCalls
+from benchmarks.streams import DescriptorsError
 from storage.database import sqlite_url
 from storage.encoding import CopyFormat
 from storage.errors import StorageError
@@ -42,7 +43,6 @@ BYTES_PER_ROW = 4000
 _DAEMON = (sys.executable, "-m", "benchmarks.collecting")
 _COLLECTED = re.compile(r"^collected: ([\d.]+) ms$", re.MULTILINE)
 _COLLECT_EVERY_S, _WORK_ENDS_S = 1.0, 60.0
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
 
 Done = list[dict[str, Any]]
 
@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.rows < 1000:
         parser.error("rows must be at least 1000")
     try:
-        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        need_descriptors_for(options.calls, per_call=10)
         with index_of(options.rows, options.index) as url:
             document = measure(
                 calls=options.calls,

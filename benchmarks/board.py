@@ -22,19 +22,19 @@ from typing import Any
 from benchmarks.board_watching import Screen, Stream, Watcher, screen, spinning
 from benchmarks.disk import quantiles
 from benchmarks.home import HomeError, RecorderHome
+from benchmarks.loaded_recorder import loaded_recorder, need_descriptors_for
 from benchmarks.machine import measured_here
-from benchmarks.placed import PlacedCalls, extensions
-from benchmarks.ports import PortsError, free_address, media_ports
+from benchmarks.placed import PlacedCalls
+from benchmarks.ports import PortsError, free_address
 from benchmarks.pressing import SocketConnection
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.streams import DescriptorsError
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.control.headers import ACTOR_HEADER
 from recorder.permissions import Role
 from storage.audit import AuditLog
 
-_NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S = 1.0, 20.0, 90.0, 3.0
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
+_PLACE_RATE, _JOINED_S, _SETTLE_S = 20.0, 90.0, 3.0
 _NAME, _PASSWORD = "watcher", "seven tall cranes over the harbour"
 _TEAM = "Payments"
 """Whose officers the calls go to, as `recorder init` writes it: the board shows a manager the calls of their teams."""
@@ -103,43 +103,39 @@ def measure(
     Raises:
         HomeError: The recorder could not be run.
     """
-    sip, web = free_address(), free_address()
-    with PlacedCalls(calls) as placed:
-        host, port = placed.officer.address
-        with RecorderHome(
-            sip=f"{sip[0]}:{sip[1]}", next_hop=f"{host}:{port}", extensions=extensions(calls, "Payments"),
-            media_ports=media_ports(calls), notice_s=_NOTICE_S, console=f"{web[0]}:{web[1]}",
-        ) as home:  # fmt: skip
-            engine = open_people(home.root / "people.sqlite")
-            note = People(engine, now=lambda: datetime.now(UTC)).add(
-                _NAME, _PASSWORD, display_name="Watcher", roles={Role.MANAGER}, teams={_TEAM}
-            )
-            AuditLog(home.root / "audit").append(note.act, _NAME, note.subject, dict(note.details))
-            engine.dispose()
-            placed.place(sip, rate=_PLACE_RATE)
-            joined = placed.wait_joined(_JOINED_S)
+    web = free_address()
+    with loaded_recorder(PlacedCalls(calls), service="Payments", console=web) as loaded:
+        home, placed = loaded.home, loaded.placed
+        engine = open_people(home.root / "people.sqlite")
+        note = People(engine, now=lambda: datetime.now(UTC)).add(
+            _NAME, _PASSWORD, display_name="Watcher", roles={Role.MANAGER}, teams={_TEAM}
+        )
+        AuditLog(home.root / "audit").append(note.act, _NAME, note.subject, dict(note.details))
+        engine.dispose()
+        placed.place(loaded.sip, rate=_PLACE_RATE)
+        joined = placed.wait_joined(_JOINED_S)
+        time.sleep(_SETTLE_S)
+        ids = [str(call["id"]) for call in home.calls()]
+        stream = Stream(home)
+        watching = [Watcher(web, _NAME, _PASSWORD) for _ in range(watchers)]
+        looking = Lookers(stream=stream, pages=watching)
+        looking.start()
+        with (
+            screen(web, _NAME, _PASSWORD) if has_browser else contextlib.nullcontext(None) as seen,
+            spinning(busy),
+        ):
             time.sleep(_SETTLE_S)
-            ids = [str(call["id"]) for call in home.calls()]
-            stream = Stream(home)
-            watching = [Watcher(web, _NAME, _PASSWORD) for _ in range(watchers)]
-            looking = Lookers(stream=stream, pages=watching)
-            looking.start()
-            with (
-                screen(web, _NAME, _PASSWORD) if has_browser else contextlib.nullcontext(None) as seen,
-                spinning(busy),
-            ):
-                time.sleep(_SETTLE_S)
-                shown = _acts(
-                    home,
-                    ids,
-                    dataclasses.replace(looking, screen=seen),
-                    max(round(seconds * rate), 1),
-                    every_s=1 / rate,
-                )
-            looking.stop()
-            standing = min(placed.standing(), home.live_calls())
-            placed.cease()
-            placed.hang_up()
+            shown = _acts(
+                home,
+                ids,
+                dataclasses.replace(looking, screen=seen),
+                max(round(seconds * rate), 1),
+                every_s=1 / rate,
+            )
+        looking.stop()
+        standing = min(placed.standing(), home.live_calls())
+        placed.cease()
+        placed.hang_up()
     return {
         "calls": calls,
         "joined_calls": joined,
@@ -209,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if min(options.calls, options.watchers) < 1 or options.busy < 0 or min(options.seconds, options.rate) <= 0:
         parser.error("calls, watchers, seconds and rate must be above 0")
     try:
-        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        need_descriptors_for(options.calls, per_call=10)
         document = measure(
             calls=options.calls, watchers=options.watchers, seconds=options.seconds, rate=options.rate,
             has_browser=options.browser, busy=options.busy,

@@ -17,18 +17,17 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.home import IN_KERNEL, HomeError, RecorderHome
+from benchmarks.home import HomeError
+from benchmarks.loaded_recorder import LoadedRecorder, loaded_recorder, need_descriptors_for
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
 from benchmarks.outcomes import outcomes_of
 from benchmarks.paths import MediaPath, PathError, await_steady, measure_steady
-from benchmarks.placed import PlacedCalls, extensions
-from benchmarks.ports import PortsError, free_address, media_ports
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.placed import PlacedCalls
+from benchmarks.ports import PortsError
+from benchmarks.streams import DescriptorsError
 
 _NOTICE_AND_RINGING_S, _SEALED_S = 90.0, 60.0
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
-"""Of the daemon, which has more than the load."""
 
 
 def measure(*, calls: int, seconds: float, rate: float, notice_s: float, in_kernel: bool = False) -> dict[str, Any]:
@@ -37,28 +36,16 @@ def measure(*, calls: int, seconds: float, rate: float, notice_s: float, in_kern
     Raises:
         HomeError: The recorder could not be run.
     """
-    sip = free_address()
-    with PlacedCalls(calls) as placed:
-        host, port = placed.officer.address
-        home = RecorderHome(
-            sip=f"{sip[0]}:{sip[1]}",
-            next_hop=f"{host}:{port}",
-            extensions=extensions(calls),
-            media_ports=media_ports(calls),
-            notice_s=notice_s,
-            edits=[IN_KERNEL] if in_kernel else [],
-        )
-        with home:
-            found = _through(home, placed, sip, seconds=seconds, rate=rate)
-            found["relayed_share"] = home.relayed_share()
-            return {**found, "rate": rate, "notice_s": notice_s}
+    with loaded_recorder(PlacedCalls(calls), notice_s=notice_s, in_kernel=in_kernel) as loaded:
+        found = _through(loaded, seconds=seconds, rate=rate)
+        found["relayed_share"] = loaded.home.relayed_share()
+        return {**found, "rate": rate, "notice_s": notice_s}
 
 
-def _through(
-    home: RecorderHome, placed: PlacedCalls, sip: tuple[str, int], *, seconds: float, rate: float
-) -> dict[str, Any]:
+def _through(loaded: LoadedRecorder, *, seconds: float, rate: float) -> dict[str, Any]:
+    home, placed = loaded.home, loaded.placed
     cpu_idle, held_idle = cpu_ms(home.pid), holdings(home.pid)
-    placed.place(sip, rate=rate, on_placed=lambda count: _progress(f"{count} calls placed"))
+    placed.place(loaded.sip, rate=rate, on_placed=lambda count: _progress(f"{count} calls placed"))
     joined = placed.wait_joined(_NOTICE_AND_RINGING_S, lambda count: _progress(f"{count} calls joined"))
     cpu_joined, joined_at_s = cpu_ms(home.pid), time.monotonic()
     _progress(f"{joined} calls joined; measuring for {seconds:g} s")
@@ -151,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.calls < 1 or options.seconds <= 0 or options.rate <= 0 or options.notice_s < 0.1:
         parser.error("calls, seconds and rate must be above 0, the notice 0.1 s or longer")
     try:
-        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        need_descriptors_for(options.calls)
         document = measure(
             calls=options.calls,
             seconds=options.seconds,

@@ -20,13 +20,13 @@ import numpy as np
 from benchmarks import calls as daemon_calls
 from benchmarks import report_figures
 from benchmarks.home import HomeError
+from benchmarks.loaded_recorder import need_descriptors_for
 from benchmarks.machine import measured_here
 from benchmarks.paths import PathError
 from benchmarks.ports import PortsError
 from benchmarks.report_page import by_calls
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.streams import DescriptorsError
 
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
 _KEPT = (
     "cpu_ms_per_call_second", "load_cpu_ms_per_call_second", "ratio", "bare", "packets_sent", "packets_lost",
     "packets_damaged", "late_sends",
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if min(options.calls) < 1 or options.seconds <= 0 or options.rate <= 0:
         parser.error("calls, seconds and rate must be above 0")
     try:
-        need_descriptors(_DESCRIPTORS_PER_CALL * max(options.calls) + _DESCRIPTORS)
+        need_descriptors_for(max(options.calls))
         document = measure(
             counts=options.calls, seconds=options.seconds, rate=options.rate, in_kernel=options.in_kernel
         )

@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.exact import misalignment_ms, read_sides
-from benchmarks.home import IN_KERNEL, HomeError, RecorderHome
+from benchmarks.home import HomeError, RecorderHome
+from benchmarks.loaded_recorder import loaded_recorder, need_descriptors_for
 from benchmarks.machine import cpu_of_family_ms, holdings, measured_here
 from benchmarks.outcomes import outcomes_of
-from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
-from benchmarks.ports import PortsError, free_address, media_ports
-from benchmarks.standing import NOTICE_S
-from benchmarks.streams import DescriptorsError, delays, need_descriptors
+from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from benchmarks.ports import PortsError
+from benchmarks.streams import DescriptorsError, delays
 from recorder.common.home import Home
 from storage.epochs import EpochKeys
 from storage.errors import StorageError
@@ -42,7 +42,6 @@ MOST_GROWN_KB = 150.0
 """Of memory that a call may add in an hour: 72 kB of it is the waveform, which is kept until the call ends."""
 _JOINED_S, _FILED_S, _TOLD_EVERY_S = 90.0, 180.0, 60.0
 _BYTES_PER_CALL_S, _ROOM_BYTES = 17_000, 1 << 30
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
 _WORKERS = 2
 
 Say = Callable[[str], None]
@@ -84,27 +83,16 @@ def measure(
         HomeError: The recorder could not be run.
     """
     need_room(folder, calls=calls, seconds=seconds)
-    sip = free_address()
-    with PlacedCalls(calls, skew_ppm=skew_ppm) as placed:
-        host, port = placed.officer.address
-        home = RecorderHome(
-            sip=f"{sip[0]}:{sip[1]}",
-            next_hop=f"{host}:{port}",
-            extensions=extensions(calls),
-            media_ports=media_ports(calls),
-            notice_s=NOTICE_S,
-            folder=folder,
-            edits=[IN_KERNEL] if in_kernel else [],
-        )
-        with home:
-            placed.place(sip, rate=rate)
-            joined = placed.wait_joined(_JOINED_S)
-            say(f"{joined} of {calls} calls joined")
-            stood = _stand(home, placed, seconds, say)
-            relayed_share = home.relayed_share()
-            say("the calls are over; comparing")
-            compared = _compare_all(home, placed, say)
-            verified = home.verify_all()
+    with loaded_recorder(PlacedCalls(calls, skew_ppm=skew_ppm), folder=folder, in_kernel=in_kernel) as loaded:
+        home, placed = loaded.home, loaded.placed
+        placed.place(loaded.sip, rate=rate)
+        joined = placed.wait_joined(_JOINED_S)
+        say(f"{joined} of {calls} calls joined")
+        stood = _stand(home, placed, seconds, say)
+        relayed_share = home.relayed_share()
+        say("the calls are over; comparing")
+        compared = _compare_all(home, placed, say)
+        verified = home.verify_all()
     about = {"calls": calls, "joined_calls": joined, "rate": rate, "skew_ppm": skew_ppm, "relayed_share": relayed_share}
     document = {**about, **stood, **compared, "verified": verified}
     return {**document, "is_good": is_good(document)}
@@ -249,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.calls < 1 or options.seconds <= 0 or options.rate <= 0:
         parser.error("calls, seconds and rate must be above 0")
     try:
-        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        need_descriptors_for(options.calls)
         document = measure(
             calls=options.calls,
             seconds=options.seconds,

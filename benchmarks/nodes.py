@@ -14,35 +14,24 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from benchmarks.home import HomeError, RecorderHome
+from benchmarks.home import HomeError
+from benchmarks.loaded_recorder import LoadedRecorder, loaded_recorder, need_descriptors_for
 from benchmarks.machine import cpu_ms, cpu_of_server_ms, measured_here
 from benchmarks.outcomes import outcomes_of
 from benchmarks.paths import await_steady
-from benchmarks.placed import PlacedCalls, extensions
-from benchmarks.ports import PortsError, free_address, media_ports
+from benchmarks.placed import PlacedCalls
+from benchmarks.ports import PortsError
 from benchmarks.postgres import DURABLE, PostgresServer
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.streams import DescriptorsError
 
 _NODES = 2
-_NOTICE_S = 1.0
 _JOINED_S, _SEALED_S = 90.0, 60.0
 _FAULTS = ("failed_calls", "never_ended")
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Node:
-    """One recorder and its calls."""
-
-    home: RecorderHome
-    placed: PlacedCalls
-    sip: tuple[str, int]
 
 
 def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
@@ -68,7 +57,7 @@ def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
 
 def _alone(calls: int, *, seconds: float, rate: float) -> dict[str, Any]:
     with ExitStack() as stack:
-        return _Run([_started(stack, calls, [])]).through(seconds=seconds, rate=rate)
+        return _Run([stack.enter_context(loaded_recorder(PlacedCalls(calls)))]).through(seconds=seconds, rate=rate)
 
 
 def _together(calls: int, *, seconds: float, rate: float) -> dict[str, Any]:
@@ -77,7 +66,7 @@ def _together(calls: int, *, seconds: float, rate: float) -> dict[str, Any]:
         stack.callback(server.close)
         url = server.new_database()
         edits = [('index_url = "off"', f'index_url = "{url}"')]
-        run = _Run([_started(stack, calls, edits) for _ in range(_NODES)])
+        run = _Run([stack.enter_context(loaded_recorder(PlacedCalls(calls), edits=edits)) for _ in range(_NODES)])
         size, database_ms = _size(url), cpu_of_server_ms(server.pid)
         found = run.through(seconds=seconds, rate=rate)
         return {
@@ -87,21 +76,6 @@ def _together(calls: int, *, seconds: float, rate: float) -> dict[str, Any]:
         }
 
 
-def _started(stack: ExitStack, calls: int, edits: Sequence[tuple[str, str]]) -> _Node:
-    sip = free_address()
-    placed = stack.enter_context(PlacedCalls(calls))
-    host, port = placed.officer.address
-    home = RecorderHome(
-        sip=f"{sip[0]}:{sip[1]}",
-        next_hop=f"{host}:{port}",
-        extensions=extensions(calls),
-        media_ports=media_ports(calls),
-        notice_s=_NOTICE_S,
-        edits=edits,
-    )
-    return _Node(home=stack.enter_context(home), placed=placed, sip=sip)
-
-
 class _Run:
     """Calls through some nodes at once.
 
@@ -109,7 +83,7 @@ class _Run:
         nodes: They run, and no call has begun.
     """
 
-    def __init__(self, nodes: Sequence[_Node]) -> None:
+    def __init__(self, nodes: Sequence[LoadedRecorder]) -> None:
         self._nodes = nodes
         self.calls = sum(node.placed.count for node in nodes)
 
@@ -185,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.calls < _NODES or options.seconds <= 0 or options.rate <= 0:
         parser.error(f"calls must be at least {_NODES}, seconds and rate above 0")
     try:
-        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        need_descriptors_for(options.calls)
         document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate) | measured_here()
     except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)

@@ -19,15 +19,15 @@ from typing import Any
 
 from benchmarks.disk import quantiles
 from benchmarks.home import HomeError, RecorderHome
+from benchmarks.loaded_recorder import loaded_recorder, need_descriptors_for
 from benchmarks.machine import measured_here
-from benchmarks.placed import PlacedCalls, extensions
-from benchmarks.ports import PortsError, free_address, media_ports
+from benchmarks.placed import PlacedCalls
+from benchmarks.ports import PortsError, free_address
 from benchmarks.pressing import Door, Pressed, press
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.streams import DescriptorsError
 from recorder.control.headers import ACTOR_HEADER
 
-_NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S, _SEALED_S = 1.0, 20.0, 90.0, 5.0, 60.0
-DESCRIPTORS_PER_CALL, DESCRIPTORS = 10, 256
+_PLACE_RATE, _JOINED_S, _SETTLE_S, _SEALED_S = 20.0, 90.0, 5.0, 60.0
 _ERASE_S = 3.0
 """The default of ``[pause] erase_s``: the position a pause states lies so far before the request."""
 _FRAME_S = 0.02
@@ -41,27 +41,19 @@ def measure(*, calls: int, seconds: float, rate: float, reason: str = "") -> dic
     Raises:
         HomeError: The recorder could not be run.
     """
-    sip, web = free_address(), free_address()
-    with PlacedCalls(calls) as placed:
-        host, port = placed.officer.address
-        with RecorderHome(
-            sip=f"{sip[0]}:{sip[1]}",
-            next_hop=f"{host}:{port}",
-            extensions=extensions(calls, "Payments"),
-            media_ports=media_ports(calls),
-            notice_s=_NOTICE_S,
-            console=f"{web[0]}:{web[1]}",
-        ) as home:
-            placed.place(sip, rate=_PLACE_RATE)
-            joined = placed.wait_joined(_JOINED_S)
-            time.sleep(_SETTLE_S)
-            ids = [str(call["id"]) for call in home.calls()]
-            done = {name: pressed(home, door, ids, seconds, rate) for name, door in _doors(home, web, reason).items()}
-            standing = min(placed.standing(), home.live_calls())
-            packets = placed.cease()
-            placed.hang_up()
-            started = started_of(home, calls)
-            audited = home.audited("call.pause") + home.audited("call.resume")
+    web = free_address()
+    with loaded_recorder(PlacedCalls(calls), service="Payments", console=web) as loaded:
+        home, placed = loaded.home, loaded.placed
+        placed.place(loaded.sip, rate=_PLACE_RATE)
+        joined = placed.wait_joined(_JOINED_S)
+        time.sleep(_SETTLE_S)
+        ids = [str(call["id"]) for call in home.calls()]
+        done = {name: pressed(home, door, ids, seconds, rate) for name, door in _doors(home, web, reason).items()}
+        standing = min(placed.standing(), home.live_calls())
+        packets = placed.cease()
+        placed.hang_up()
+        started = started_of(home, calls)
+        audited = home.audited("call.pause") + home.audited("call.resume")
     return {
         "calls": calls,
         "joined_calls": joined,
@@ -153,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.calls < 1 or options.seconds <= 0 or options.rate <= 0:
         parser.error("calls, seconds and rate must be above 0")
     try:
-        need_descriptors(DESCRIPTORS_PER_CALL * options.calls + DESCRIPTORS)
+        need_descriptors_for(options.calls, per_call=10)
         document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate, reason=options.reason)
     except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)

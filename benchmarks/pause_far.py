@@ -20,18 +20,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.home import HomeError, RecorderHome
+from benchmarks.home import HomeError
+from benchmarks.loaded_recorder import loaded_recorder, need_descriptors_for
 from benchmarks.machine import measured_here
 from benchmarks.node_config import OpenSslAuthority, node_edits
-from benchmarks.pause import DESCRIPTORS, DESCRIPTORS_PER_CALL, JSON, pressed, printed, started_of, summary
-from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
-from benchmarks.ports import PortsError, free_address, free_port, media_ports
+from benchmarks.pause import JSON, pressed, printed, started_of, summary
+from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from benchmarks.ports import PortsError, free_address, free_port
 from benchmarks.postgres import DURABLE, PostgresServer
 from benchmarks.pressing import Door
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.streams import DescriptorsError
 from recorder.access.signing import public_path
 
-_NOTICE_S, _RATE, _JOINED_S, _SETTLE_S = 1.0, 20.0, 90.0, 5.0
+_RATE, _JOINED_S, _SETTLE_S = 20.0, 90.0, 5.0
 WAYS = ("near", "far")
 
 
@@ -56,8 +57,23 @@ def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
             )
             for name in WAYS
         }
-        near, near_calls = _started(stack, each, edits["near"], FIRST_EXTENSION, console=web)
-        far, far_calls = _started(stack, each, edits["far"], FIRST_EXTENSION + each)
+        first = {"near": FIRST_EXTENSION, "far": FIRST_EXTENSION + each}
+        loaded = {
+            way: stack.enter_context(
+                loaded_recorder(
+                    PlacedCalls(each, first=first[way]),
+                    service="Payments",
+                    served=2 * each,
+                    console=web if way == "near" else None,
+                    edits=edits[way],
+                )
+            )
+            for way in WAYS
+        }
+        for one in loaded.values():
+            one.placed.place(one.sip, rate=_RATE)
+        near, far = (loaded[way].home for way in WAYS)
+        near_calls, far_calls = (loaded[way].placed for way in WAYS)
         joined = near_calls.wait_joined(_JOINED_S) + far_calls.wait_joined(_JOINED_S)
         time.sleep(_SETTLE_S)
         ids = {"near": [str(one["id"]) for one in near.calls()], "far": [str(one["id"]) for one in far.calls()]}
@@ -83,31 +99,6 @@ def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
     }
 
 
-def _started(
-    stack: ExitStack,
-    calls: int,
-    edits: Sequence[tuple[str, str]],
-    first: int,
-    *,
-    console: tuple[str, int] | None = None,
-) -> tuple[RecorderHome, PlacedCalls]:
-    sip = free_address()
-    placed = stack.enter_context(PlacedCalls(calls, first=first))
-    host, port = placed.officer.address
-    home = RecorderHome(
-        sip=f"{sip[0]}:{sip[1]}",
-        next_hop=f"{host}:{port}",
-        extensions=extensions(2 * calls, "Payments"),
-        media_ports=media_ports(calls),
-        notice_s=_NOTICE_S,
-        console="off" if console is None else f"{console[0]}:{console[1]}",
-        edits=edits,
-    )
-    stack.enter_context(home)
-    placed.place(sip, rate=_RATE)
-    return home, placed
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 done, 1 failed with a reason, or an act or a call failed, or a position was off."""
     words = (__doc__ or "").partition("\n")[0]
@@ -120,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.calls < len(WAYS) or options.seconds <= 0 or options.rate <= 0:
         parser.error("calls must be at least 2, seconds and rate above 0")
     try:
-        need_descriptors(DESCRIPTORS_PER_CALL * options.calls + DESCRIPTORS)
+        need_descriptors_for(options.calls, per_call=10)
         document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate) | measured_here()
     except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)

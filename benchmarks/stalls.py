@@ -18,19 +18,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.health_poller import HealthPoller
-from benchmarks.home import IN_KERNEL, HomeError, RecorderHome
+from benchmarks.home import HomeError, RecorderHome
+from benchmarks.loaded_recorder import loaded_recorder, need_descriptors_for
 from benchmarks.machine import cpu_ms, measured_here
 from benchmarks.media import tell
-from benchmarks.placed import PlacedCalls, extensions
-from benchmarks.ports import PortsError, free_address, media_ports
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.placed import PlacedCalls
+from benchmarks.ports import PortsError
+from benchmarks.streams import DescriptorsError
 
 PHASES = ("set_up", "in_progress", "hang_up")
 GOAL_BLOCK_MS, GOAL_ANSWER_MS = 20.0, 100.0
 _DAEMON = (sys.executable, "-m", "benchmarks.call_thread_loop")
 _TOLD = re.compile(r"^loop: (\{.*\})$", re.MULTILINE)
-_NOTICE_S, _JOINED_S, _ENDED_S, _TOLD_S, _POLLED_EVERY_S = 1.0, 120.0, 60.0, 10.0, 0.1
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
+_JOINED_S, _ENDED_S, _TOLD_S, _POLLED_EVERY_S = 120.0, 60.0, 10.0, 0.1
 
 
 def measure(*, calls: int, seconds: float, rate: float, in_kernel: bool = False) -> dict[str, Any]:
@@ -39,35 +39,22 @@ def measure(*, calls: int, seconds: float, rate: float, in_kernel: bool = False)
     Raises:
         HomeError: The recorder could not be run, or a call was not joined, or did not end.
     """
-    sip, half = free_address(), calls // 2
+    half = calls // 2
     phases: dict[str, dict[str, Any]] = {}
-    with PlacedCalls(calls) as placed:
-        host, port = placed.officer.address
-        home = RecorderHome(
-            sip=f"{sip[0]}:{sip[1]}",
-            next_hop=f"{host}:{port}",
-            extensions=extensions(calls),
-            media_ports=media_ports(calls),
-            notice_s=_NOTICE_S,
-            edits=[IN_KERNEL] if in_kernel else [],
-            daemon=_DAEMON,
-        )
-        with home:
-            with _phase("set_up", home, phases):
-                placed.place(sip, rate=rate)
-                joined = placed.wait_joined(_JOINED_S)
-                if joined < calls:
-                    raise HomeError(f"only {joined} of {calls} calls were joined: place fewer of them a second")
-            with _phase("in_progress", home, phases):
-                time.sleep(seconds)
-            with _phase("hang_up", home, phases):
-                began_s = time.monotonic()
-                for call in placed.placed[:half]:
-                    call.hang_up()
-                _wait_left(home, calls - half)
-                hung_up_s = round(time.monotonic() - began_s, 2)
-            packets = placed.cease()
-            standing = placed.standing()
+    with loaded_recorder(PlacedCalls(calls), in_kernel=in_kernel, daemon=_DAEMON) as loaded:
+        home, placed = loaded.home, loaded.placed
+        with _phase("set_up", home, phases):
+            loaded.place_all(rate, timeout_s=_JOINED_S)
+        with _phase("in_progress", home, phases):
+            time.sleep(seconds)
+        with _phase("hang_up", home, phases):
+            began_s = time.monotonic()
+            for call in placed.placed[:half]:
+                call.hang_up()
+            _wait_left(home, calls - half)
+            hung_up_s = round(time.monotonic() - began_s, 2)
+        packets = placed.cease()
+        standing = placed.standing()
     about = {"calls": calls, "seconds": seconds, "rate": rate, "in_kernel": in_kernel, "hung_up": half}
     return {
         "phases": phases,
@@ -158,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.calls < 2 or min(options.seconds, options.rate) <= 0:
         parser.error("there must be two calls at least, and seconds and rate must be above 0")
     try:
-        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        need_descriptors_for(options.calls)
         document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate, in_kernel=options.in_kernel)
     except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)

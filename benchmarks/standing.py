@@ -5,14 +5,11 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from benchmarks.home import HomeError, RecorderHome
+from benchmarks.home import HomeError
+from benchmarks.loaded_recorder import loaded_recorder
 from benchmarks.paths import PathResult, await_steady, measure_steady
-from benchmarks.placed import PlacedCalls, extensions
-from benchmarks.ports import free_address
+from benchmarks.placed import PlacedCalls
 from benchmarks.streams import Totals
-
-NOTICE_S = 1.0
-_JOINED_S = 90.0
 
 
 class StandingCalls:
@@ -38,26 +35,13 @@ class StandingCalls:
         edits: Sequence[tuple[str, str]] = (),
         daemon: Sequence[str] = (),
     ) -> None:
-        sip = free_address()
         self._before = Totals()
         with ExitStack() as stack:
-            self.placed = stack.enter_context(PlacedCalls(calls))
-            host, port = self.placed.officer.address
-            self.home = stack.enter_context(
-                RecorderHome(
-                    sip=f"{sip[0]}:{sip[1]}",
-                    next_hop=f"{host}:{port}",
-                    extensions=extensions(calls),
-                    media_ports=media_ports,
-                    notice_s=NOTICE_S,
-                    edits=edits,
-                    daemon=daemon,
-                )
+            loaded = stack.enter_context(
+                loaded_recorder(PlacedCalls(calls), ports=media_ports, edits=edits, daemon=daemon)
             )
-            self.placed.place(sip, rate=rate)
-            joined = self.placed.wait_joined(_JOINED_S)
-            if joined < calls:
-                raise HomeError(f"only {joined} of {calls} calls were joined: place fewer of them a second")
+            self.home, self.placed = loaded.home, loaded.placed
+            loaded.place_all(rate)
             self._before = self.placed.cease()
             self._stack = stack.pop_all()
 

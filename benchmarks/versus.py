@@ -21,12 +21,13 @@ from typing import Any
 
 from benchmarks import rtpengine
 from benchmarks.home import IN_KERNEL, HomeError
+from benchmarks.loaded_recorder import NOTICE_S
 from benchmarks.machine import measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, rtpengine_command, summary, tell
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.plots import draw_bars
 from benchmarks.ports import PortsError, media_ports
-from benchmarks.standing import NOTICE_S, StandingCalls
+from benchmarks.standing import StandingCalls
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 DAEMONS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import drift, home
+from benchmarks import drift, home, loaded_recorder
 from benchmarks.exact import Side, misalignment_ms, read_sides
 from storage.runs import ANCHOR, AUDIO, G722, LOST, PCMA, TICKS_PER_S, pack
 
@@ -115,7 +115,7 @@ def test_calls_whose_clocks_run_apart_are_recorded_exactly_and_played_in_step(
 def test_a_run_that_the_kernel_did_not_relay_is_not_called_one_that_it_did(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (drift, home):
+    for module in (loaded_recorder, home):
         monkeypatch.setattr(module, "IN_KERNEL", ("kernel_interfaces = []", "kernel_interfaces = []"))
     words = ["--calls", "1", "--seconds", "2", "--in-kernel", "--json"]
     assert drift.main(words) == 1
