@@ -21,6 +21,8 @@ NPM_PACKAGES = $(if $(shell command -v npm),,npm)
 
 # Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
 unexport PYTHONDONTWRITEBYTECODE
+# Some images set this one too; the recorder is installed without it.
+unexport PYTHONUNBUFFERED
 # A second thread for linear algebra only spins in each of the tests' processes.
 test test-all: export OPENBLAS_NUM_THREADS = 1
 

@@ -113,7 +113,12 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
     """Writes to standard error; a record that cannot be formatted is said with its place, not with its arguments."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Write where the record was made, and the error, masked; the standard library would print the arguments."""
+        """Write where the record was made, and the error, masked; the standard library would print the arguments.
+
+        Where the log itself cannot be written, as on a full disk, nothing is added to it.
+        """
+        if isinstance(sys.exc_info()[1], OSError):
+            return
         said = logging.LogRecord(
             record.name, logging.ERROR, record.pathname, record.lineno,
             "a message of %s:%d could not be written", (record.filename, record.lineno), sys.exc_info(),

@@ -1,5 +1,6 @@
 """No run of digits that could be a telephone number or a card leaves by the log, tracebacks included."""
 
+import errno
 import io
 import json
 import logging
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.common.logs import MASKED_FROM, JsonFormatter, MaskingFormatter, without_digits
+from recorder.common.logs import MASKED_FROM, JsonFormatter, MaskingFormatter, MaskingHandler, without_digits
 from tests.helpers.extent import CHARACTERS
 
 CARD, NUMBER = "4929123412341234", "+441632960555"
@@ -194,6 +195,29 @@ def test_uncaught_exceptions_and_warnings_go_to_the_masked_log() -> None:
     assert CARD not in done.stderr + done.stdout
     assert "ERROR MainThread x: a message of <string>:11 could not be written" in done.stderr
     assert "HTTP Request" not in done.stderr
+
+
+class FullDisk(io.StringIO):
+    """A stream that refuses its first line, as a log on a full disk does, and takes the next again."""
+
+    is_full = True
+
+    def write(self, text: str) -> int:
+        if self.is_full:
+            self.is_full = False
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_a_log_that_cannot_be_written_is_not_told_so() -> None:
+    stream = FullDisk()
+    handler = MaskingHandler(stream)
+    record = logging.makeLogRecord({"msg": "one of many", "levelno": logging.INFO})
+    handler.handle(record)
+    assert not stream.is_full
+    assert stream.getvalue() == ""
+    handler.handle(record)
+    assert stream.getvalue() == "one of many\n"
 
 
 _SERVED = f"""
