@@ -41,6 +41,9 @@ class Entered(Protocol):
     def abort(self) -> None:
         """Close it at once."""
 
+    def end(self, within_s: float) -> None:
+        """Close it at once, or, if it has a request, when that is answered, after ``within_s`` at the latest."""
+
 
 class ConsoleConnections:
     """All connections of the console, in the order in which they began to wait.
@@ -85,11 +88,11 @@ class ConsoleConnections:
         if not of_source:
             del self._of[source]
 
-    def close_all(self) -> None:
-        """Close every connection at once."""
+    def end_all(self, within_s: float) -> None:
+        """Close every connection; see `Entered.end`."""
         for one in list(self._all):
             self.leave(one)
-            one.abort()
+            one.end(within_s)
 
     def waits_anew(self, one: Entered) -> None:
         """Move a connection to the end of the order, because it begins to wait for something else."""
@@ -139,6 +142,14 @@ class ConsoleProtocol(H11Protocol):
     def abort(self) -> None:
         """Close it at once."""
         self.transport.abort()
+
+    def end(self, within_s: float) -> None:
+        """Close it when its request is answered; see `Entered.end`."""
+        if self.is_answered and self.cycle is not None:
+            self.cycle.keep_alive = False
+            self.loop.call_later(within_s, self.abort)
+        else:
+            self.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Register, and wait for a header."""
@@ -231,6 +242,11 @@ class TlsEntrance(asyncio.Protocol):
     def abort(self) -> None:
         """Close it at once."""
         self._transport.abort()
+
+    def end(self, within_s: float) -> None:
+        """Close it at once: nothing has been requested yet."""
+        del within_s
+        self.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register, and begin the handshake."""

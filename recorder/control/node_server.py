@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 LIMITS = ConnectionLimits(most=200, most_per_address=100, header_s=KEEP_S, body_s=5.0)
 """Consoles keep connections open between requests; a header may take as long as a kept connection may be idle."""
 HANDSHAKE_S = 3.0
+ENDS_S = 2.0
+"""How long a request in progress may take when connections are closed, seconds: acts are answered within less."""
 RETRY_S = 5.0
 """Delay after an address that could not be bound, seconds."""
 ALARM = "node_control_unavailable"
@@ -107,10 +109,13 @@ class NodeServer:
             self._thread.join(5)
 
     def close_connections(self) -> None:
-        """Close all connections, so that each console shows its certificate again; any thread."""
+        """Close all connections, so that each console shows its certificate again; any thread.
+
+        An act in progress is answered first: who asked would take it for not done.
+        """
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(self._connections.close_all)
+                self._loop.call_soon_threadsafe(self._connections.end_all, ENDS_S)
 
     def _run(self) -> None:
         is_said = False

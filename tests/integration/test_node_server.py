@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from recorder.control.peer_tls import SiteTls
 from recorder.rules.limits import ConnectionLimits
 from sip.options import Address
 from tests.helpers.certificates import Authority
-from tests.helpers.recorder_home import eventually
+from tests.helpers.recorder_home import HANGS_S, eventually
 
 ASKED = plain_request("GET", "/api/node", {}, b"")
 
@@ -29,19 +30,32 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def port(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """The port of a node that takes six connections."""
+def going_on() -> threading.Event:
+    """Ends requests that are in progress."""
+    return threading.Event()
+
+
+@pytest.fixture
+def server(authority: Authority, going_on: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeServer]:
+    """A node that takes six connections."""
     limits = ConnectionLimits(most=6, most_per_address=None, header_s=60.0, body_s=60.0)
     monkeypatch.setattr(node_server, "LIMITS", limits)
     certificate, key = authority.issue("north", dns=("north",), unit="node")
     tls = SiteTls(PeerFiles(certificate=str(certificate), key=str(key), ca=str(authority.ca)))
     app = FastAPI()
     app.get("/api/node")(lambda: {})
+    app.get("/api/slow")(lambda: {"went_on": going_on.wait(HANGS_S)})
     server = NodeServer(app, Address(host="127.0.0.1", port=0), tls, set_alarm=lambda _name, _is_on: None)
     server.start()
     eventually(lambda: server.bound_port, "it listens")
-    yield server.bound_port
+    yield server
+    going_on.set()
     server.close()
+
+
+@pytest.fixture
+def port(server: NodeServer) -> int:
+    return server.bound_port
 
 
 def connected(authority: Authority, port: int, role: str, name: str) -> ssl.SSLSocket:
@@ -73,3 +87,30 @@ def test_strangers_and_nodes_do_not_close_a_consoles_idle_connection(
         assert status(console) == 200, "the connection was kept"
         with connected(authority, port, "console", "hq2") as other:
             assert status(other) == 200, "there is room for another"
+
+
+@pytest.mark.parametrize("is_in_time", [True, False])
+def test_what_is_in_progress_is_answered_before_connections_are_closed(
+    authority: Authority,
+    server: NodeServer,
+    going_on: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_in_time: bool,
+) -> None:
+    """As where a certificate was renewed or revoked."""
+    monkeypatch.setattr(node_server, "ENDS_S", HANGS_S if is_in_time else 0.1)
+    with (
+        connected(authority, server.bound_port, "console", "hq") as idle,
+        connected(authority, server.bound_port, "console", "hq2") as busy,
+    ):
+        assert status(idle) == 200
+        busy.sendall(plain_request("GET", "/api/slow", {}, b""))
+        eventually(lambda: any(one.is_answered for one in server._connections._all), "the request is there")
+        server.close_connections()
+        assert idle.recv(1) == b"", "an idle connection is closed at once"
+        if is_in_time:
+            going_on.set()
+            answer, _ = exchange(busy, b"", time.monotonic() + HANGS_S)
+            assert (answer.status, answer.content) == (200, b'{"went_on":true}')
+        assert busy.recv(1) == b"", "no second request on it"

@@ -25,6 +25,9 @@ class Connection:
     def abort(self) -> None:
         self.closed += 1
 
+    def end(self, within_s: float) -> None:
+        raise NotImplementedError
+
 
 def full(*, most: int = 10, most_per_address: int | None = None, of: list[Connection]) -> ConsoleConnections:
     """Return the connections of a console that `of` have entered, all from one address."""
