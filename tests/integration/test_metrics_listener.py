@@ -1,6 +1,7 @@
 """The listener of metrics on a real port: what it answers, to whom, and that slow or hostile clients cost little."""
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -15,7 +16,8 @@ from prometheus_client.registry import Collector
 from recorder.common import metrics_listener
 from recorder.common.metric_table import registry_of
 from recorder.common.metrics_listener import MOST_CONNECTIONS, MetricsListener
-from tests.helpers.recorder_home import eventually
+from tests.helpers.recorder_home import HANGS_S, eventually
+from tests.helpers.starvation import stopwatch
 
 HERE = ("127.0.0.1/32",)
 GET = b"GET /metrics HTTP/1.1\r\nHost: recorder\r\nAccept: text/plain\r\n\r\n"
@@ -56,7 +58,7 @@ def port_of(listener: MetricsListener) -> int:
 
 
 def client_of(listener: MetricsListener, host: str = "127.0.0.1") -> socket.socket:
-    return socket.create_connection((host, port_of(listener)), timeout=20)
+    return socket.create_connection((host, port_of(listener)), timeout=HANGS_S)
 
 
 def ask(listener: MetricsListener, request: bytes = GET) -> tuple[bytes, bytes]:
@@ -101,6 +103,7 @@ def test_the_answer_is_in_the_format_of_prometheus() -> None:
 
 
 def test_scrapes_within_a_second_cost_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_listener, "_SAME_S", HANGS_S)
     counting = Counting()
     with serving(counting) as (listener, _):
         bodies = {ask(listener)[1] for _ in range(5)}
@@ -123,41 +126,51 @@ def test_other_networks_get_no_answer_and_the_log_says_so_once(caplog: pytest.Lo
 
 
 def test_clients_that_send_nothing_are_few_and_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics_listener, "REQUEST_S", 0.5)
+    request_s = 1.0
+    monkeypatch.setattr(metrics_listener, "REQUEST_S", request_s)
     with serving() as (listener, _), ExitStack() as stack:
-        idle = [stack.enter_context(client_of(listener)) for _ in range(MOST_CONNECTIONS)]
-        eventually(lambda: len(listener._answers) == MOST_CONNECTIONS, "all are taken")
-        idle[0].sendall(b"GET /metr")
-        began_s = time.monotonic()
-        head, _ = ask(listener)
+        port_of(listener)
+        began_s, took_s = time.monotonic(), stopwatch(os.getpid())
+        idle = []
+        for said in (b"GET /metr", *[b""] * (MOST_CONNECTIONS - 1)):
+            idle.append(stack.enter_context(client_of(listener)))
+            idle[-1].sendall(said)
+        head, _ = ask(listener)  # taken after those: the kernel hands them out in order
         assert head.startswith(b"HTTP/1.1 200")
-        assert 0.1 < time.monotonic() - began_s < 10.0, "it waited until one of them was ended"
+        assert time.monotonic() - began_s >= request_s, "it waited until one of them was ended"
+        assert took_s() < 10.0
         for one in idle:
             with suppress(ConnectionResetError):
                 assert one.recv(1) == b""
 
 
 def test_a_client_that_does_not_read_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_asked = threading.Event()
+
     class Long(Collector):
         def describe(self) -> list[Metric]:
             return []
 
         def collect(self) -> Iterator[Metric]:
+            is_asked.set()
             yield GaugeMetricFamily("recorder_long", "x" * 20_000_000, value=1)
 
     monkeypatch.setattr(metrics_listener, "ANSWER_S", 0.5)
     with serving(Long()) as (listener, _), client_of(listener) as deaf:
         deaf.sendall(GET)
-        eventually(lambda: listener._answers, "it is being answered")
+        assert is_asked.wait(HANGS_S)
         eventually(lambda: not listener._answers, "it is ended")
 
 
 def test_a_client_that_reads_no_short_answer_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_asked = threading.Event()
+
     class Short(Collector):
         def describe(self) -> list[Metric]:
             return []
 
         def collect(self) -> Iterator[Metric]:
+            is_asked.set()
             yield GaugeMetricFamily("recorder_short", "x" * 40_000, value=1)
 
     monkeypatch.setattr(metrics_listener, "_CLOSE_S", 0.1)
@@ -171,10 +184,10 @@ def test_a_client_that_reads_no_short_answer_is_ended_too(monkeypatch: pytest.Mo
     monkeypatch.setattr(metrics_listener, "_bound", bound_with_little_room)
     with serving(Short()) as (listener, _), socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.settimeout(20)
+        deaf.settimeout(HANGS_S)
         deaf.connect(("127.0.0.1", port_of(listener)))
         deaf.sendall(GET)
-        eventually(lambda: listener._answers, "it is being answered")
+        assert is_asked.wait(HANGS_S)
         eventually(lambda: not listener._answers, "it is ended")
         got = 0
         while chunk := deaf.recv(65536):
@@ -185,7 +198,7 @@ def test_a_client_that_reads_no_short_answer_is_ended_too(monkeypatch: pytest.Mo
 def test_where_collecting_hangs_the_scrape_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_listener, "_COLLECT_S", 0.3)
     goes_on = threading.Event()
-    with serving(Counting(lambda: goes_on.wait(20))) as (listener, _):
+    with serving(Counting(lambda: goes_on.wait(HANGS_S))) as (listener, _):
         try:
             assert ask(listener)[0].startswith(b"HTTP/1.1 503")
             assert ask(listener, b"GET /x HTTP/1.1\r\n\r\n")[0].startswith(b"HTTP/1.1 404"), (
