@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import ssl
 import time
@@ -38,8 +39,9 @@ from tests.helpers.accounts import CHEAP
 from tests.helpers.certificates import Authority
 from tests.helpers.console_site import Browser, serving, url_of
 from tests.helpers.exchange import Talk
-from tests.helpers.recorder_home import ADMIN, PASSWORD, eventually
+from tests.helpers.recorder_home import ADMIN, HANGS_S, PASSWORD, eventually
 from tests.helpers.site_nodes import NORTH, SOUTH, TwoNodes, two_nodes
+from tests.helpers.starvation import stopwatch
 
 MANAGER = Person(
     name="dora", display_name="Dora", roles=frozenset({Role.MANAGER}), teams=("", "Revenues"), extension=None
@@ -118,10 +120,10 @@ def test_a_cut_wire_is_answered_not_confirmed_in_time(
     site.wire.is_cut = True
     try:
         for target in (CallTarget(calls[SOUTH]), ExtensionTarget("2001")):
-            began_s = time.monotonic()
+            took_s = stopwatch(os.getpid(), site.north.home.pid)
             with pytest.raises((DaemonUnavailableError, DaemonRefusedError), match="south"):
                 live.pause(target, actor=DPO)
-            assert time.monotonic() - began_s < PROMISED_S
+            assert took_s() < PROMISED_S
         assert states(live) == {NORTH: "paused", SOUTH: "not_confirmed"}
         assert site.south.home.calls()[0]["state"] == "recording", "what was not confirmed was not done"
         (silent,) = [node for node in live.nodes() if node["silent_since"]]
@@ -207,13 +209,13 @@ def test_the_console_shows_both_nodes_and_who_does_not_answer(site: TwoNodes, ta
             try:
                 silent = eventually(
                     lambda: said if "south: no answer since" in (said := browser.get("/live").text) else "",
-                    "the page says so", timeout_s=20,
+                    "the page says so",
                 )  # fmt: skip
                 assert "Not confirmed" in silent and "state of its calls is not known" in silent
-                began_s = time.monotonic()
+                took_s = stopwatch(os.getpid(), site.north.home.pid)
                 answer = browser.submit(f"/live/{call}/resume").text
                 assert "<strong>Not confirmed.</strong> Node south" in answer
-                assert time.monotonic() - began_s < 2 * PROMISED_S, "the act, and then the page"
+                assert took_s() < 2 * PROMISED_S, "the act, and then the page"
                 assert "Node does not answer (south)" in browser.get("/health").text
             finally:
                 site.wire.is_cut = False
@@ -234,10 +236,10 @@ def contexts(site: TwoNodes, files: tuple[str, str] | None) -> ssl.SSLContext:
 def asked(site: TwoNodes, files: tuple[str, str], request: bytes) -> tuple[int, dict[str, Any]]:
     """Send bytes to south's control API as the owner of a certificate; returns status and document."""
     with (
-        socket.create_connection(("127.0.0.1", site.control), 5) as plain,
+        socket.create_connection(("127.0.0.1", site.control), HANGS_S) as plain,
         contexts(site, files).wrap_socket(plain) as secure,
     ):
-        answer, _ = exchange(secure, request, time.monotonic() + 5)
+        answer, _ = exchange(secure, request, time.monotonic() + HANGS_S)
     return answer.status, json.loads(answer.content)
 
 
@@ -260,7 +262,7 @@ def test_without_a_certificate_of_the_site_nobody_is_let_in(site: TwoNodes, tmp_
     strangers = Authority(tmp_path, "Other").issue("hq", dns=("hq",), unit="console")
     for files in (None, strangers):
         with (
-            socket.create_connection(("127.0.0.1", site.control), 5) as plain,
+            socket.create_connection(("127.0.0.1", site.control), HANGS_S) as plain,
             pytest.raises((ssl.SSLError, ConnectionError)),
             contexts(site, files).wrap_socket(plain) as secure,
         ):
@@ -315,11 +317,10 @@ def test_the_socket_does_not_take_a_signature_for_the_network(site: TwoNodes, co
 
 
 def test_a_handshake_that_does_not_end_is_ended(site: TwoNodes) -> None:
-    with socket.create_connection(("127.0.0.1", site.control), 5) as plain:
-        plain.settimeout(10)
-        began_s = time.monotonic()
+    with socket.create_connection(("127.0.0.1", site.control), HANGS_S) as plain:
+        took_s = stopwatch(os.getpid(), site.south.home.pid)
         assert plain.recv(1) == b""
-        assert time.monotonic() - began_s < 8
+        assert took_s() < 8
 
 
 @pytest.mark.long
@@ -336,15 +337,16 @@ def test_a_certificate_that_is_revoked_is_refused_on_open_connections_too(
     path = revocation_list(Home(site.south.home.root))
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        socket.create_connection(("127.0.0.1", site.control), 5) as plain,
+        socket.create_connection(("127.0.0.1", site.control), HANGS_S) as plain,
         contexts(site, stolen).wrap_socket(plain) as secure,
     ):
         request = plain_request("GET", "/api/node", {}, b"")
-        assert exchange(secure, request, time.monotonic() + 5)[0].status == 200
+        assert exchange(secure, request, time.monotonic() + HANGS_S)[0].status == 200
         path.write_bytes(site.authority.revoke(stolen[0]))
+        took_s = stopwatch(os.getpid(), site.south.home.pid)
         try:
-            secure.settimeout(10)
             assert secure.recv(1) == b"", "the connection is closed"
+            assert took_s() < 10
             with pytest.raises((OSError, BrokenOffError)):
                 asked(site, stolen, request)
             assert asked(site, console, request)[0] == 200
@@ -358,6 +360,7 @@ def test_a_daemon_that_was_killed_keeps_nobody_from_pausing(
 ) -> None:
     talk = site.north.call()
     talk.join()
+    began_s = time.monotonic()
     site.south.home.kill()
     database = Database(site.url)
     with database.begin() as connection:  # past the wire, which listens in its place
@@ -371,9 +374,6 @@ def test_a_daemon_that_was_killed_keeps_nobody_from_pausing(
             return [one["node"] for one in live.pause(ExtensionTarget("2001"), actor=DPO)["calls"]] == [NORTH]
         return False
 
-    members.directory.refresh()
-    assert not paused(), "for 6 s it may be cut off only"
-    began_s = time.monotonic()
-    eventually(paused, "the dead node is not waited for", timeout_s=20)
-    assert time.monotonic() - began_s > 1
+    eventually(paused, "the dead node is not waited for")
+    assert time.monotonic() - began_s > 2.5, "for 6 s after its last sign of life it may be cut off only"
     talk.hang_up()
