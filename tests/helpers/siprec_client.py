@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.messages import Message, parse
-from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
+from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually, recorder_home
 from tests.helpers.sip_streams import first_of
 from tests.helpers.siprec_shapes import SHAPES, Body, Call, Who
 from tests.helpers.voices import PCMA, TICKS_PER_S, Studio, Voice
@@ -202,7 +202,7 @@ class Session:
         talking = [line.voice for line in self.lines if line.voice.remote is not None]
         begun = eventually(lambda: next((one for one in talking if one.sent), None), "a voice talks")
         goal = begun.sent[-1][0] + seconds * TICKS_PER_S
-        eventually(lambda: begun.sent[-1][0] >= goal, "the voice goes on", timeout_s=seconds + 3)
+        eventually(lambda: begun.sent[-1][0] >= goal, "the voice goes on", timeout_s=seconds + HANGS_S)
 
     def bye(self, headers: Sequence[str] = ()) -> Message:
         """End the session."""
@@ -249,7 +249,7 @@ class Client:
         )
         return Session(client=self, lines=lines, call=call, **more)
 
-    def final(self, call_id: str, method: str, cseq: int, *, timeout_s: float = 5.0) -> Message:
+    def final(self, call_id: str, method: str, cseq: int, *, timeout_s: float = HANGS_S) -> Message:
         """Wait for the final answer to a request."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -301,7 +301,7 @@ class StreamClient(Client):
     def __init__(self, home: RecorderHome, studio: Studio, ip: str, port: int, tls: ssl.SSLContext | None) -> None:
         super().__init__(home, studio, ip)
         self.socket.close()
-        self.socket = socket.create_connection((home.sip[0], port), timeout=5, source_address=(ip, 0))
+        self.socket = socket.create_connection((home.sip[0], port), timeout=HANGS_S, source_address=(ip, 0))
         self.over, self.uri_end = ("TLS", ";transport=tls") if tls else ("TCP", ";transport=tcp")
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket)
