@@ -64,10 +64,10 @@ def test_it_scrapes_both_and_follows_a_call(watched: Watched) -> None:
     eventually(lambda: seen.value('recorder_calls_in_progress{state="joined"}') == 0, "its end is seen")
     received = eventually(lambda: seen.value("recorder_media_packets_received_total"), "there were packets")
     assert received > 20
-    assert (seen.value("recorder_disk_free_bytes") or 0) > 0
+    assert eventually(lambda: seen.value("recorder_disk_free_bytes"), "the disk is seen") > 0
     eventually(lambda: seen.value("recorder_retention_backlog") == 0, "the database was asked")
     eventually(lambda: seen.value('recorder_alarm{alarm="accounts_changed"}') == 0, "the console was asked")
-    assert seen.value("recorder_console_connections_limit") == 1000
+    assert eventually(lambda: seen.value("recorder_console_connections_limit"), "its limit is seen") == 1000
 
 
 def test_what_prometheus_has_names_nobody(watched: Watched) -> None:
