@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from benchmarks import media
 from benchmarks.machine import cpu_ms, cpu_of_family_ms, holdings
 from benchmarks.paths import MediaPath, PathError
 from benchmarks.streams import ALAW, DescriptorsError, Load, delays, jitter, need_descriptors, open_socket, totals
+from tests.helpers.recorder_home import HANGS_S
 
 from benchmarks._load import PAYLOAD_BYTES, intact, payload  # isort: skip - built by streams
 
@@ -41,7 +41,7 @@ def load() -> Iterator[Load]:
 
 
 def await_received(load: Load, stream: int, name: str, count: int) -> int:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HANGS_S
     while load.counts(stream)[name] < count and time.monotonic() < deadline:
         time.sleep(0.01)
     return load.counts(stream)[name]
@@ -109,7 +109,7 @@ def test_jitter_is_what_one_packet_took_longer_or_shorter_than_the_one_before(lo
 
 def test_a_stream_is_paced_and_says_what_it_sent(load: Load) -> None:
     with open_socket() as near, open_socket() as far:
-        far.settimeout(5)
+        far.settimeout(HANGS_S)
         load.add_stream(2, near, far.getsockname(), pt=ALAW, peer=3)
         load.start()
         load.begin(2)
@@ -124,24 +124,31 @@ def test_a_stream_is_paced_and_says_what_it_sent(load: Load) -> None:
     assert [after - before for before, after in itertools.pairwise(ticks)] == [160] * 9
 
 
-def received_at_s(far: socket.socket, count: int) -> list[tuple[float, bytes]]:
-    """Return so many packets with when each was sent, by its own words."""
-    packets = [far.recv(2048) for _ in range(count)]
-    return [(int.from_bytes(packet[20:28], "little") / 1e9, packet) for packet in packets]
+def least_late_ms(packets: list[bytes], *, ticks_per_ms: float = 8.0) -> float:
+    """Return when the most punctual of some packets was sent, by its own words, less its time in the stream.
+
+    On a busy machine each packet may be late, and hardly all of them.
+    """
+    return min(
+        int.from_bytes(packet[20:28], "little") / 1e6 - int.from_bytes(packet[4:8]) / ticks_per_ms
+        for packet in packets
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("skew_ppm", [-100_000, 100_000])
 def test_a_clock_that_is_off_is_off_in_packets_a_second(load: Load, skew_ppm: int) -> None:
     with open_socket() as near, open_socket() as far:
-        far.settimeout(5)
+        far.settimeout(HANGS_S)
         load.add_stream(1, near, far.getsockname(), pt=ALAW, peer=0, skew_ppm=skew_ppm)
         load.start()
         load.begin(1)
-        packets = received_at_s(far, 101)
+        packets = [far.recv(2048) for _ in range(101)]
         load.stop()
-    took_s = packets[-1][0] - packets[0][0]
-    assert took_s == pytest.approx(2 / (1 + skew_ppm / 1e6), abs=0.05)
-    ticks = [int.from_bytes(packet[4:8]) for _, packet in packets]
+    before, after = (
+        least_late_ms(some, ticks_per_ms=8 * (1 + skew_ppm / 1e6)) for some in (packets[:25], packets[-25:])
+    )
+    assert after == pytest.approx(before, rel=0, abs=35)
+    ticks = [int.from_bytes(packet[4:8]) for packet in packets]
     assert ticks[-1] - ticks[0] == 100 * 160
 
 
@@ -152,25 +159,25 @@ def test_a_skew_that_no_clock_has_is_refused(load: Load) -> None:
 
 def test_after_a_rest_the_clock_of_a_stream_has_gone_on_and_its_numbers_have_not(load: Load) -> None:
     with open_socket() as near, open_socket() as far:
-        far.settimeout(5)
+        far.settimeout(HANGS_S)
         load.add_stream(0, near, far.getsockname(), pt=ALAW, peer=1)
         load.start()
         load.begin(0)
-        last = received_at_s(far, 3)[-1][1]
+        before = [far.recv(2048) for _ in range(20)]
         load.cease(0)
         time.sleep(0.3)
         far.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
-                last = far.recv(2048)
-        far.settimeout(5)
+                before.append(far.recv(2048))
+        far.settimeout(HANGS_S)
         load.begin(0)
-        (_, first) = received_at_s(far, 1)[0]
+        after = [far.recv(2048) for _ in range(20)]
         load.stop()
+    last, first = before[-1], after[0]
     assert int.from_bytes(first[2:4]) - int.from_bytes(last[2:4]) == 1
-    rested_ms = (int.from_bytes(first[20:28], "little") - int.from_bytes(last[20:28], "little")) / 1e6
-    silent_ms = (int.from_bytes(first[4:8]) - int.from_bytes(last[4:8])) / 8
-    assert 250 < silent_ms == pytest.approx(rested_ms, abs=19)
+    assert int.from_bytes(first[4:8]) - int.from_bytes(last[4:8]) > 250 * 8
+    assert least_late_ms(after) == pytest.approx(least_late_ms(before), rel=0, abs=19)
 
 
 def test_stored_payloads_are_compared_up_to_the_first_that_is_not_the_one_that_was_sent() -> None:
@@ -254,7 +261,7 @@ def test_the_document_has_its_keys_and_ratios_to_the_loop_that_gathers(
 def test_the_cpu_time_of_a_path_is_that_of_its_children_too() -> None:
     command = "import time\nwhile time.process_time() < 0.2: pass\ninput()"
     with subprocess.Popen(["sh", "-c", f'"{sys.executable}" -c "{command}"; true'], stdin=subprocess.PIPE) as family:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + HANGS_S
         while cpu_of_family_ms(family.pid) < 200 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert cpu_of_family_ms(family.pid) >= 200
