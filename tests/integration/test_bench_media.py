@@ -249,9 +249,11 @@ def test_the_document_has_its_keys_and_ratios_to_the_loop_that_gathers(
     arguments += ["--plot", str(picture)]
     assert media.main(arguments) == 0
     document = json.loads(capsys.readouterr().out)
-    assert set(document) == {"bare_gathering", "core", "ratios", "calls", "seconds", "rounds", "machine", "commit"}
+    assert set(document) == {
+        "bare_gathering", "core", "ratios", "calls", "seconds", "rounds", "machine", "commit", "date",
+    }  # fmt: skip
     assert set(document["core"]) >= FIGURES
-    assert set(document["machine"]) == {"cpu", "cores", "kernel", "python"}
+    assert set(document["machine"]) == {"cpu", "cores", "memory_mib", "kernel", "python"}
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert document["core"]["packets_lost"] == 0
     floor, core = (document[name]["cpu_ms_per_call_second"] for name in ("bare_gathering", "core"))
