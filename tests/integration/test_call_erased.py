@@ -15,7 +15,7 @@ from storage.retention_types import ErasureState
 from tests.helpers import preloaded
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.recorder_home import RecorderHome, eventually
+from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually
 
 EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.3"))
 OFFICER = {"display_name": "alice", "roles": ["officer"], "extension": "2001"}
@@ -29,16 +29,16 @@ def console_of(home: RecorderHome) -> Iterator[str]:
     home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "{host}:{port}"')
     console = preloaded.start(["console", "-C", str(home.root)], home.root.parent / "console.log")
     try:
-        eventually(lambda: _answers(url), "the console answers", timeout_s=30)
+        eventually(lambda: _answers(url), "the console answers")
         yield url
     finally:
         console.terminate()
-        assert console.wait(20) == 0 or console.returncode == -15
+        assert console.wait(HANGS_S) == 0 or console.returncode == -15
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/sign-in").status_code == 200
+        return httpx2.get(f"{url}/sign-in", timeout=HANGS_S).status_code == 200
     except httpx2.TransportError:
         return False
 
@@ -68,11 +68,7 @@ def test_what_was_forgotten_is_gone_soon_after_the_call(tmp_path_factory: Any) -
         talk.talk_for(2.5)
         assert state_of(lines, order["id"]) is ErasureState.CONFIRMED, "the call goes on: it waits"
         talk.hang_up()
-        eventually(
-            lambda: state_of(lines, order["id"]) is ErasureState.DONE,
-            "the console carries the order out",
-            timeout_s=30,
-        )
+        eventually(lambda: state_of(lines, order["id"]) is ErasureState.DONE, "the console carries the order out")
         shown = lines.home.json("show", call)
         assert shown["locked"] is False
         assert [one["state"] for one in shown["erasures"]] == ["done"]

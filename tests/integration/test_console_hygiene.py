@@ -15,7 +15,7 @@ from benchmarks.ports import free_port
 from recorder.common.garbage_collection import COLLECT_EVERY_S
 from recorder.common.process_hardening import wiping_environment
 from tests.helpers.process_memory import can_search, search
-from tests.helpers.recorder_home import ROOT, RecorderHome, eventually
+from tests.helpers.recorder_home import HANGS_S, ROOT, RecorderHome, eventually
 
 NUMBER = "01632960777"
 
@@ -50,12 +50,12 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     try:
-        eventually(is_ready, "the console listens", timeout_s=20)
+        eventually(is_ready, "the console listens")
         yield running
     finally:
         home.close()
         child.send_signal(signal.SIGTERM)
-        child.wait(10)
+        child.wait(HANGS_S)
 
 
 def test_no_core_file_and_freed_memory_wiped(console: Running) -> None:
@@ -67,7 +67,7 @@ def test_no_core_file_and_freed_memory_wiped(console: Running) -> None:
 
 def test_a_request_leaves_neither_its_token_nor_a_number(console: Running) -> None:
     secret = secrets.token_hex(24)
-    with httpx2.Client(base_url=console.url) as client:
+    with httpx2.Client(base_url=console.url, timeout=HANGS_S) as client:
         answer = client.get("/api/recordings", params={"number": NUMBER}, headers={"Authorization": f"Bearer {secret}"})
         assert answer.status_code == 401
         # A thread that served a request holds on to it until it serves the next one.

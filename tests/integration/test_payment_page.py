@@ -20,7 +20,7 @@ from storage.audit_entry import AuditEntry
 from tests.helpers import preloaded
 from tests.helpers.accounts import add_token
 from tests.helpers.exchange import Exchange, Talk, exchange
-from tests.helpers.recorder_home import RecorderHome, eventually
+from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually
 
 EDITS = (("erase_s = 3.0", "erase_s = 0.3"),)
 ELSEWHERE = "127.0.0.2"
@@ -32,7 +32,7 @@ class PaymentPage:
     def __init__(self, url: str, token: str, *, source: str = "127.0.0.1") -> None:
         transport = httpx2.HTTPTransport(local_address=source)
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx2.Client(base_url=url, headers=headers, transport=transport, timeout=5, trust_env=False)
+        self._http = httpx2.Client(base_url=url, headers=headers, transport=transport, timeout=HANGS_S, trust_env=False)
 
     def __enter__(self) -> "PaymentPage":
         return self
@@ -91,16 +91,16 @@ def console_process(home: RecorderHome, log: Path) -> Iterator[str]:
     def is_up() -> bool:
         assert process.poll() is None, f"the console ended at its start: {log.read_text()[-2000:]}"
         try:
-            return httpx2.get(f"{url}/sign-in", trust_env=False).status_code == httpx2.codes.OK
+            return httpx2.get(f"{url}/sign-in", timeout=HANGS_S, trust_env=False).status_code == httpx2.codes.OK
         except httpx2.TransportError:
             return False
 
     try:
-        eventually(is_up, "the console answers", timeout_s=20)
+        eventually(is_up, "the console answers")
         yield url
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(HANGS_S)
 
 
 @pytest.fixture(scope="module")
