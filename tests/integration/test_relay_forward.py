@@ -22,7 +22,7 @@ from audio.types import (
     RelayOptions,
     TapOptions,
 )
-from tests.helpers.rtp import Peer, eventually, next_events
+from tests.helpers.rtp import PATIENCE_S, Peer, eventually, next_events
 from tests.reference.laws import ALAW_TO_MULAW, MULAW_TO_ALAW
 from tests.reference.rtp import ReceptionReport, RtcpReport, build_rtcp, parse_rtcp
 
@@ -368,7 +368,7 @@ def test_our_reports_are_well_formed(pair: tuple[Peer, Peer]) -> None:
         a.snd(i, 160 * i)
         b.rcv(f"packet {i}")
     for peer in pair:
-        peer.rtcp.settimeout(7)
+        peer.rtcp.settimeout(PATIENCE_S)
     receiver, _ = parse_rtcp(a.rtcp.recv(500))
     sender, _ = parse_rtcp(b.rtcp.recv(500))
     assert isinstance(receiver, RtcpReport)

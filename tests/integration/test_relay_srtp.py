@@ -25,7 +25,7 @@ from audio.types import (
     TapOptions,
 )
 from tests.helpers.extent import examples
-from tests.helpers.rtp import Peer, eventually, kept_of_tap, next_events
+from tests.helpers.rtp import PATIENCE_S, Peer, eventually, kept_of_tap, next_events
 from tests.helpers.srtp import SUITE, Far, Written, new_key, session
 from tests.reference.rtp import ReceptionReport, RtcpReport, RtpPacket, build_rtcp, build_rtp, parse_rtcp, parse_rtp
 
@@ -385,7 +385,7 @@ def test_reports_are_under_keys_too_and_former_keys_end(relay: Relay) -> None:
         eventually(lambda: relay.legs.statistics(a.leg).unauthentic == 3, "the others do not")
         assert relay.legs.statistics(a.leg).replayed == 1
         assert relay.legs.statistics(a.leg).remote_lost == 44
-        a.rtcp.settimeout(7)
+        a.rtcp.settimeout(PATIENCE_S)
         data = a.rtcp.recv(500)
         (said, *_) = parse_rtcp(far.hears.unprotect_rtcp(data))
         assert said.ssrc == ours
