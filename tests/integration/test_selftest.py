@@ -102,9 +102,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_a_recorder_that_works_passes_and_leaves_nothing(site: Site) -> None:
     counts = site.lines.home.health()["counts"]
-    report = site.selftest()
-    if report["failed"] == ["pause"]:  # 20 ms are less than a busy machine may keep the phones waiting
-        report = site.selftest()
+
+    def judged() -> dict[str, Any] | None:
+        """Return a report, but for one of a pause alone: a busy machine may keep the phones waiting for over 20 ms."""
+        found = site.selftest()
+        return None if found["failed"] == ["pause"] else found
+
+    report = eventually(judged, "the phones are not kept waiting")
     assert report["passed"], [one for one in report["checks"] if not one["passed"]]
     names = {one["name"] for one in report["checks"]}
     assert names >= {
