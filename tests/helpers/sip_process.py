@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.helpers.recorder_home import HANGS_S
+
 ROOT = Path(__file__).parents[2]
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
 _numbers = itertools.count(1)
@@ -29,8 +31,10 @@ class DrivenEndpoint(ABC):
         address: Where it listens over UDP.
         addresses: Host and port by transport.
         stderr: What it logged, once it is closed.
+        patience_s: How long a line is waited for where a test says nothing else.
     """
 
+    patience_s = HANGS_S
     address: tuple[str, int]
     addresses: dict[str, list[Any]]
     stderr = ""
@@ -55,16 +59,16 @@ class DrivenEndpoint(ABC):
         """Have it carry out a command."""
 
     @abstractmethod
-    def take_any(self, timeout_s: float = 5.0) -> dict[str, Any]:
+    def take_any(self, timeout_s: float = HANGS_S) -> dict[str, Any]:
         """Return the next line, whatever it is.
 
         Raises:
             queue.Empty: None came in time.
         """
 
-    def take(self, key: str, timeout_s: float = 5.0) -> dict[str, Any]:
+    def take(self, key: str, timeout_s: float | None = None) -> dict[str, Any]:
         """Return the next line, which must be an event of that name or hold that key."""
-        line = self.take_any(timeout_s)
+        line = self.take_any(self.patience_s if timeout_s is None else timeout_s)
         assert key in line or line.get("event") == key, f"expected {key}, got {line}"
         return line
 
@@ -112,13 +116,13 @@ class EndpointProcess(DrivenEndpoint):
         if self._process.poll() is None and not self._process.stdin.closed:
             self._process.stdin.close()
         try:
-            self._process.wait(8)
+            self._process.wait(HANGS_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
         finally:
             for reader in self._readers:
-                reader.join(3)
+                reader.join(HANGS_S)
             for stream in (self._process.stdout, self._process.stderr):
                 assert stream is not None
                 stream.close()
@@ -132,7 +136,7 @@ class EndpointProcess(DrivenEndpoint):
         self._process.stdin.write(json.dumps({"do": command, **args}) + "\n")
         self._process.stdin.flush()
 
-    def take_any(self, timeout_s: float = 5.0) -> dict[str, Any]:
+    def take_any(self, timeout_s: float = HANGS_S) -> dict[str, Any]:
         return self._lines.get(timeout=timeout_s)
 
     def _read(self) -> None:
@@ -147,9 +151,14 @@ class EndpointProcess(DrivenEndpoint):
 
 
 class Message:
-    """A message as a peer sees it."""
+    """A message as a peer sees it.
 
-    def __init__(self, data: bytes) -> None:
+    Attributes:
+        is_repeat: It is, byte for byte, one that has come before.
+    """
+
+    def __init__(self, data: bytes, *, is_repeat: bool = False) -> None:
+        self.is_repeat = is_repeat
         head, _, self.body = data.decode("utf-8").partition("\r\n\r\n")
         self.start, *lines = head.split("\r\n")
         self.headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
@@ -173,8 +182,13 @@ class Message:
 
 
 class Peer:
-    """A user agent on a raw socket; one dialog."""
+    """A user agent on a raw socket; one dialog.
 
+    Attributes:
+        patience_s: How long a message is waited for where a test says nothing else.
+    """
+
+    patience_s = HANGS_S
     over = "UDP"
     contact_end = ";transport=UDP"
 
@@ -189,6 +203,7 @@ class Peer:
         self.remote_to = ""
         self.target = f"sip:2001@{remote[0]}:{remote[1]}"
         self.last = b""
+        self._had: set[bytes] = set()
 
     def _listen(self) -> int:
         """Listen at the wanted port of the host, 0 for any; returns the port."""
@@ -208,31 +223,30 @@ class Peer:
         self.last = data
         self.socket.sendto(data, self.remote)
 
-    def receive(self, timeout_s: float = 5.0) -> Message:
+    def receive(self, timeout_s: float = HANGS_S) -> Message:
+        """Return the next message, a repeat as well."""
         self.socket.settimeout(timeout_s)
         data, _ = self.socket.recvfrom(65535)
-        return Message(data)
+        return self._message(data)
 
-    def expect(self, what: int | str, timeout_s: float = 5.0, *, is_trying_skipped: bool = True) -> Message:
-        """Return the next message, which must be that status or request; 100s before it are passed over."""
-        deadline = time.monotonic() + timeout_s
+    def _message(self, data: bytes) -> Message:
+        is_repeat = data in self._had
+        self._had.add(data)
+        return Message(data, is_repeat=is_repeat)
+
+    def expect(self, what: int | str, timeout_s: float | None = None, *, is_trying_skipped: bool = True) -> Message:
+        """Return the next message, which must be that status or request; 100s before it are passed over.
+
+        So are repeats: what is not answered within half a second is sent again, and a busy machine may need longer. A
+        test of repeats takes them by `receive`.
+        """
+        deadline = time.monotonic() + (self.patience_s if timeout_s is None else timeout_s)
         while True:
             message = self.receive(max(0.05, deadline - time.monotonic()))
-            if message.status == 100 and what != 100 and is_trying_skipped:
+            if message.is_repeat or (message.status == 100 and what != 100 and is_trying_skipped):
                 continue
             assert what in (message.status, message.start.split(" ")[0]), f"expected {what}, got {message}"
             return message
-
-    def expect_after(self, request: Message, what: int | str, timeout_s: float = 5.0) -> Message:
-        """Return the next message as `expect` does, and pass over repeats of a request that has come.
-
-        Whoever sent it repeats it after half a second over UDP: on a busy machine, before the test has answered.
-        """
-        deadline = time.monotonic() + timeout_s
-        while True:
-            message = self.expect(what, max(0.05, deadline - time.monotonic()))
-            if message["Via"] != request["Via"]:
-                return message
 
     def nothing(self, for_s: float = 0.4) -> None:
         """Assert that no message comes."""

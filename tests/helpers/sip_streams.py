@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.helpers import sip_process
+from tests.helpers.recorder_home import HANGS_S
 
 HOST = "127.0.0.1"
 
@@ -69,13 +70,13 @@ class StreamPeer(sip_process.Peer):
     def connect(self) -> socket.socket:
         """Connect to the other side."""
         self.drop()
-        made = socket.create_connection(self.remote, timeout=5)
+        made = socket.create_connection(self.remote, timeout=HANGS_S)
         if self.connecting is not None:
             made = self.connecting.wrap_socket(made)
         self.connection = made
         return made
 
-    def accept(self, timeout_s: float = 5.0) -> socket.socket:
+    def accept(self, timeout_s: float = HANGS_S) -> socket.socket:
         """Take a new connection of the other side; the old one is dropped when it is there."""
         self.listener.settimeout(timeout_s)
         taken, _ = self.listener.accept()
@@ -99,7 +100,7 @@ class StreamPeer(sip_process.Peer):
         assert self.connection is not None
         self.connection.sendall(data)
 
-    def read(self, timeout_s: float = 5.0) -> bytes:
+    def read(self, timeout_s: float = HANGS_S) -> bytes:
         """Return the bytes that come next; b"" when the other side has closed."""
         assert self.connection is not None
         self.connection.settimeout(timeout_s)
@@ -108,19 +109,19 @@ class StreamPeer(sip_process.Peer):
         except (ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return b""
 
-    def receive(self, timeout_s: float = 5.0) -> Any:
+    def receive(self, timeout_s: float = HANGS_S) -> Any:
         if self.connection is None:
             self.accept(timeout_s)
         deadline = time.monotonic() + timeout_s
         while True:
             message, self._buffer = first_of(self._buffer)
             if message:
-                return sip_process.Message(message)
+                return self._message(message)
             data = self.read(max(0.05, deadline - time.monotonic()))
             assert data, "the other side closed the connection"
             self._buffer += data
 
-    def closed(self, timeout_s: float = 5.0) -> bytes:
+    def closed(self, timeout_s: float = HANGS_S) -> bytes:
         """Wait until the other side closes; returns what it said before."""
         said, deadline = self._buffer, time.monotonic() + timeout_s
         while data := self.read(max(0.05, deadline - time.monotonic())):

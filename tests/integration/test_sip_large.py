@@ -62,11 +62,11 @@ def test_a_large_request_goes_over_tcp_and_a_small_one_does_not(shared: Any) -> 
 def test_a_large_request_goes_over_udp_after_all(shared: Any) -> None:
     with sip_process.Peer(shared.address) as datagrams:
         dial(shared, datagrams.port, LARGE)
-        invite = datagrams.expect("INVITE", 1.0)  # nobody listens there over TCP
+        invite = datagrams.expect("INVITE")  # nobody listens there over TCP
         assert invite["Via"].startswith(f"SIP/2.0/UDP 127.0.0.1:{shared.address[1]};")
         assert invite["Contact"] == f"<sip:1@127.0.0.1:{shared.address[1]}>"
-        again = datagrams.expect("INVITE", 1.0)  # and it is retransmitted as UDP wants it
-        assert again["Via"] == invite["Via"]
+        again = datagrams.receive()  # and it is retransmitted as UDP wants it
+        assert (again.start, again["Via"]) == (invite.start, invite["Via"])
         datagrams.respond(again, 200, body=SDP)
         assert datagrams.expect("ACK")["Via"].startswith("SIP/2.0/UDP")
         leg = shared.take("LegAnswered")["leg"]

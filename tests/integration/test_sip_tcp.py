@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import queue
 import re
 import socket
 import time
@@ -14,12 +15,12 @@ import pytest
 
 from benchmarks.ports import free_port
 from tests.helpers import sip_process, sip_streams
-from tests.helpers.recorder_home import HANGS_S
+from tests.helpers.recorder_home import HANGS_S, eventually
 from tests.helpers.sip_calls import connected, dialled, ended_by_peer, ended_by_us, offered, talking
 from tests.helpers.starvation import stopwatch
 
 SDP = sip_process.SDP
-LIMITS = {"connections": 40, "per_source": 30, "message_s": 0.6, "idle_in_s": 60.0, "idle_out_s": 60.0}
+LIMITS = {"connections": 40, "per_source": 30, "idle_in_s": 60.0, "idle_out_s": 60.0}
 SOON_IDLE = {**LIMITS, "idle_in_s": 3.0, "idle_out_s": 1.5}
 """For the test of idle connections alone: a test that is kept waiting for a CPU would lose its connection."""
 
@@ -135,7 +136,9 @@ def test_nothing_is_sent_twice_but_the_200(shared: Any, peer: Any) -> None:
     leg = offered(shared, peer)
     shared.do("answer", leg=leg, body=SDP)
     peer.expect(200)
-    peer.learn(peer.expect(200, 1.5))  # end to end, by RFC 3261 section 13.3.1.4
+    again = peer.receive()  # end to end, by RFC 3261 section 13.3.1.4
+    assert again.status == 200
+    peer.learn(again)
     peer.request("ACK")
     ended_by_peer(shared, peer)
 
@@ -185,11 +188,11 @@ def test_a_request_that_the_old_connection_swallowed_is_sent_again(shared: Any, 
     second = int(shared.take("dialled")["dialled"])
     swallowed = peer.expect("INVITE")
     peer.drop()
-    again = peer.expect("INVITE", 2.0)
-    assert (again["Via"], again["CSeq"]) == (swallowed["Via"], swallowed["CSeq"])
+    again = peer.receive()
+    assert (again.start, again["Via"], again["CSeq"]) == (swallowed.start, swallowed["Via"], swallowed["CSeq"])
     assert peer.connections == 2
     peer.drop()
-    assert shared.take("LegRefused", 1.0) == {
+    assert shared.take("LegRefused") == {
         "event": "LegRefused", "leg": second, "status": 503, "phrase": "Service Unavailable", "headers": [],
     }  # fmt: skip
 
@@ -199,7 +202,7 @@ def test_nobody_listens(shared: Any) -> None:
     took_s = stopwatch(os.getpid(), shared.pid)
     shared.do("dial", target=["127.0.0.1", port, "tcp"], request_user="2001", from_user="1", body=SDP)
     shared.take("dialled")
-    assert shared.take("LegRefused", HANGS_S)["status"] == 503
+    assert shared.take("LegRefused")["status"] == 503
     assert took_s() < 0.5
 
 
@@ -214,7 +217,7 @@ def test_somebody_listens_and_never_accepts(shared: Any) -> None:
         began, took_s = time.monotonic(), stopwatch(os.getpid(), shared.pid)
         shared.do("dial", target=[*deaf.getsockname(), "tcp"], request_user="2001", from_user="1", body=SDP)
         shared.take("dialled")
-        assert shared.take("LegRefused", HANGS_S)["status"] == 503
+        assert shared.take("LegRefused")["status"] == 503
         assert time.monotonic() - began > 1.0
         assert took_s() < 1.95
         for one in full:
@@ -223,15 +226,19 @@ def test_somebody_listens_and_never_accepts(shared: Any) -> None:
 
 @pytest.mark.parametrize("name", ["a" * 64 + ".example", "a..example"])
 def test_a_name_that_is_none_is_refused_at_once(shared: Any, name: str) -> None:
+    took_s = stopwatch(os.getpid(), shared.pid)
     shared.do("dial", target=[name, 5060, "tcp"], request_user="2001", from_user="1", body=SDP)
     shared.take("dialled")
-    assert shared.take("LegRefused", 1.0)["status"] == 503
+    assert shared.take("LegRefused")["status"] == 503
+    assert took_s() < 1.0
 
 
 def test_tls_is_not_to_be_had_without_its_listener(shared: Any) -> None:
+    took_s = stopwatch(os.getpid(), shared.pid)
     shared.do("dial", target=["127.0.0.1", 5061, "tls"], request_user="2001", from_user="1", body=SDP)
     shared.take("dialled")
-    assert shared.take("LegRefused", 1.0)["status"] == 503
+    assert shared.take("LegRefused")["status"] == 503
+    assert took_s() < 1.0
 
 
 def test_idle_connections_are_closed() -> None:
@@ -241,16 +248,16 @@ def test_idle_connections_are_closed() -> None:
             silent.connect()
             leg = talking(own, talking_peer)
             began, took_s = time.monotonic(), stopwatch(os.getpid(), own.pid)
-            assert talking_peer.closed(HANGS_S) == b""
+            assert talking_peer.closed() == b""
             assert time.monotonic() - began > 1.2
             assert took_s() < 2.5
             talking_peer.drop()
             ended_by_us(own, talking_peer, leg)
-            assert silent.closed(HANGS_S) == b""
+            assert silent.closed() == b""
 
 
 def test_targets_are_watched(shared: Any) -> None:
-    with sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0], watch_every_s=0.3) as own:
+    with sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0], watch_every_s=1.0) as own:
         port = free_port()
         with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2]), port=port) as target:
             own.do("watch", target=["127.0.0.1", port, "tcp"])
@@ -259,10 +266,15 @@ def test_targets_are_watched(shared: Any) -> None:
                 assert options.start == f"OPTIONS sip:127.0.0.1:{target.port};transport=tcp SIP/2.0"
                 target.respond(options, 200)
             assert target.connections == 1
-        assert own.take("TargetChanged", 4.0)["is_alive"] is False
+        assert own.take("TargetChanged")["is_alive"] is False
         with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2]), port=port) as back:
-            back.respond(back.expect("OPTIONS"), 200)
-            assert own.take("TargetChanged") == {
+
+            def answers_one() -> Any:
+                back.respond(back.expect("OPTIONS"), 200)
+                with contextlib.suppress(queue.Empty):  # it was answered too late
+                    return own.take("TargetChanged", 1.0)
+
+            assert eventually(answers_one, "the target is there again") == {
                 "event": "TargetChanged", "target": ["127.0.0.1", port, "tcp"], "is_alive": True,
             }  # fmt: skip
 
@@ -332,21 +344,22 @@ def test_what_is_framed_but_makes_no_sense_is_answered(peer: Any) -> None:
     peer.expect(200)
 
 
-def test_a_slow_message_is_cut_off(shared: Any, peer: Any) -> None:
-    before = shared.counters().get("too_slow", 0)
-    peer.send(options(peer, 1) + b"OPTIONS ")
-    peer.expect(200)
-    began = time.monotonic()
-    sent = 0
-    while sent < 100:  # one byte at a time does not buy time
-        try:
-            peer.send(b"s")
-        except OSError:
-            break
-        sent += 1
-        time.sleep(0.02)
-    assert 0.3 < time.monotonic() - began < 1.5
-    assert shared.counters()["too_slow"] == before + 1
+def test_a_slow_message_is_cut_off() -> None:
+    with (
+        sip_process.EndpointProcess(listen_tcp=["127.0.0.1", 0], streams={**LIMITS, "message_s": 0.6}) as own,
+        sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2])) as peer,
+    ):
+        peer.connect()
+        began, took_s = time.monotonic(), stopwatch(os.getpid(), own.pid)
+        peer.send(options(peer, 1) + b"OPTIONS ")
+        peer.expect(200)
+        with pytest.raises(OSError, match=r"Broken pipe|reset by peer"):
+            while time.monotonic() < began + HANGS_S:  # one byte at a time does not buy time
+                peer.send(b"s")
+                time.sleep(0.02)
+        assert took_s() < 1.5
+        assert time.monotonic() - began > 0.5
+        assert own.counters()["too_slow"] == 1
 
 
 def test_a_peer_that_reads_nothing_is_cut_off() -> None:
@@ -372,10 +385,10 @@ def test_a_peer_that_reads_nothing_is_cut_off() -> None:
 def test_no_more_connections_than_may_be(shared: Any, peer: Any) -> None:
     held = [socket.create_connection(peer.remote) for _ in range(30)]
     try:
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + HANGS_S
         while shared.counters().get("too_many", 0) == 0 and time.monotonic() < deadline:
             held.append(socket.create_connection(peer.remote))
-        held[-1].settimeout(2)
+        held[-1].settimeout(HANGS_S)
         assert held[-1].recv(1) == b""
     finally:
         for one in held:
@@ -409,7 +422,7 @@ def test_a_thousand_connections_leave_nothing_behind() -> None:
             for number in range(count):
                 with socket.create_connection(remote) as one:
                     one.sendall([b"", b"\r\n\r\n", b"OPTIONS sip:a SIP/2.0\r\nVia: x"][number % 3])
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + HANGS_S
             while not is_answered(remote):  # then every one of them was accepted, or turned away
                 assert time.monotonic() < deadline, "nobody is let in any more"
             while len(list(descriptors.iterdir())) > before_fds or own.counters()["connections"] > 0:

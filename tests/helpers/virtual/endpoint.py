@@ -19,6 +19,9 @@ from tests.helpers.virtual.network import Network
 from tests.helpers.virtual.scene import scene
 from tests.helpers.virtual.world import World
 
+PATIENCE_S = 5.0
+"""No machine is busy in virtual time: what takes longer is late."""
+
 
 class _Log(logging.Handler):
     """Collects the log lines that the process would write to stderr."""
@@ -34,6 +37,8 @@ class _Log(logging.Handler):
 
 class TurnedPeer(Peer):
     """A user agent in the network of the scene; one dialog."""
+
+    patience_s = PATIENCE_S
 
     def __init__(self, network: Network, remote: Address, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._network = network
@@ -54,7 +59,7 @@ class TurnedPeer(Peer):
         self._network.send(data, self._address, self.remote)
         self._network.world.settle()
 
-    def receive(self, timeout_s: float = 5.0) -> Message:
+    def receive(self, timeout_s: float = PATIENCE_S) -> Message:
         if not self._network.world.wait_for(lambda: self._arrived, timeout_s):
             raise TimeoutError(f"nothing came within {timeout_s:g} s")
         return Message(self._arrived.popleft())
@@ -62,6 +67,8 @@ class TurnedPeer(Peer):
 
 class TurnedEndpoint(DrivenEndpoint):
     """A SipEndpoint in the scene of the test; a context manager. Options are those of `EndpointProcess`."""
+
+    patience_s = PATIENCE_S
 
     def __init__(self, **options: Any) -> None:
         self._options = options
@@ -114,7 +121,7 @@ class TurnedEndpoint(DrivenEndpoint):
         self._driver.reactor.submit(self._driver.command, json.dumps({"do": command, **args}))
         self._world.settle()
 
-    def take_any(self, timeout_s: float = 5.0) -> dict[str, Any]:
+    def take_any(self, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         if not self._world.wait_for(lambda: self._lines, timeout_s):
             raise queue.Empty(f"nothing was said within {timeout_s:g} s")
         return json.loads(json.dumps(self._lines.popleft()))  # type: ignore[no-any-return]
