@@ -1,5 +1,6 @@
 """Comparing what was kept or heard with what a voice said, byte for byte."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,15 +34,32 @@ class Kept:
         return (tick - self.offset) / TICKS_PER_S + (moment_s - at_s)
 
     def frames_between(self, from_s: float, to_s: float) -> tuple[int, int]:
-        """Return how many frames sent in [from_s, to_s) there are, and how many of them were kept whole."""
-        sent = [tick - self.offset for tick, at_s in self.voice.sent if from_s <= at_s < to_s]
+        """Return how many frames of [from_s, to_s) there are, as `_said` tells, and how many were kept whole."""
+        sent = self._said(from_s, to_s)
         kept = sum(any(start <= p and p + FRAME <= end for start, end in self.spans) for p in sent)
         return len(sent), kept
 
     def bytes_between(self, from_s: float, to_s: float) -> int:
-        """Return how many bytes were kept of the frames sent in [from_s, to_s)."""
-        sent = [tick - self.offset for tick, at_s in self.voice.sent if from_s <= at_s < to_s]
+        """Return how many bytes were kept of the frames of [from_s, to_s), as `_said` tells."""
+        sent = self._said(from_s, to_s)
         return sum(max(0, min(p + FRAME, end) - max(p, start)) for p in sent for start, end in self.spans)
+
+    def _said(self, from_s: float, to_s: float) -> list[int]:
+        """Return the positions of the frames that were due from one moment on, and sent before another.
+
+        A voice that was held up says after a moment what was due before it. The recorder goes by the timestamp: after
+        an opening it keeps none of that, and an erasure leaves it. How late a frame was is told by those after it,
+        since the clock of a stream stops while a voice is hushed.
+        """
+        said: list[int] = []
+        base_s = math.inf
+        for tick, at_s in reversed(self.voice.sent):
+            own_s = at_s - tick / TICKS_PER_S
+            base_s = min(base_s, own_s)
+            late_ticks = round((own_s - base_s) * TICKS_PER_S)
+            if from_s <= at_s - late_ticks / TICKS_PER_S and at_s < to_s:
+                said.append(tick - self.offset)
+        return said
 
 
 def kept_of(channel: bytes, voice: Voice, *, silence: int = SILENT_ALAW) -> Kept:
