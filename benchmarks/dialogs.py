@@ -110,24 +110,26 @@ class Call:
     answers: dict[str, Message] = field(default_factory=dict, repr=False)
     routes: Headers = ()
 
-    def wait_for(self, check: Callable[["Call"], object], timeout_s: float = 5.0) -> None:
+    def wait_for(self, check: Callable[["Call"], object], timeout_s: float | None = None) -> None:
         """Wait until ``check(call)`` is true; it runs on the waiting thread, under the agent's lock.
 
         Raises:
-            TimeoutError: It was not in time; the message tells how the call stands.
+            TimeoutError: It was not in time, which is by default as long as the agent is patient; the message tells how
+                the call stands.
         """
+        timeout_s = self.agent.patience_s if timeout_s is None else timeout_s
         with self.agent.changed:
             if not self.agent.changed.wait_for(lambda: check(self), timeout_s):
                 arrived = [message.status or message.method for message in self.received]
                 raise TimeoutError(f"{self} did not get there in {timeout_s} s; received {arrived}")
 
-    def wait_confirmed(self, timeout_s: float = 5.0) -> None:
+    def wait_confirmed(self, timeout_s: float | None = None) -> None:
         """Wait for the answer; TimeoutError when it ended or did not come."""
         self.wait_for(lambda call: call.state in {State.CONFIRMED, State.ENDED}, timeout_s)
         if self.state is State.ENDED:
             raise TimeoutError(f"{self} ended before it was answered")
 
-    def wait_ended(self, timeout_s: float = 5.0) -> None:
+    def wait_ended(self, timeout_s: float | None = None) -> None:
         """Wait for the end, whatever it is."""
         self.wait_for(lambda call: call.state is State.ENDED, timeout_s)
 

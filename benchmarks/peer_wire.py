@@ -39,6 +39,10 @@ class Wire(Protocol):
     def changed(self) -> Changes:
         """Notified after each message, command and timer."""
 
+    @property
+    def patience_s(self) -> float:
+        """How long something is waited for unless it is said."""
+
     def start(self, on_message: OnMessage) -> None:
         """Begin to hand over what arrives."""
 
@@ -70,6 +74,9 @@ class SocketWire:
     Args:
         listen: Local address; port 0 binds a free one.
     """
+
+    patience_s = 60.0
+    """So long on a busy machine that only what hangs comes to an end by it."""
 
     def __init__(self, listen: Address = ("127.0.0.1", 0)) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -50,6 +50,7 @@ class Agent:
         self.calls: dict[str, Call] = {}
         self.malformed = 0
         self.changed = self._wire.changed
+        self.patience_s = self._wire.patience_s
         self._wire.start(self._arrived)
 
     def __enter__(self) -> Self:
@@ -107,12 +108,13 @@ class Agent:
         with self.changed:
             return [call for call in self.calls.values() if call.is_incoming]
 
-    def wait_incoming(self, count: int = 1, timeout_s: float = 5.0) -> list[Call]:
+    def wait_incoming(self, count: int = 1, timeout_s: float | None = None) -> list[Call]:
         """Wait until at least ``count`` calls have come in and return them, oldest first.
 
         Raises:
             TimeoutError: They did not come in time.
         """
+        timeout_s = self.patience_s if timeout_s is None else timeout_s
         with self.changed:
             if not self.changed.wait_for(lambda: sum(c.is_incoming for c in self.calls.values()) >= count, timeout_s):
                 raise TimeoutError(f"fewer than {count} calls came in within {timeout_s} s")

@@ -261,7 +261,7 @@ def serving(config: uvicorn.Config, release: threading.Event | None = None) -> I
     thread = threading.Thread(target=server.run, name="uvicorn")
     thread.start()
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + HANGS_S
         while not server.started:
             assert thread.is_alive(), "the server did not start"
             assert time.monotonic() < deadline, "the server did not start in time"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.exchange import Exchange, exchange
+from tests.helpers.recorder_home import HANGS_S
 from tests.helpers.sip_peer import Caller, Media
 
 
@@ -27,7 +28,9 @@ def test_options_are_answered(lines: Exchange) -> None:
     assert exchange_raw(lines, "OPTIONS", "127.0.0.1")[:11] == b"SIP/2.0 200"
 
 
-def exchange_raw(lines: Exchange, method: str, source: str, *, number: str = "2001", timeout_s: float = 2.0) -> bytes:
+def exchange_raw(
+    lines: Exchange, method: str, source: str, *, number: str = "2001", timeout_s: float = HANGS_S
+) -> bytes:
     """Send one request from an address of loopback; return what comes back, or nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind((source, 0))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.exactness import heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
-from tests.helpers.recorder_home import eventually
+from tests.helpers.recorder_home import HANGS_S, eventually
 from tests.helpers.torture import SILENCE, TORTURE, Torture
 
 STATUS = re.compile(rb"SIP/2\.0 (\d{3})")
@@ -74,7 +74,7 @@ class Sender:
 @pytest.mark.parametrize("torture", TORTURE, ids=lambda torture: f"{torture.section}-{torture.name}")
 def test_each_is_answered_rightly_or_not_at_all(lines: Exchange, torture: Torture) -> None:
     with Sender(lines) as sender:
-        status = sender.final(torture.data, timeout_s=0.15 if torture.answers == SILENCE else 3.0)
+        status = sender.final(torture.data, timeout_s=0.15 if torture.answers == SILENCE else HANGS_S)
     if torture.answers == SILENCE:
         assert status is None
         return
@@ -89,7 +89,7 @@ def test_nothing_is_left_and_the_call_beside_is_exact(lines: Exchange, beside: T
     assert "call_fault" not in health["alarms"]
     assert "Traceback" not in lines.home.said
     assert "sippy: " not in lines.home.said
-    eventually(lambda: lines.home.health()["calls"] == 1, "only the call beside is left", timeout_s=10)
+    eventually(lambda: lines.home.health()["calls"] == 1, "only the call beside is left")
     row = beside.hang_up()
     assert (row["outcome"], row["reason"]) == ("recorded", "caller_hung_up")
     left, right, _ = lines.home.copy(str(row["id"]))

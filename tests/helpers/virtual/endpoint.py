@@ -15,12 +15,9 @@ from typing import Any, Self
 from benchmarks.dialogs import Address
 from tests.helpers.sip_endpoint import Driver, options_of
 from tests.helpers.sip_process import DrivenEndpoint, Message, Peer
-from tests.helpers.virtual.network import Network
+from tests.helpers.virtual.network import PATIENCE_S, Network
 from tests.helpers.virtual.scene import scene
 from tests.helpers.virtual.world import World
-
-PATIENCE_S = 5.0
-"""No machine is busy in virtual time: what takes longer is late."""
 
 
 class _Log(logging.Handler):

@@ -14,6 +14,8 @@ from tests.helpers.virtual.world import Prompted, World
 
 Receiver = Callable[[bytes, Address], None]
 _FIRST_PORT = 5060
+PATIENCE_S = 5.0
+"""No machine is busy in virtual time: what takes longer is late."""
 
 
 class Network(Prompted):
@@ -79,6 +81,8 @@ class Changed:
 
 class NetworkWire:
     """The wire of a scripted peer (`benchmarks.peer_wire.Wire`) in a world."""
+
+    patience_s = PATIENCE_S
 
     def __init__(self, network: Network, address: Address | None = None) -> None:
         self._network = network
