@@ -12,7 +12,7 @@ from recorder.cli.cli import app
 from recorder.cli.identity import TOKEN_VARIABLE
 from recorder.permissions import Role
 from tests.helpers.due_home import DAY, add_recording
-from tests.helpers.recorder_home import RecorderHome
+from tests.helpers.recorder_home import HANGS_S, RecorderHome
 
 
 def offered(typed: str, home: Path) -> list[str]:
@@ -34,7 +34,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> RecorderHome:
     return home
 
 
-def test_ids_names_and_extensions(site: RecorderHome) -> None:
+def test_ids_names_and_extensions(site: RecorderHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "LIMIT_S", HANGS_S)
     older, newer = add_recording(site, 2 * DAY, 1), add_recording(site, DAY, 2)
     assert offered("recordings show ", site.root) == [newer, older]
     assert newer in offered(f"recordings export {newer[:10]}", site.root)

@@ -169,7 +169,8 @@ def test_a_call_that_is_not_answered(kind: str) -> None:
     with Phone("2001", kind=PhoneKind.BUILT_IN) as far:
         if kind == "silent":
             far.auto_answer(60)
-        words = [f"2001@127.0.0.1:{far.port}", "--tone", "440", "--ring-for", "1", "--json", "--stack", "built-in"]
+        rings_s = {"refused": "30", "silent": "1"}[kind]
+        words = [f"2001@127.0.0.1:{far.port}", "--tone", "440", "--ring-for", rings_s, "--json", "--stack", "built-in"]
         done = CliRunner().invoke(app, ["phone", *words])
     says = {"refused": "refused the call: 486", "silent": "did not answer within 1 s"}[kind]
     assert (done.exit_code, says in plain(done)) == (1, True), plain(done)
