@@ -25,6 +25,7 @@ from recorder.web.live_rows import LiveRow
 from recorder.web.pulse import BEAT, Pulse
 from tests.helpers.accounts import PASSWORD, add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site
+from tests.helpers.recorder_home import HANGS_S
 
 NUMBER = "02079460000"
 MANAGER = Person(name="rhea", display_name="Rhea", roles=frozenset({Role.MANAGER}), teams=("Revenues",))
@@ -65,7 +66,7 @@ class Source:
         if self.is_broken:
             raise DaemonUnavailableError("gone")
         found = list(self.listed)
-        self.may_list.wait(10)
+        self.may_list.wait(HANGS_S)
         return found
 
     async def tell(self, *events: dict[str, Any]) -> None:
@@ -87,7 +88,7 @@ class Page:
 
     async def next(self) -> dict[str, Any]:
         """Return the next that is no beat, as JSON: rows by their words, ids, and what else changed."""
-        while (sent := await asyncio.wait_for(anext(self._events), 5)) == BEAT:
+        while (sent := await asyncio.wait_for(anext(self._events), HANGS_S)) == BEAT:
             pass
         found: dict[str, Any] = {"requests": b"event: requests" in sent}
         if b"event: drain" in sent:
@@ -164,11 +165,14 @@ def test_a_change_is_one_row_and_the_daemon_is_not_asked() -> None:
 def test_what_is_told_while_the_list_comes_is_newer_than_the_list() -> None:
     async def course(source: Source, pulse: Pulse, known: Board) -> None:
         source.may_list.clear()
+        heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        pulse.give_events_to(heard.put_nowait)  # after the board
         page = Page(pulse, known)
         first = asyncio.ensure_future(page.next())
-        assert await asyncio.to_thread(source.is_asked.wait, 5)
+        assert await asyncio.to_thread(source.is_asked.wait, HANGS_S)
         await source.tell({"event": "call", **call("b", "paused")}, {"event": "ended", "id": "a"})
-        await asyncio.sleep(0.05)
+        for _ in range(2):
+            await asyncio.wait_for(heard.get(), HANGS_S)
         source.may_list.set()
         assert await first == {"html": "b:paused:1", "ids": ["call-b"], "requests": True, "drain": True}
         await page.close()
@@ -195,7 +199,7 @@ def test_a_request_has_the_list_and_the_requests_asked_for() -> None:
         await source.tell({"event": "opt_out", "id": "r", "call": "a", "state": "raised"})
         source.is_asked.clear()
         assert (await page.next())["requests"]
-        assert await asyncio.to_thread(source.is_asked.wait, 5)
+        assert await asyncio.to_thread(source.is_asked.wait, HANGS_S)
         await page.close()
 
     play(course)
@@ -300,8 +304,8 @@ def test_the_stream_ends_for_who_signed_out(console: Console, monkeypatch: pytes
 
 
 def ends(answer: httpx2.Response) -> bool:
-    """Tell whether a stream ends within its browser's patience and not only goes on with beats."""
-    until = time.monotonic() + 5
+    """Tell whether a stream ends and does not only go on with beats."""
+    until = time.monotonic() + HANGS_S
     return all(time.monotonic() < until for _ in answer.iter_bytes())
 
 
@@ -339,7 +343,7 @@ def test_nobody_has_more_streams_than_the_daemon_can_spare(console: Console, mon
         with other.stream("GET", "/api/events") as answer:
             assert answer.status_code == 200, "others have their own"
         streams.close()
-        until = time.monotonic() + 5
+        until = time.monotonic() + HANGS_S
         while _status(browser, "/api/events") == 429:
             assert time.monotonic() < until, "a stream that was left is counted no more"
 

@@ -211,12 +211,12 @@ def test_a_statement_of_who_serves_people_has_a_limit_and_an_upgrade_has_none(
 
     monkeypatch.setattr(database, "upgrade", slow)
     opened = Database(postgres.new_database(), longest_s=0.3)
-    for seconds, block in ((0.0, nullcontext()), (2.0, nullcontext()), (0.2, answer_within(0.1))):
+    for seconds, block in ((0.0, nullcontext()), (60.0, nullcontext()), (0.2, answer_within(0.1))):
         began_s = time.monotonic()
         is_refused = pytest.raises(DatabaseError, match="does not answer") if seconds else nullcontext()
         with is_refused, block, opened.connect() as connection:
             connection.exec_driver_sql(f"SELECT pg_sleep({seconds})")
-        assert time.monotonic() - began_s < 1.5
+        assert time.monotonic() - began_s < 30
     opened.close()
 
 

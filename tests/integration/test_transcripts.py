@@ -2,7 +2,7 @@
 
 import io
 import json
-import time
+import os
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from storage.retention_types import Right
 from storage.types import RecordingId
 from tests.helpers.accounts import Clock
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
+from tests.helpers.starvation import stopwatch
 from tests.helpers.storage_home import ID
 
 WORDS = "My neighbour [[Mr Example]] said so"
@@ -182,10 +183,10 @@ def test_marks_without_an_end_do_not_hold_up_who_pauses(
     console, case = shared
     name = "talk.vtt" if head else "talk.txt"
     with signed_in(console, "lead") as lead:
-        began_s = time.monotonic()
+        took_s = stopwatch(os.getpid())
         answer = upload(lead, case, name, head + endless + b"x]")
         assert answer.status_code in (303, 422), answer.text
-        assert time.monotonic() - began_s < 5.0
+        assert took_s() < 5.0
 
 
 def test_a_restricted_recording_is_not_written_down(console: Console) -> None:

@@ -118,9 +118,13 @@ def test_tries_to_sign_in_are_limited_by_address_whatever_the_account(console: C
         elsewhere = [httpx2.post(page, data=name, verify=NO_TLS) for _ in range(int(AT_ONCE) + 20)]
         assert {answer.status_code for answer in elsewhere} == {403}, "a page of others uses up nobody's tries"
         browser.get("/sign-in")
-        answers = [browser.post("/sign-in", data={"name": f"someone{n}"}) for n in range(int(AT_ONCE) + 20)]
-        refused = [answer for answer in answers if answer.status_code == 429]
-        assert len(refused) >= 10
+        refused: list[httpx2.Response] = []
+        for n in range(4 * int(AT_ONCE)):  # one more is let in each second, and a busy machine may need some
+            answer = browser.post("/sign-in", data={"name": f"someone{n}"})
+            refused += [answer] if answer.status_code == 429 else []
+            if len(refused) == 10:
+                break
+        assert len(refused) == 10
         assert int(refused[0].headers["retry-after"]) >= 1
         assert refused[0].headers["x-frame-options"] == "DENY"
         assert browser.get("/sign-in").status_code == 200, "looking is no try"
