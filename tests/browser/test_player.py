@@ -257,6 +257,7 @@ def test_buttons_and_keys_play(page: Page) -> None:
     wait_until(page, "document.querySelector('#sound').ended")
     assert page.evaluate("window.quiet") == [], "from the last word it goes to the end"
     page.uncheck("#player-skip")
+    page.select_option("#player-speed", "0.5")  # it must go on while the page is pressed and looked at
     page.get_by_role("button", name="Play from 0:00").click()
     wait_until(page, f"{NOW} > 0.2 && {NOW} < 3")
     page.click("#player-in")
