@@ -3,6 +3,7 @@
 import fcntl
 import mmap
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -25,6 +26,14 @@ with open({path!r}, 'r+b') as file:
     except BlockingIOError:
         print('locked')
 """
+MANY, SPARE = 1000, 400
+_WRITE_MANY = f"""
+import sys
+for number in range({MANY}):
+    open('{{path}}/' + str(number), 'wb').close()
+print('written', flush=True)
+sys.stdin.read()
+"""
 
 
 def _begin(code: str, path: Path) -> "subprocess.Popen[str]":
@@ -45,6 +54,24 @@ def test_while_it_is_paused_no_lock_of_ours_is_taken_away(tmp_path: Path) -> Non
             fcntl.lockf(ours, fcntl.LOCK_UN)
         watch.look()
         assert str(path) in {written.path for written in watch.written}, "it was noticed all the same"
+
+
+def test_all_is_noticed_though_more_was_written_meanwhile_than_this_process_may_have_open(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Watch(lambda _: True) as watch, _begin(_WRITE_MANY, tmp_path) as writer:
+        with watch.paused():
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "written\n"
+            few = max(int(one.name) for one in Path("/proc/self/fd").iterdir()) + SPARE
+            resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
+        try:
+            watch.look()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        noticed = {written.path for written in watch.written}
+        assert writer.stdin is not None
+        writer.stdin.close()
+    assert {str(tmp_path / str(number)) for number in range(MANY)} <= noticed
 
 
 def test_memory_is_read_where_a_process_has_written_and_nowhere_else() -> None:

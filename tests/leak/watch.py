@@ -43,6 +43,8 @@ _NO_FILES = {
     "autofs",
 }
 _LARGEST = 64 << 20
+_AT_ONCE = 100
+"""Events at most: with each the kernel opens a file here, and drops the one for which no descriptor is left."""
 _LOOK_S = 60.0
 _ASKED_AGAIN_S = 1.0
 """After so long a process is asked again for its parents: other tests write much beside this one."""
@@ -150,7 +152,7 @@ class Watch:
     def _read_some(self) -> bool:
         """Take what fits into one read; False when nothing is there."""
         try:
-            data = os.read(self._descriptor, 1 << 16)
+            data = os.read(self._descriptor, _AT_ONCE * _EVENT.size)
         except BlockingIOError:
             return False
         at = 0
