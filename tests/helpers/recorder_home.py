@@ -68,6 +68,8 @@ HANGS_S = 60.0
 """How long is waited for what has no time of its own: no expectation, only the end of a test that hangs."""
 _ASKED_ANYHOW_S = 1.0
 """How long the index is not asked again while its file stays as it is: clocks of files are coarse."""
+_REPEATABLE = ("pause", "drain", "reload")
+"""Acts that may be asked for again when it is not confirmed that they are done."""
 PERSONAL = ("opt-out", "opt-out-request", "grant", "decline", "forgot", "second-message")
 EXTENSIONS = ("2001:alice:Revenues", "2002:bob:Revenues", "3001:carol:Queue")
 Edits = Sequence[tuple[str, str]]
@@ -380,7 +382,8 @@ class RecorderHome:
 
         What only a person may do is said by a manager of no team who is on no call, unless ``person`` says otherwise;
         an opt-out comes with both statements. A pause and a resume are the officer's of the call or extension, with
-        ``as="manager"`` a manager's of their team.
+        ``as="manager"`` a manager's of their team. What may be asked for twice is, while a busy machine keeps the
+        daemon from confirming it in time.
         """
         word = path.rpartition("/")[2]
         if by and word in PERSONAL:
@@ -392,7 +395,12 @@ class RecorderHome:
             body = {"caller_asked": True, "distress_judged": True, **body}
         token = str(body.get("as", ""))
         by = by or (token if token.startswith("token:") else "")
-        return self.live.post(path, json=body, headers={"X-Recorder-Actor": by} if by else {})
+        deadline_s = time.monotonic() + HANGS_S
+        while True:
+            answer = self.live.post(path, json=body, headers={"X-Recorder-Actor": by} if by else {})
+            is_unconfirmed = answer.status_code == httpx2.codes.GATEWAY_TIMEOUT and word in _REPEATABLE
+            if not is_unconfirmed or time.monotonic() > deadline_s:
+                return answer
 
     def _part(self, call: str, role: str) -> dict[str, Any]:
         """Return the officer of a call or extension, or a manager of its team, as the socket is told of them."""
