@@ -26,7 +26,8 @@ from tests.leak.signals import PCMA, Bytes, plain_stream, secret_codes, tone_cod
 
 TICKS = 8000
 EVENT_PT = 101
-STREAM_S = 30
+STREAM_TICKS = 10 * TICKS
+"""What a stream is made of at a time."""
 WAKE_S = 0.002
 """What is due within it is waited for without a look at what else was asked for."""
 STALL_S = 0.008
@@ -107,6 +108,20 @@ class Distortion:
         return []
 
 
+class Stream:
+    """Ordinary audio without an end, made as it is asked for."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = random.Random(seed)
+        self._made = b""
+
+    def part(self, tick: int, length: int) -> bytes:
+        """Return what is said from a tick on."""
+        while len(self._made) < tick + length:
+            self._made += plain_stream(self._rng, STREAM_TICKS)
+        return self._made[tick : tick + length]
+
+
 class Voice:
     """One party. Lists only grow; written by the studio's thread."""
 
@@ -125,6 +140,8 @@ class Voice:
         self.keyed: list[tuple[int, int]] = []
         """First tick of each key, and tick after its last."""
         self.pressed = 0
+        self.ends_tick = float("inf")
+        """It falls silent by itself then."""
         self.is_used_up = False
         """It fell silent, since its secret stretch is used up: the call took too long."""
         self.distortion: Distortion = Distortion()
@@ -133,8 +150,7 @@ class Voice:
         self._studio = studio
         studio.sockets.append(self.socket)
         self._symbols = symbols
-        self._plain = plain_stream(seed, STREAM_S * TICKS)
-        self._fringe = plain_stream(seed + 1, STREAM_S * TICKS)
+        self._plain, self._fringe = Stream(seed), Stream(seed + 1)
         rng = random.Random(seed + 2)
         self._ssrc, self._sequence = rng.getrandbits(32), rng.getrandbits(16)
         self._shift = rng.getrandbits(32)
@@ -204,7 +220,7 @@ class Voice:
 
     def send_frame(self, due_s: float) -> bool:
         """Send what is due; tells whether the voice goes on."""
-        if not self._is_talking or self.remote is None or self._tick + self.frame_ticks > STREAM_S * TICKS:
+        if not self._is_talking or self.remote is None or self._tick >= self.ends_tick:
             self._is_talking = False
             return False
         if self._key is None and self._keys:
@@ -233,7 +249,7 @@ class Voice:
                 raise UsedUpError
         elif payload is None:
             source = self._plain if band is Band.ORDINARY else self._fringe
-            payload = source[tick : tick + length]
+            payload = source.part(tick, length)
         stamp, is_heard = (self._shift + tick) % (1 << 32), self.is_heard()
         delay_s = self._send(self.law, tick, payload, band)
         sent_s = time.monotonic()

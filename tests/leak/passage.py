@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.helpers.sip_peer import Call, State
 from tests.leak.plan import CARDS, KEYS
-from tests.leak.ring import Ring, listens
+from tests.leak.ring import Ring, has_ended, listens
 
 
 class TwiceRing(Ring):
@@ -27,10 +27,10 @@ class TwiceRing(Ring):
         placed = self._placed = self.lines.caller.invite(
             self.site.entrance, self.extension, from_number=plan.caller, media=self.left.media()
         )
-        placed.wait_confirmed(12)
+        self.wait_confirmed(placed)
         self.left.relayed_to = placed.remote_media
         second = self._rung(other_than=pbx)
-        second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
+        self.wait_confirmed(second)
         inner = self._live(lambda call: call["id"] != outer and call["phase"] == "joined", "the second call is joined")
         pbx.request("UPDATE", headers=(("P-Asserted-Identity", f"<sip:{self.extension}@pbx.invalid>"),))
         self._live(
@@ -52,4 +52,4 @@ class TwiceRing(Ring):
         other = self.first if self.plan.hangs_up == 1 else self._placed
         if other is not None and other.state is State.CONFIRMED:
             other.hang_up()
-            other.wait_ended(5)
+            self.wait(other, has_ended)

@@ -2,10 +2,12 @@
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from tests.helpers.exchange import user_of
+from tests.helpers.recorder_home import HANGS_S
 from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
 from tests.leak.media import EVENT_PT, TICKS, Band, Studio, Voice
 from tests.leak.moments import DISTORTIONS
@@ -19,6 +21,9 @@ FRINGE_S = 0.1
 DIGIT_S = 0.18
 """What is silenced either side of a digit is 200 ms; a packet's length of it is left to where packets begin."""
 INFO_BEFORE_S, INFO_AFTER_S = 0.55, 0.35
+LOOK_S = 1.0
+"""How often somebody who waits for the recorder looks whether it was killed."""
+STRAY_S = 30
 STRAYS_FROM = 50_000_000
 """Seeds of strays: no party has one of them."""
 
@@ -128,7 +133,7 @@ class Ring:
         self.first = self.lines.caller.invite(
             self.site.entrance, self.extension, from_number=plan.caller, media=self.left.media()
         )
-        self.first.wait_confirmed(12)
+        self.wait_confirmed(self.first)
         self.left.is_heard = lambda: listens(self.first)
         is_early = plan.moment == "early"
         if is_early:
@@ -146,7 +151,7 @@ class Ring:
 
     def _join(self) -> None:
         self.second = second = self._rung()
-        second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
+        self.wait_confirmed(second)
         self.joined_s = time.monotonic()
         self.right.is_heard = lambda: listens(second)
         if self.plan.moment == "stray":
@@ -160,13 +165,14 @@ class Ring:
         stray = Voice(
             self.studio, voice.number, self._symbols[0], law=voice.law, ptime_ms=self.plan.ptime_ms, seed=seed
         )
+        stray.ends_tick = STRAY_S * TICKS
         stray.talk(remote)
         self.strays.append(stray)
 
     def _rung(self, *, other_than: Call | None = None) -> Call:
-        deadline = time.monotonic() + 12
+        deadline = time.monotonic() + HANGS_S
         while (second := self.lines.second(self.plan.caller, other_than)) is None:
-            if time.monotonic() > deadline:
+            if self.is_cut or time.monotonic() > deadline:
                 raise TimeoutError("the officer is not rung")
             time.sleep(0.02)
         return second
@@ -233,12 +239,12 @@ class Ring:
         former, self.extension = self.second, self._deputy
         former.request("REFER", headers=(("Refer-To", f"<sip:{self.extension}@pbx.invalid>"),))
         second = self._rung(other_than=former)
-        second.wait_for(lambda call: call.state is State.CONFIRMED, 12)
+        self.wait_confirmed(second)
         self.right.is_heard = lambda: listens(second)
         self.bring_stray(self.right, second.remote_media)
         self.right.talk(second.remote_media)
         self.second = second
-        former.wait_ended(8)
+        self.wait(former, has_ended)
 
     def _intrude(self) -> None:
         """Try to have recording go on as somebody who may not: what they achieve is for the secrets to show."""
@@ -305,14 +311,14 @@ class Ring:
         if carrier in ("relay", "info"):
             asked_s = time.monotonic()
             send_info(self.first, digit, RELAY if carrier == "relay" else DTMF)
-            self.first.wait_for(lambda call: len(call.replies_to("INFO")) > self.left.pressed, 5)
+            self.wait(self.first, lambda call: len(call.replies_to("INFO")) > self.left.pressed)
             self.left.pressed += 1
             # It is silenced from 0.6 s before to 0.4 s after the moment it is read, between these two.
             self.windows.append((time.monotonic() - INFO_BEFORE_S, asked_s + INFO_AFTER_S))
             return asked_s
         before = self.left.pressed
         self.left.press(digit, ms=100, in_band=carrier == "inband")
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + HANGS_S
         while self.left.pressed == before:
             if time.monotonic() > deadline:
                 raise TimeoutError("the digit was not sent")
@@ -321,13 +327,29 @@ class Ring:
 
     # --- signalling
 
+    def wait(self, call: Call, check: Callable[[Call], object]) -> None:
+        """Wait until a leg is in some way; TimeoutError when it hangs, or the recorder was killed."""
+        deadline = time.monotonic() + HANGS_S
+        while True:
+            try:
+                return call.wait_for(check, LOOK_S)
+            except TimeoutError:
+                if self.is_cut or time.monotonic() > deadline:
+                    raise
+
+    def wait_confirmed(self, call: Call) -> None:
+        """Wait for a leg's answer."""
+        self.wait(call, lambda call: call.state in (State.CONFIRMED, State.ENDED))
+        if call.state is State.ENDED:
+            raise TimeoutError(f"{call} ended before it was answered")
+
     def re_offer(self, **changes: Any) -> float:
         """Send a re-INVITE of the caller's and wait for its 200; return when it was sent."""
         self._version += 1
         before = len(self.first.replies_to("INVITE"))
         asked_s = time.monotonic()
         self.first.offer(replace(self.left.media(), version=self._version, **changes))
-        self.first.wait_for(lambda call: len(call.replies_to("INVITE")) > before, 8)
+        self.wait(self.first, lambda call: len(call.replies_to("INVITE")) > before)
         return asked_s
 
     def _end(self) -> None:
@@ -353,9 +375,14 @@ class Ring:
         if hanging_up is not None and not self.is_cut:
             hanging_up.hang_up()
             try:
-                hanging_up.wait_ended(5)
+                self.wait(hanging_up, has_ended)
             except TimeoutError as error:
                 self.error = self.error or str(error)
+
+
+def has_ended(call: Call) -> bool:
+    """Tell whether a leg is over."""
+    return call.state is State.ENDED
 
 
 def listens(call: Call) -> bool:

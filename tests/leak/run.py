@@ -25,6 +25,7 @@ from recorder.recordings.home_stores import open_index, open_reader
 from storage.index import Index
 from storage.types import RecordingRow, Search
 from tests.helpers.descriptors import make_room
+from tests.helpers.recorder_home import HANGS_S
 from tests.helpers.starvation import noting_starvation
 from tests.leak import exports
 from tests.leak.faults import Disk, freezing
@@ -328,7 +329,7 @@ class Run:
     def _rows(self, index: Index) -> dict[str, list[RecordingRow]]:
         """Wait until every call is filed; return the rows by caller."""
         wanted = [ring for ring in self.rings if not ring.is_cut and ring.id]
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + HANGS_S
         while True:
             rows: dict[str, list[RecordingRow]] = defaultdict(list)
             for row in index.find(Search(limit=100_000)):

@@ -116,9 +116,9 @@ def secret_codes(symbols: Bytes, law: int) -> bytes:
 _PLAIN = bytes(0x54 if code == 0xD5 else 0x7E if code == 0xFF else code for code in range(256))
 
 
-def plain_stream(seed: int, ticks: int) -> bytes:
+def plain_stream(rng: random.Random, ticks: int) -> bytes:
     """Return ordinary audio: random bytes, none of them the byte of silence of either law."""
-    return random.Random(seed).randbytes(ticks).translate(_PLAIN)
+    return rng.randbytes(ticks).translate(_PLAIN)
 
 
 _DTMF_HZ = {

@@ -21,7 +21,7 @@ from benchmarks.ports import free_port
 from storage.errors import KeyProblemError
 from tests.helpers import preloaded, recorder_home
 from tests.helpers.console_site import Browser
-from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually
+from tests.helpers.recorder_home import HANGS_S, PASSWORD, RecorderHome, eventually
 from tests.helpers.signed_in import signing
 from tests.helpers.siprec_client import ATTESTED, HOSTS
 from tests.helpers.unix_transport import UnixTransport
@@ -128,7 +128,7 @@ class Site:
         self.console: subprocess.Popen[bytes] | None = None
         self.unwatched: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         """While this process uses a database of the recorder: see `tests.leak.watch`."""
-        self.http = httpx2.Client(base_url=self.url, timeout=10)
+        self.http = httpx2.Client(base_url=self.url, timeout=HANGS_S)
         self.officer, self.manager = Browser(self.url), Browser(self.url)
         self.secret = ""
         self.pids: set[int] = set()
@@ -237,7 +237,8 @@ class Site:
         done = self._run(words)
         self.said += [done.stdout, done.stderr]
         if done.returncode:
-            raise RefusedError(f"recorder {words[0]}: exit {done.returncode}: {done.stderr[-500:]}")
+            kind = UnconfirmedError if "Not confirmed" in done.stderr else RefusedError
+            raise kind(f"recorder {words[0]}: exit {done.returncode}: {done.stderr[-500:]}")
         return done.stdout
 
     def bypassed(self) -> list[str]:
@@ -294,7 +295,7 @@ class Site:
         named = {"X-Recorder-Actor": "tests"}
         hooks = signing(self.home.root)
         return httpx2.Client(
-            transport=transport, base_url="http://recorder", timeout=15, headers=named, event_hooks=hooks
+            transport=transport, base_url="http://recorder", timeout=HANGS_S, headers=named, event_hooks=hooks
         )
 
     def _listen(self, daemon: "subprocess.Popen[bytes]") -> None:
@@ -336,7 +337,7 @@ class Site:
                 time.sleep(0.05)
 
     def wait_state(
-        self, call: str, fits: Callable[[State], bool], what: str, *, since_s: float, timeout_s: float = 8.0
+        self, call: str, fits: Callable[[State], bool], what: str, *, since_s: float, timeout_s: float = HANGS_S
     ) -> State:
         """Wait until the daemon has said something of a call since a moment; returns the first that fits."""
 
@@ -352,7 +353,7 @@ class Site:
         return found
 
     def wait_live(
-        self, caller: str, fits: Callable[[dict[str, Any]], bool], what: str, *, timeout_s: float = 12.0
+        self, caller: str, fits: Callable[[dict[str, Any]], bool], what: str, *, timeout_s: float = HANGS_S
     ) -> dict[str, Any]:
         """Wait until the listing has a call of a caller in some way."""
 
@@ -392,9 +393,14 @@ class RefusedError(AssertionError):
     """The recorder refused what must work."""
 
 
+class UnconfirmedError(RefusedError):
+    """The recorder did not say in time whether it has done something: it may be done all the same."""
+
+
 def _checked(answer: httpx2.Response) -> dict[str, Any]:
     if answer.is_error:
-        raise RefusedError(f"{answer.request.url.path}: {answer.status_code} {answer.text[:300]}")
+        kind = UnconfirmedError if answer.status_code == httpx2.codes.GATEWAY_TIMEOUT else RefusedError
+        raise kind(f"{answer.request.url.path}: {answer.status_code} {answer.text[:300]}")
     found: dict[str, Any] = answer.json()
     return found
 

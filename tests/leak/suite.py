@@ -62,7 +62,7 @@ def run_calls(
     return run.result
 
 
-def run_with_server(seed: int, cluster: Path) -> Result:
+def run_with_server(seed: int, cluster: Path, *, slots: int) -> Result:
     """Make a call of every trigger that needs no console, with the index in PostgreSQL, and search what that keeps.
 
     The server is a copy of a cluster.
@@ -70,8 +70,9 @@ def run_with_server(seed: int, cluster: Path) -> Result:
     plans = without_console(seed)
     names = tuple(sink.name for sink in SERVER_SINKS)
     with Run(
-        plans, seed=seed, slots=len(plans), say=say, has_receivers=False, has_database_server=True, cluster=cluster
-    ) as run:
+        plans, seed=seed, slots=min(slots, len(plans)), say=say, has_receivers=False, has_database_server=True,
+        cluster=cluster,
+    ) as run:  # fmt: skip
         run.start(has_console=False)
         run.make_calls()
         run.judge_calls()

@@ -19,7 +19,8 @@ from tests.leak.sinks import SINKS
 from tests.leak.suite import run_calls, run_with_server
 
 CALLS = 26
-SLOTS = 13 * PROCESSORS
+SLOTS = 13 * PROCESSORS if PROCESSORS > 1 else 6
+"""One processor has the commands, the console and the voices to run too: a call must end before its secrets do."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,7 +41,7 @@ def result(seed: int, has_kernel: bool) -> Result:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_nothing_that_must_not_be_kept_is_anywhere(result: Result) -> None:
     assert result.is_clean, report.table(result)
     said = report.as_json(result)
@@ -68,7 +69,7 @@ def came_to_all(cells: Counter[tuple[str, str]]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_server_with_the_index_keeps_nothing_either(seed: int, cluster: Path) -> None:
-    result = run_with_server(seed, cluster)
+    result = run_with_server(seed, cluster, slots=SLOTS)
     assert result.is_clean, report.table(result)
     assert {trigger for trigger, _ in result.cells} == {t for t in TRIGGERS if t not in {*VIA_CONSOLE, "session_token"}}
     assert set(result.searched) == {sink.name for sink in SERVER_SINKS}

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tests.helpers.recorder_home import eventually
+from tests.helpers.recorder_home import HANGS_S, eventually
 from tests.helpers.sip_peer import Call
-from tests.leak.site import ERASE_S, MANAGER, RefusedError, State
+from tests.leak.site import ERASE_S, MANAGER, RefusedError, State, UnconfirmedError
 
 if TYPE_CHECKING:
     from tests.leak.ring import Ring
 
 TRIES = 3
-"""How often keys are pressed of which nothing comes."""
+"""How often keys are pressed of which nothing comes, and what is not confirmed is asked for."""
+AGAIN_S = 8.0
+"""How long is waited for what comes of it before it is tried again."""
 REASON = "the caller is distressed and asked not to be recorded"
 
 
@@ -49,10 +51,33 @@ class Trigger:
     service: str = "Desk"
 
 
-def _heard(ring: "Ring", asked_s: float, fits: Callable[[State], bool], what: str, done_s: float | None = None) -> Act:
+def _heard(
+    ring: "Ring",
+    asked_s: float,
+    fits: Callable[[State], bool],
+    what: str,
+    done_s: float | None = None,
+    *,
+    timeout_s: float = HANGS_S,
+) -> Act:
     """Return when the daemon said so, or was known to have done it, whichever was first."""
-    said = ring.site.wait_state(ring.id, fits, what, since_s=asked_s - 0.001)
+    said = ring.site.wait_state(ring.id, fits, what, since_s=asked_s - 0.001, timeout_s=timeout_s)
     return Act(asked_s, said.at_s if done_s is None else min(said.at_s, done_s))
+
+
+def _confirmed(ring: "Ring", ask: Callable[[], object], goal: Callable[[State], bool], what: str) -> Act:
+    """Ask for something; if that is not confirmed, look whether it is done, and ask again if it is not."""
+    asked_s = time.monotonic()
+    for _ in range(TRIES - 1):
+        try:
+            ask()
+        except UnconfirmedError:
+            with contextlib.suppress(TimeoutError):
+                return _heard(ring, asked_s, goal, what, timeout_s=AGAIN_S)
+        else:
+            return _heard(ring, asked_s, goal, what, time.monotonic())
+    ask()
+    return _heard(ring, asked_s, goal, what, time.monotonic())
 
 
 def _is_held(state: State) -> bool:
@@ -79,14 +104,15 @@ def send_info(call: Call, signal: str, content_type: str) -> None:
     call.request("INFO", relay if content_type.endswith("relay") else signal.encode(), content_type)
 
 
-def _by_info(keys: str, goal: Callable[[State], bool], content_type: str) -> Do:
+def _by_info(keys: str, goal: Callable[[State], bool], content_type: str, *, timeout_s: float = HANGS_S) -> Do:
     def do(ring: "Ring") -> Act:
         for key in keys:
+            before = len(ring.second.replies_to("INFO"))
             asked_s = time.monotonic()
             send_info(ring.second, key, content_type)
             if key == "*":
-                ring.second.wait_for(lambda c: c.replies_to("INFO"))
-        return _heard(ring, asked_s, goal, f"the officer's {keys} by INFO")
+                ring.wait(ring.second, lambda call, before=before: len(call.replies_to("INFO")) > before)  # type: ignore[misc]
+        return _heard(ring, asked_s, goal, f"the officer's {keys} by INFO", timeout_s=timeout_s)
 
     return do
 
@@ -106,18 +132,10 @@ def _until_heard(do: Do) -> Do:
 def _by_post(how: str, word: str, goal: Callable[[State], bool]) -> Do:
     def do(ring: "Ring") -> Act:
         one, all_of = f"/api/calls/{ring.id}/{word}", f"/api/extensions/{ring.extension}/{word}"
-        asked_s = time.monotonic()
-        if how == "socket":
-            ring.site.by_socket(one)
-        elif how == "socket_extension":
-            ring.site.by_socket(all_of)
-        elif how == "api_call":
-            ring.site.by_token(one)
-        elif how == "api_extension":
-            ring.site.by_token(all_of)
-        else:
-            ring.site.by_person(one)
-        return _heard(ring, asked_s, goal, f"{word} by {how}", time.monotonic())
+        path = all_of if how.endswith("_extension") else one
+        posts = {"socket": ring.site.by_socket, "api": ring.site.by_token, "console": ring.site.by_person}
+        post = posts[how.partition("_")[0]]
+        return _confirmed(ring, lambda: post(path), goal, f"{word} by {how}")
 
     return do
 
@@ -130,23 +148,24 @@ def _by_command(*words: str, goal: Callable[[State], bool], is_signed: bool = Fa
             who = (*ring.site.as_manager, "--reason", REASON)
         elif words == ("resume",):
             who = ring.site.as_officer
-        asked_s = time.monotonic()
-        ring.site.command(*words, "--call", ring.id, *who, "-C", str(home.root))
-        return _heard(ring, asked_s, goal, f"{words[0]} by command", time.monotonic())
+        command = (*words, "--call", ring.id, *who, "-C", str(home.root))
+        return _confirmed(ring, lambda: ring.site.command(*command), goal, f"{words[0]} by command")
 
     return do
 
 
 def _opt_out_by_console(ring: "Ring") -> Act:
     path = f"/api/calls/{ring.id}/opt-out"
-    asked_s = time.monotonic()
-    try:
-        ring.site.by_person(path, is_manager=True, reason=REASON, caller_asked=True, distress_judged=True)
-    except RefusedError as error:
-        if " 422 " not in str(error):
-            raise
-        ring.site.by_person(path, is_manager=True, reason=REASON)
-    return _heard(ring, asked_s, _is_held, f"{MANAGER}'s opt-out", time.monotonic())
+
+    def ask() -> None:
+        try:
+            ring.site.by_person(path, is_manager=True, reason=REASON, caller_asked=True, distress_judged=True)
+        except RefusedError as error:
+            if " 422 " not in str(error):
+                raise
+            ring.site.by_person(path, is_manager=True, reason=REASON)
+
+    return _confirmed(ring, ask, _is_held, f"{MANAGER}'s opt-out")
 
 
 def _card_by_media(*, in_band: bool) -> Do:
@@ -214,8 +233,8 @@ RESUMES: Mapping[str, tuple[Do, float]] = MappingProxyType(
     {
         "key_rfc4733": (_by_keys("*2", _is_open, in_band=False), _KEY_LEAD_S),
         "key_inband": (_by_keys("*2", _is_open, in_band=True), _TONE_LEAD_S),
-        "key_relay": (_until_heard(_by_info("*2", _is_open, RELAY)), 0.0),
-        "key_info": (_until_heard(_by_info("*2", _is_open, DTMF)), 0.0),
+        "key_relay": (_until_heard(_by_info("*2", _is_open, RELAY, timeout_s=AGAIN_S)), 0.0),
+        "key_info": (_until_heard(_by_info("*2", _is_open, DTMF, timeout_s=AGAIN_S)), 0.0),
         **{
             how: (_by_post(how, "resume", _is_open), 0.0)
             for how in ("socket", "socket_extension", "api_call", "api_extension", "console")
