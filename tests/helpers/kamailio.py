@@ -1,11 +1,13 @@
 """A real Kamailio with the configuration of deploy/kamailio."""
 
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,10 @@ from tests.helpers.peer_process import peer_process
 Address = tuple[str, int]
 CONFIG = Path("deploy/kamailio/kamailio.cfg")
 CONTROL = "control"
+PATIENT = {"PING_MS": "20000", "SILENCE_MS": "20000"}
+"""For tests of other things: nobody is taken for dead who gets no CPU for a moment."""
+UNASKED = {"PING_S": "3600"}
+"""For tests in which a call is the first to meet a recorder that takes none: none is asked with OPTIONS before."""
 PROGRAM = shutil.which("kamailio") or "/usr/sbin/kamailio"
 
 
@@ -142,6 +148,12 @@ def kamailio(
         str(folder),
     ]
     made = Kamailio(address, trunk, log, bypassed, trunk_network)
-    with peer_process([*command, "-m", "32", "-M", "4", *words], log, made.answers, timeout_s=15) as process:
+    with peer_process([*command, "-m", "32", "-M", "4", *words], log, made.answers) as process:
         made.pid = process.pid
-        yield made
+        try:
+            yield made
+        finally:
+            # At SIGTERM one of its processes may leave with a lock of all, for which the others then wait for ever.
+            for pid in made.processes:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)

@@ -138,7 +138,7 @@ def test_what_cannot_be_read_is_not_logged(site: Site) -> None:
             assert message.count(good) == 1
             site.trunk.sendto(message.replace(good, bad).encode(), site.proxy.address)
     for _ in range(8):  # each of its processes has had a turn
-        assert site.proxy.answers()
+        eventually(site.proxy.answers, "it answers")
     eventually(lambda: "failed to get From header" in site.proxy.said, "it says that it cannot read one")
     assert DIGITS not in site.proxy.said
     assert CALLER not in site.proxy.said
