@@ -21,7 +21,7 @@ SAVED = Path(__file__).parents[1] / "data" / "fuzz"
 """What once broke a parser, a folder for each target; the tests give it all of it again."""
 
 SOON_S = 2.0
-"""No input of a datagram's size may keep a parser for longer; the slowest we know takes 0.05 s."""
+"""Seconds of CPU: no input of a datagram's size may keep a parser for longer; the slowest we know takes 0.05 s."""
 
 _TRACED_EVERY = 4
 """Every fourth input is traced, which takes ten times as long as to run it."""
@@ -99,15 +99,15 @@ def soon() -> Iterator[None]:
     """Raise `TooSlowError` in the main thread when the body takes too long; regular expressions notice as well."""
 
     def late(_number: int, _frame: FrameType | None) -> None:
-        raise TooSlowError(f"not done within {SOON_S:g} s")
+        raise TooSlowError(f"not done within {SOON_S:g} s of CPU")
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, SOON_S)
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, SOON_S)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def problem_of(target: Target, data: bytes) -> str:
@@ -176,11 +176,11 @@ def _finished(result: Result, target: Target, coverage: _Coverage, corpus: Seque
 
 
 def _smaller(target: Target, data: bytes, error: str) -> bytes:
-    """Cut from an input what its error does not need, for ten seconds at most."""
-    kind, until, step = error.partition(":")[0], time.monotonic() + 10, max(len(data) // 2, 1)
-    while step >= 1 and time.monotonic() < until:
+    """Cut from an input what its error does not need, for ten seconds of CPU at most."""
+    kind, until, step = error.partition(":")[0], time.process_time() + 10, max(len(data) // 2, 1)
+    while step >= 1 and time.process_time() < until:
         at = 0
-        while at < len(data) and time.monotonic() < until:
+        while at < len(data) and time.process_time() < until:
             shorter = data[:at] + data[at + step :]
             if problem_of(target, shorter).partition(":")[0] == kind:
                 data = shorter
