@@ -72,7 +72,7 @@ def free_range(count: int) -> tuple[int, int]:
     )
 
 
-def wait_until_bound(port: int, kind: str, *, host: str = "", timeout_s: float = 5.0) -> None:
+def wait_until_bound(port: int, kind: str, *, host: str = "", timeout_s: float = 60.0) -> None:
     """Wait until a program has bound its port; ``kind``: ``udp``, ``tcp``; ``host``: of that IPv4 address, not of any.
 
     Asks the kernel: whoever tries the port takes it from the program at the moment when that wants it, and a
