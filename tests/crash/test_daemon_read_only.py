@@ -74,23 +74,26 @@ def test_a_folder_that_refuses_stops_no_call_and_is_forgiven(
     since_s = talk.left.sent[-1][1]
     fault.set(number, home.root / folder)
     other, _ = new_call(lines)
-    eventually(lambda: home.health()["alarms"].get(reason, 0) > alarms, "there is an alarm", timeout_s=15)
+    eventually(lambda: home.health()["alarms"].get(reason, 0) > alarms, "there is an alarm")
     talk.talk_for(1.2)
-    assert len(heard_frames(talk.left, talk.right, since_s=since_s)) > 50, "the conversation goes on"
+    eventually(
+        lambda: len(heard_frames(talk.left, talk.right, since_s=since_s)) > 50,
+        "the conversation goes on",
+    )
     for party in (talk, other):
         party.first.hang_up()
         party.first.wait_ended()
     fault.end()
-    nothing = home.row_of(other.number, timeout_s=25)
+    nothing = home.row_of(other.number)
     assert (nothing["outcome"], nothing["reason"], nothing["path"]) == ("failed", reason, None)
-    row = home.row_of(talk.number, timeout_s=25)
+    row = home.row_of(talk.number)
     wanted = ("recorded", "caller_hung_up") if folder == "keys/sealed" else ("partial", reason)
     assert (row["outcome"], row["reason"]) == wanted
-    eventually(lambda: home.row_of(talk.number)["path"], "it is closed by itself", timeout_s=25)
+    eventually(lambda: home.row_of(talk.number)["path"], "it is closed by itself")
     again, _ = new_call(lines)
     again.first.hang_up()
     again.first.wait_ended()
-    assert home.row_of(again.number, timeout_s=25)["outcome"] == "recorded"
+    assert home.row_of(again.number)["outcome"] == "recorded"
     verified = {one["id"]: one for one in home.json("verify", "--all")}
     assert verified[recording]["ok"]
     assert len(verified.keys() - known) == 2
