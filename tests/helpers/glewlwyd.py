@@ -13,6 +13,7 @@ from joserfc.jwk import RSAKey
 
 from benchmarks.ports import free_port
 from tests.helpers.peer_process import peer_process
+from tests.helpers.recorder_home import HANGS_S
 
 PROGRAM = "/usr/bin/glewlwyd"
 TABLES = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
@@ -36,7 +37,7 @@ class Glewlwyd:
     @contextmanager
     def signed_in(self, name: str, password: str = PASSWORD) -> Iterator[httpx2.Client]:
         """Somebody's browser that is signed in here."""
-        with httpx2.Client(base_url=f"{self.url}/api", timeout=10) as client:
+        with httpx2.Client(base_url=f"{self.url}/api", timeout=HANGS_S) as client:
             _must(client.post("/auth/", json={"username": name, "password": password}))
             yield client
 
@@ -76,7 +77,7 @@ def glewlwyd(folder: Path, callback: str) -> Iterator[Glewlwyd]:
     config = folder / "provider.conf"
     config.write_text(_config(port, url, folder))
     command = (PROGRAM, f"--config-file={config}")
-    with peer_process(command, folder / "provider.log", lambda: _answers(url), timeout_s=15):
+    with peer_process(command, folder / "provider.log", lambda: _answers(url)):
         made = Glewlwyd(url, f"{url}/api/oidc")
         with made.admin() as client:
             _must(client.post("/mod/plugin/", json=_plugin(made.issuer)))

@@ -17,7 +17,7 @@ from audio.codecs import ALAW_TO_LINEAR, encode
 from audio.types import Codec
 from benchmarks.ports import free_port
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, tone_file
+from tests.helpers.recorder_home import HANGS_S, NOTICE_HZ, NOTICE_S, eventually, tone_file
 from tests.helpers.sip_peer import State
 
 BARESIP = shutil.which("baresip")
@@ -61,10 +61,10 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         phone.terminate()
         try:
-            phone.wait(5)
+            phone.wait(HANGS_S)
         except subprocess.TimeoutExpired:
             phone.kill()
-            phone.wait(5)
+            phone.wait(HANGS_S)
         assert phone.stdin is not None
         phone.stdin.close()
 
@@ -123,8 +123,8 @@ def test_baresip_hears_the_notice_and_is_recorded_in_its_channel(
     talk = lines.expect(NUMBER + str(len(encryption)), srtp=(False, bool(encryption)))
     talk.right.stream = sine(OFFICER_HZ, 20)
     with baresip(tmp_path, talk.number, "sip:2001@{}:{}".format(*lines.home.sip), account=encryption) as phone:
-        second = talk.wait_second(timeout_s=15)
-        second.wait_for(lambda call: call.state is State.CONFIRMED)
+        second = talk.wait_second()
+        second.wait_for(lambda call: call.state is State.CONFIRMED, HANGS_S)
         talk.right.listen_under(second.remote_body)
         talk.right.talk(second.remote_media)
         recording = talk.wait_phase("joined")["id"]
@@ -134,7 +134,7 @@ def test_baresip_hears_the_notice_and_is_recorded_in_its_channel(
             "they talk",
         )
         phone.terminate()
-        phone.wait(5)
+        phone.wait(HANGS_S)
     second.wait_ended()
     talk.right.hush()
     row = lines.home.row_of(talk.number)

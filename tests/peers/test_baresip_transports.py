@@ -12,7 +12,7 @@ import pytest
 from audio.codecs import ALAW_TO_LINEAR
 from benchmarks.ports import free_port, wait_until_bound
 from tests.helpers.certificates import Authority
-from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, recorder_home, tone_file
+from tests.helpers.recorder_home import HANGS_S, NOTICE_HZ, NOTICE_S, eventually, recorder_home, tone_file
 from tests.peers.test_baresip_call import (
     CONFIG,
     MIRROR,
@@ -83,11 +83,11 @@ def test_baresip_calls_baresip(tmp_path: Path, kind: str) -> None:
             to = ports.get(kind, home.sip[1])
             dial = f"sip:2001@{HOST}:{to};transport={kind}"
             with soft_phone(tmp_path / "caller", NUMBER, kind, PHONE_HZ, papers, dial) as caller:
-                eventually(lambda: any(call["phase"] == "joined" for call in home.calls()), "joined", timeout_s=20)
+                eventually(lambda: any(call["phase"] == "joined" for call in home.calls()), "joined")
                 carriage = home.health()["carriage"]
                 pass_time(TALK_S)
                 caller.process.terminate()  # it sends its BYE
-                caller.process.wait(5)
+                caller.process.wait(HANGS_S)
             row = home.row_of(NUMBER)
             assert (row["outcome"], row["reason"]) == ("recorded", "caller_hung_up")
             assert carriage["connections"] == (0 if kind == "udp" else 2)

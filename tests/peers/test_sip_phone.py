@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from recorder.demo.phones import phone as phones
 from recorder.demo.phones.kinds import PhoneKind, available, choose
-from recorder.demo.phones.messages import PhoneError
-from recorder.demo.phones.phone import Phone
+from recorder.demo.phones.messages import PhoneError, PhoneEvent
 from tests.helpers.phones import PAIRS, PHONES
-from tests.helpers.recorder_home import eventually
+from tests.helpers.recorder_home import HANGS_S, eventually
 from tests.helpers.sip_peer import Answer, Officer
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -29,6 +29,13 @@ STALL_S = 0.7
 
 each_phone = pytest.mark.parametrize("kind", PHONES)
 each_pair = pytest.mark.parametrize(("called", "calling"), PAIRS)
+
+
+class Phone(phones.Phone):
+    """One whose events are waited for until they come."""
+
+    def wait_for(self, *names: str, timeout_s: float = HANGS_S) -> PhoneEvent:
+        return super().wait_for(*names, timeout_s=timeout_s)
 
 
 def tone(path: Path, hertz: int, seconds: float) -> Path:
@@ -125,9 +132,9 @@ def test_keys_in_sdp(tmp_path: Path, called: PhoneKind, calling: PhoneKind) -> N
         caller.wait_for("confirmed")
         with pytest.raises(PhoneError, match="no disconnected within"):
             caller.wait_for("disconnected", timeout_s=1.5)
+        eventually(lambda: seconds_of(tmp_path / "heard.wav", 1000) >= 0.5, "the tone is heard")
         caller.hang_up()
         caller.wait_for("disconnected")
-        assert seconds_of(tmp_path / "heard.wav", 1000) >= 0.5
 
 
 @each_pair
@@ -136,12 +143,13 @@ def test_hold_and_what_is_played_and_recorded_in_a_call(tmp_path: Path, called: 
     first, second, third = (tone(tmp_path / f"{hz}.wav", hz, 10) for hz in (500, 900, 1300))
     with Phone("2001", kind=called) as officer, Phone("caller", kind=calling) as caller:
         officer.auto_answer(0, play=first)
+        caller.record(tmp_path / "before.wav")
         caller.call(uri(officer))
         caller.wait_for("confirmed")
         officer.wait_for("confirmed")
-        time.sleep(1.2)
+        eventually(lambda: seconds_of(tmp_path / "before.wav", 500) >= 0.5, "the first WAV is heard")
         officer.play(second)
-        time.sleep(1)
+        eventually(lambda: seconds_of(tmp_path / "before.wav", 900) >= 0.5, "the second WAV is heard")
         caller.record(tmp_path / "heard.wav")
         eventually(lambda: seconds_of(tmp_path / "heard.wav", 900) >= 0.8, "the second WAV is recorded")
         caller.hold()
@@ -238,8 +246,8 @@ def test_what_a_phone_refuses(tmp_path: Path, kind: PhoneKind) -> None:
 def test_a_command_that_has_returned_has_been_carried_out(kind: PhoneKind) -> None:
     """A process that waits for the CPU must not meet a call before it knows how to answer it."""
     with Phone("2001", kind=kind) as officer, Phone("caller", kind=kind) as caller:
+        began_s = time.monotonic()
         with stalled(officer, STALL_S):
-            began_s = time.monotonic()
             officer.auto_answer(0.1)
             assert time.monotonic() - began_s > 0.8 * STALL_S
         caller.call(uri(officer))
