@@ -50,8 +50,10 @@ def run(folder: Path, *words: str, until: str = "", cut_s: float = math.inf) -> 
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
             env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
-    said = lambda: path.read_bytes().decode("utf-8", "replace")  # noqa: E731
     cut_s += time.monotonic()
+
+    def said() -> str:
+        return path.read_bytes().decode("utf-8", "replace")
 
     def is_done() -> bool:
         return process.poll() is not None or bool(until and until in said()) or time.monotonic() > cut_s
