@@ -1,6 +1,7 @@
 """pjsua2 as a phone at a desk: it sends and hears by a `Line`, and a person answers."""
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -81,12 +82,16 @@ class Pjsua2Desk(Pjsua2Device):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep from the terminal what pjlib prints before its log level can be set."""
+    """Keep from standard output what pjlib prints before its log level can be set.
+
+    C keeps it in a buffer, unless standard output is a terminal, and would write it after the command's own output.
+    """
     kept, nowhere = os.dup(_STDOUT), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, _STDOUT)
         yield
     finally:
+        ctypes.CDLL(None).fflush(None)
         os.dup2(kept, _STDOUT)
         os.close(nowhere)
         os.close(kept)
