@@ -129,8 +129,6 @@ int core_close_leg(struct core *core, int64_t id)
     if (!leg)
         return error;
     struct thread *thread = leg->thread;
-    if (leg->tap)
-        socket_drain(leg, core_now(core));
     leg_detach(leg);
     thread_unlock(thread);
     return 0;

@@ -170,7 +170,6 @@ int64_t packets_lost(const struct receiver *in);
 /* socket.c */
 int datagram_came(struct leg *leg, int is_rtcp, uint8_t *data, int length, const struct address *source, int64_t now);
 void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
-void socket_drain(struct leg *leg, int64_t now);
 
 /* sources.c */
 enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now);

@@ -1,13 +1,11 @@
 /* Datagrams that have come at the sockets of a leg. */
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "kernel.h"
 #include "leg.h"
 #include "thread.h"
 #include "wire.h"
 
-#define MAX_WAITING 128 /* packets that a leg takes as it is closed: of 2.5 s */
 #define MAX_STRANGERS 64 /* packets of nobody's that a socket may take of one wake-up: 32,000 a second */
 
 /* As the kernel relays them: nothing has to be taken off it. */
@@ -67,12 +65,4 @@ void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
     int strangers = 0;
     while (leg->id && strangers < MAX_STRANGERS && took_stranger(leg, is_rtcp, now)) /* no id: closed meanwhile */
         strangers++;
-}
-
-/* Takes the last packets of a leg that is about to be closed: they wait at its socket where this thread was held up. */
-void socket_drain(struct leg *leg, int64_t now)
-{
-    int bytes;
-    for (int i = 0; i < MAX_WAITING && leg->id && !ioctl(leg->rtp_fd, FIONREAD, &bytes) && bytes > 0; i++)
-        took_stranger(leg, 0, now);
 }

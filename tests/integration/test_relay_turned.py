@@ -23,7 +23,6 @@ from audio.types import (
     TapOptions,
 )
 from tests.helpers.recorder_home import eventually
-from tests.helpers.turned_line import FRAME, Line, Source, turned_relay
 from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 
 START_NS = 10**12
@@ -156,20 +155,3 @@ def test_the_clock_goes_back_for_nobody_and_a_started_core_has_its_own(relay: Re
     relay.close()
     with pytest.raises(RuntimeError, match="closed"):
         relay.turn(START_NS + 7)
-
-
-def test_what_waits_at_the_socket_is_recorded_before_a_leg_is_closed() -> None:
-    """As where the media thread was held up at the end of a call."""
-    with turned_relay() as relay:
-        line, source = Line(relay), Source(7)
-        line.listen(source)
-        line.open_tap()
-        line.pass_ms(1000, source)
-        said_ms, line.now_ms = line.now_ms, line.now_ms + 60
-        relay.turn(START_NS + line.now_ms * MS)
-        for at_ms in range(said_ms, line.now_ms, 20):
-            address = relay.local_address(line.leg)
-            source.socket.sendto(source.packet(at_ms), (address.ip, address.rtp_port))
-        relay.close_leg(line.leg)
-        assert line.kept()[source.value] == 53 * FRAME
-        source.socket.close()
