@@ -112,13 +112,21 @@ class JsonFormatter(MaskingFormatter):
 class MaskingHandler(logging.StreamHandler[TextIO]):
     """Writes to standard error; a record that cannot be formatted is said with its place, not with its arguments."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Write where the record was made, and the error, masked; the standard library would print the arguments.
-
-        Where the log itself cannot be written, as on a full disk, nothing is added to it.
-        """
-        if isinstance(sys.exc_info()[1], OSError):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record. Where the log cannot be written, as on a full disk, it is lost, and nothing is added."""
+        try:
+            line = self.format(record)
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001 - a message's arguments may be anything
+            self.handleError(record)
             return
+        with contextlib.suppress(OSError, ValueError):  # ValueError: standard error is closed
+            self.stream.write(line + self.terminator)
+            self.flush()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Write where the record was made, and the error, masked; the standard library would print the arguments."""
         said = logging.LogRecord(
             record.name, logging.ERROR, record.pathname, record.lineno,
             "a message of %s:%d could not be written", (record.filename, record.lineno), sys.exc_info(),

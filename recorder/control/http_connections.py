@@ -147,6 +147,7 @@ class ConsoleProtocol(H11Protocol):
         """Close it when its request is answered; see `Entered.end`."""
         if self.is_answered and self.cycle is not None:
             self.cycle.keep_alive = False
+            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
             self.loop.call_later(within_s, self.abort)
         else:
             self.abort()

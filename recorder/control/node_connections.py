@@ -74,9 +74,9 @@ class NodeConnections(Connections):
     def _taken(self) -> socket.socket | None:
         """Return an idle connection that the node has not closed.
 
-        OpenSSL keeps errors by thread. From Python 3.12.9 and 3.13.2 on, with OpenSSL 3.4, a write that failed on one
-        connection stays among them, and the next read that has to wait fails by it, whatever its connection: see
-        python/cpython#148594. A new TLS object empties the list.
+        OpenSSL keeps errors by thread. With OpenSSL 3.4 or later and a Python of 2025 or later (gh-127257), a write
+        that failed on one connection stays among them, and the next read that has to wait fails by it, whatever its
+        connection: see python/cpython#148594. A new TLS object empties the list.
         """
         connection = super()._taken()
         if isinstance(connection, ssl.SSLSocket):

@@ -111,7 +111,8 @@ class NodeServer:
     def close_connections(self) -> None:
         """Close all connections, so that each console shows its certificate again; any thread.
 
-        An act in progress is answered first: who asked would take it for not done.
+        An act in progress is answered first: who asked would take it for not done. A stream of events goes on for
+        `ENDS_S`.
         """
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended

@@ -111,6 +111,7 @@ def test_what_is_in_progress_is_answered_before_connections_are_closed(
         assert idle.recv(1) == b"", "an idle connection is closed at once"
         if is_in_time:
             going_on.set()
-            answer, _ = exchange(busy, b"", time.monotonic() + HANGS_S)
+            answer, is_kept = exchange(busy, b"", time.monotonic() + HANGS_S)
             assert (answer.status, answer.content) == (200, b'{"went_on":true}')
+            assert not is_kept, "nobody is to ask on it again"
         assert busy.recv(1) == b"", "no second request on it"

@@ -220,6 +220,16 @@ def test_a_log_that_cannot_be_written_is_not_told_so() -> None:
     assert stream.getvalue() == "one of many\n"
 
 
+def test_a_message_whose_argument_raises_an_error_of_the_system_is_said() -> None:
+    class Gone:
+        def __str__(self) -> str:
+            raise OSError(errno.ENOENT, "No such file")
+
+    stream = io.StringIO()
+    MaskingHandler(stream).handle(logging.makeLogRecord({"msg": "%s", "args": (Gone(),), "filename": "here.py"}))
+    assert "a message of here.py:0 could not be written" in stream.getvalue()
+
+
 _SERVED = f"""
 import asyncio, uvicorn
 from recorder.common.logs import LogFormat, log_to_stderr, use_format
