@@ -73,6 +73,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "watched_by": result.how_watched,
         "files_written": result.written,
         "latest_ms": round(result.latest_s * 1000, 1),
+        "acts_unconfirmed": result.unconfirmed,
         "leaks": [
             {"call": name, "sink": k.sink, "what": k.what, "offset": k.offset, "length": k.length}
             for name, k in result.all_leaks
@@ -114,6 +115,8 @@ def table(result: Result) -> str:
         f"{said['excused_samples']:,} said between an act and its acknowledgement",
         f"{said['edges_busy']} of {sum(len(v) for v in edges_of(result).values())} edges had more taken near a stall "
         "of the suite's own voices: not held to their limit",
+        f"{result.unconfirmed} acts were not confirmed in time, as the recorder got no CPU: nothing is judged between "
+        "such an act and its effect",
         f"leaks: {len(result.all_leaks)}   faults: {len(result.all_faults)}",
     ]
     if result.latest_s > TOO_LATE_S:

@@ -79,6 +79,8 @@ class Result:
     """Packets that the kernel relayed for the last daemon."""
     written: int = 0
     latest_s: float = 0.0
+    unconfirmed: int = 0
+    """How many acts the recorder got no CPU to confirm."""
     took_s: float = 0.0
 
     @property
@@ -228,6 +230,7 @@ class Run:
             if fault := self._media.fault(health):
                 self.result.faults.append(fault)
         self.result.latest_s = self.studio.latest_s
+        self.result.unconfirmed = len(self.site.home.unconfirmed)
 
     def _kill(self, turn: Sequence[Plan]) -> None:
         killed = [p for p in turn if p.moment == "killed"]

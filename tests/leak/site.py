@@ -201,6 +201,11 @@ class Site:
         if self.front is not None:
             self.front.wait_welcoming(self.home.sip)
 
+    @property
+    def serving(self) -> list[int]:
+        """The processes that acts pass through."""
+        return [self.home.pid, *([self.console.pid] if self.console is not None else [])]
+
     def _note_processes(self) -> None:
         """Note the daemon, and the process that sends to other systems."""
         children = Path(f"/proc/{self.home.pid}/task/{self.home.pid}/children")
@@ -377,7 +382,7 @@ class Site:
 
     def by_socket(self, path: str, *, by: str = "", **body: Any) -> dict[str, Any]:
         """Post to the daemon's socket."""
-        return _checked(self.home.act(path, by=by, **body))
+        return _checked(self.home.act_once(path, by=by, **body))
 
     def by_token(self, path: str) -> dict[str, Any]:
         """Post to the console with the payment application's token."""

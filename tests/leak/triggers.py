@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tests.helpers.recorder_home import HANGS_S, eventually
+from tests.helpers.recorder_home import HANGS_S, eventually, starving
 from tests.helpers.sip_peer import Call
 from tests.leak.site import ERASE_S, MANAGER, RefusedError, State, UnconfirmedError
 
 if TYPE_CHECKING:
     from tests.leak.ring import Ring
 
-TRIES = 3
-"""How often keys are pressed of which nothing comes, and what is not confirmed is asked for."""
+KEY_TRIES = 3
+"""How often keys are pressed of which nothing comes."""
+ACT_TRIES = 3
+"""How often an act is asked for that the recorder got no CPU to confirm."""
 AGAIN_S = 8.0
-"""How long is waited for what comes of it before it is tried again."""
+"""How long keys or an act may take to have an effect before they are tried again."""
 REASON = "the caller is distressed and asked not to be recorded"
 
 
@@ -66,12 +68,16 @@ def _heard(
 
 
 def _confirmed(ring: "Ring", ask: Callable[[], object], goal: Callable[[State], bool], what: str) -> Act:
-    """Ask for something; if that is not confirmed, look whether it is done, and ask again if it is not."""
+    """Ask for something; where the recorder got no CPU to confirm it, look whether it is done, and else ask again."""
     asked_s = time.monotonic()
-    for _ in range(TRIES - 1):
+    for _ in range(ACT_TRIES - 1):
+        has_starved = starving(*ring.site.serving)
         try:
             ask()
         except UnconfirmedError:
+            if not has_starved():
+                raise
+            ring.site.home.unconfirmed.append(what)
             with contextlib.suppress(TimeoutError):
                 return _heard(ring, asked_s, goal, what, timeout_s=AGAIN_S)
         else:
@@ -121,7 +127,7 @@ def _until_heard(do: Do) -> Do:
     """Press again, as people do, when nothing came of it: keys that came too far apart are no control sequence."""
 
     def repeated(ring: "Ring") -> Act:
-        for _ in range(TRIES - 1):
+        for _ in range(KEY_TRIES - 1):
             with contextlib.suppress(TimeoutError):
                 return do(ring)
         return do(ring)
