@@ -33,9 +33,13 @@ from tests.crash.test_daemon_read_only import Fault
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import ROOT, eventually, must, run, tone_file
 from tests.helpers.sip_peer import Answer, Caller, Officer
+from tests.helpers.starvation import noting_starvation
 
 pytestmark = pytest.mark.slow
 STALL = Path(__file__).parents[1] / "leak" / "stall.c"
+STARVED_S = 0.01
+"""What daemon and phones may wait for a CPU at a time without missing the 20 ms within which a pause takes effect."""
+TRIES = 4
 EDITS = (
     ("look_back_s = 5.0", "look_back_s = 1.5"),
     ("erase_s = 3.0", "erase_s = 0.4"),
@@ -103,12 +107,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def test_a_recorder_that_works_passes_and_leaves_nothing(site: Site) -> None:
     counts = site.lines.home.health()["counts"]
 
-    def judged() -> dict[str, Any] | None:
-        """Return a report, but for one of a pause alone: a busy machine may keep the phones waiting for over 20 ms."""
-        found = site.selftest()
-        return None if found["failed"] == ["pause"] else found
-
-    report = eventually(judged, "the phones are not kept waiting")
+    report = unstarved(site)
     assert report["passed"], [one for one in report["checks"] if not one["passed"]]
     names = {one["name"] for one in report["checks"]}
     assert names >= {
@@ -126,6 +125,25 @@ def test_a_recorder_that_works_passes_and_leaves_nothing(site: Site) -> None:
     assert [one for one in acts if one.startswith(("selftest", "recording"))][:3] == [
         "recording.deleted", "selftest.ended", "selftest.begun",
     ]  # fmt: skip
+
+
+def unstarved(site: Site) -> dict[str, Any]:
+    """Return the report of a self-test; of another one if the pause alone failed, and somebody waited for a CPU."""
+    waits: list[float] = []
+
+    def note(from_s: float, to_s: float) -> None:
+        waits.append(to_s - from_s)
+
+    for _ in range(TRIES):
+        waits.clear()
+        with (
+            noting_starvation(lambda: site.lines.home.pid, note, longer_than_s=STARVED_S),
+            noting_starvation(os.getpid, note, longer_than_s=STARVED_S),
+        ):
+            report = site.selftest()
+        if report["failed"] != ["pause"] or not waits:
+            break
+    return report
 
 
 # --- faults
