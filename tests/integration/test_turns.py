@@ -37,6 +37,7 @@ from tests.helpers.console_site import Console, console_site
 from tests.helpers.recorder_home import eventually
 
 TARGET = WebhookOptions(name="crm", url="https://crm.example/", secret_file="")
+LEASE_S = 4.0
 MAIL = MailOptions(smtp="127.0.0.1:1", sender="recorder@council.example")
 
 
@@ -67,7 +68,7 @@ def expire(database: Database) -> None:
 
 def test_a_turn_is_renewed_while_the_work_goes_on(database: Database) -> None:
     leases = Leases(database)
-    first, second = (Turn(leases, "archiving", name, for_s=4.0) for name in ("one", "two"))
+    first, second = (Turn(leases, "archiving", name, for_s=LEASE_S) for name in ("one", "two"))
 
     def until() -> datetime:
         state = leases.get("archiving")
@@ -79,6 +80,7 @@ def test_a_turn_is_renewed_while_the_work_goes_on(database: Database) -> None:
         for _ in range(2):
             before = until()
             eventually(lambda before=before: until() > before, "it is renewed")  # type: ignore[misc]
+            assert until() - before < timedelta(seconds=LEASE_S), "before it ended"
         with second.mine() as other:
             assert other is None, "it is the other's turn"
     with second.mine() as other:
