@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recorder.calls.recording_in_progress import RecordingInProgress
-from sip.leg_commands import LegCommands
+from benchmarks.dialogs import Address
+from benchmarks.messages import parse
 from storage.audit import AuditLog
 from storage.g711 import TRANSCODE
 from tests.helpers.exactness import PACKET_S, SILENT_ALAW, Kept, kept_of
@@ -15,7 +15,8 @@ from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import Line, Session, ports, sections
 from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.siprec_shapes import packed
-from tests.helpers.virtual.siprec import siprec_site
+from tests.helpers.virtual.media import TurnedStudio
+from tests.helpers.virtual.siprec import TurnedClient, siprec_site
 from tests.helpers.voices import FRAME, PCMA, PCMU, TICKS_PER_S, Voice
 
 ERASE_S = 0.5
@@ -432,31 +433,39 @@ def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site, has
     assert silent == {(True, False), (False, True)}, "the officer's half is on the right, the caller's on the left"
 
 
+def speak_at_once(session: Session, patch: pytest.MonkeyPatch) -> None:
+    """Have the first frames arrive as soon as the recorder sends an answer, before it does anything else."""
+    client, studio = session.client, session.client.studio
+    assert isinstance(client, TurnedClient) and isinstance(studio, TurnedStudio)
+    network = client._network
+    send = network.send
+
+    def send_and_speak(data: bytes, source: Address, to: Address) -> None:
+        send(data, source, to)
+        message = parse(data)
+        if message.call_id == session.call_id and message.status == 200 and message.body:
+            session.talk(message)
+
+    patch.setattr(network, "send", send_and_speak)
+    patch.setattr(studio, "begin", lambda voice: studio._send(voice, network.world.now_ns))
+
+
 def test_a_session_is_recorded_before_its_answer_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the first audio of a client is lost where the call thread is held up between the two."""
-    order: list[str] = []
-
-    def note(owner: type, name: str) -> None:
-        done = getattr(owner, name)
-
-        def noted(*words: Any, **named: Any) -> Any:
-            order.append(name)
-            return done(*words, **named)
-
-        monkeypatch.setattr(owner, name, noted)
-
-    for name in ("answer", "answer_offer"):
-        note(LegCommands, name)
-    for name in ("__init__", "retarget"):
-        note(RecordingInProgress, name)
     session = four_lines(site, (0, 1))
+    speak_at_once(session, monkeypatch)
     text = document(session).decode().replace("<send>s-1</send>", "").replace("<send>s-2</send>", "")
     session.invite(packed(session.sdp(), text))
+    a_while(0.5)
     for at, line in enumerate(session.lines):
         line.direction = "inactive" if at < 2 else "sendonly"
     re_offer(session)
+    a_while(0.5)
     session.bye()
-    assert order == ["__init__", "answer", "retarget", "answer_offer"]
+    row = site.home.row_of(session.call.caller.user)
+    for at, channel in enumerate(site.home.copy(row["id"])[:2]):
+        for line in session.lines[at::2]:
+            # The beginning of a recording is a clock's rounding away from its first packet.
+            assert line.voice.stream[8:FRAME] in channel, f"the first frame of line {line.label}"
 
 
 def test_a_session_that_ends_before_any_audio(site: Site) -> None:
