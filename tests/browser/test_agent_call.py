@@ -23,14 +23,14 @@ from tests.helpers.chromium import person, violations, wait_until
 from tests.helpers.console_site import serving
 from tests.helpers.exactness import PACKET_S, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
-from tests.helpers.recorder_home import SECOND_HZ, eventually, tone_file
+from tests.helpers.recorder_home import SECOND_HZ, SECOND_S, eventually, tone_file
 from tests.helpers.starvation import stopwatch, with_children
 
 ERASE_S = 1.0
 EDITS = (("look_back_s = 5.0", "look_back_s = 2.5"), ("erase_s = 3.0", f"erase_s = {ERASE_S}"))
 PROMISED_S = 2.0
 LONG_S = 10.0
-"""Of a second message: for so long the page can be seen to say that it is played, on a busy machine too."""
+"""Length of a second message that is still played when the page is looked at, on a busy machine too."""
 CALM_MS = 800
 """Longer than that of agent.js: the second click of a double click must not undo the first."""
 UNANSWERED = "the recorder did not answer in 2 seconds"
@@ -44,7 +44,10 @@ NOTE_WORDS = """{
     window.noting.observe(document.getElementById(id), { childList: true });
   }
 }"""
-"""Notes what is said of acts: it is there for as long as nothing else is said."""
+"""Keeps in ``window.noted`` every answer to an act that the page shows from now on.
+
+The page replaces an answer by the next one, or takes it away, before a slow test has read it.
+"""
 
 
 @dataclass(frozen=True)
@@ -228,10 +231,23 @@ def test_the_page_says_that_the_second_message_was_played(site: Site, alice: Pag
     assert talk.hang_up()["notice"]["second_message"] is True
 
 
-def test_while_the_caller_hears_the_second_message_the_page_says_so(site: Site, alice: Page) -> None:
+@pytest.fixture
+def long_message(site: Site) -> Iterator[None]:
+    """Have the second message last LONG_S, and afterwards what it lasted before."""
     home = site.lines.home
-    NoticeStore(home.root / "notices").put("second", tone_file(home.root / "long.wav", SECOND_HZ, LONG_S), by="sally")
-    home.act("/api/reload").raise_for_status()
+
+    def set_second(seconds: float) -> None:
+        sound = tone_file(home.root / "second.wav", SECOND_HZ, seconds)
+        NoticeStore(home.root / "notices").put("second", sound, by="sally")
+        home.act("/api/reload").raise_for_status()
+
+    set_second(LONG_S)
+    yield
+    set_second(SECOND_S)
+
+
+@pytest.mark.usefixtures("long_message")
+def test_while_the_caller_hears_the_second_message_the_page_says_so(site: Site, alice: Page) -> None:
     talk = site.lines.call()
     talk.join()
     play_second(alice, talk)
