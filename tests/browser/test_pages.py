@@ -46,7 +46,10 @@ PRESS_AT_ONCE = """(id) => new MutationObserver((_, observer) => {
   observer.disconnect();
   document.activeElement.click();
 }).observe(document.getElementById("live-rows"), { subtree: true, childList: true, attributes: true })"""
-"""Presses what has the focus as soon as the rows have an element: no way from here is as fast on a busy machine."""
+"""Clicks what has the focus as soon as the rows have an element with this id.
+
+It is done in the page: where the machine is busy, the test's own click may come long after that.
+"""
 
 
 @pytest.fixture(scope="module")

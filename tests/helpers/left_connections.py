@@ -20,7 +20,7 @@ class _WatchedConnection(sqlite3.Connection):
 
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
-        self.opened = _place()
+        self.warning_text = _warning_text()
 
     def __del__(self) -> None:
         try:
@@ -33,10 +33,10 @@ class _WatchedConnection(sqlite3.Connection):
 def watch_sqlite() -> None:
     """Have SQLite's connections of this process say where they were opened, if they are freed while they are open."""
 
-    _connect = sqlite3.connect
+    connect_unwatched = sqlite3.connect
 
     def connect(*words: Any, **named: Any) -> Any:
-        return _connect(*words, **{"factory": _WatchedConnection} | named)
+        return connect_unwatched(*words, **{"factory": _WatchedConnection} | named)
 
     modules: list[Any] = [sqlite3, sqlite3.dbapi2]  # SQLAlchemy takes the second
     for module in modules:
@@ -48,15 +48,15 @@ def watch_postgresql() -> None:
     from storage.postgresql import ServerConnection  # noqa: PLC0415 - the driver takes long to import
 
     patched: Any = ServerConnection
-    _connect = patched.connect.__func__
+    connect_unwatched = patched.connect.__func__
 
     def connect(cls: type[ServerConnection], /, *words: object, **named: object) -> ServerConnection:
-        made = _connect(cls, *words, **named)
-        made.opened = _place()
+        made = connect_unwatched(cls, *words, **named)
+        made.warning_text = _warning_text()
         return made  # type: ignore[no-any-return]
 
     def end(connection: Any) -> None:
-        if hasattr(connection, "opened") and not connection.closed:
+        if hasattr(connection, "warning_text") and not connection.closed:
             connection.pgconn.finish()
             _warn(connection)
 
@@ -64,8 +64,8 @@ def watch_postgresql() -> None:
     patched.__del__ = end
 
 
-def _place() -> str:
-    """The test that runs, and the last calls that led here; no source file is read."""
+def _warning_text() -> str:
+    """Return what is warned of a connection: the test that runs, and the calls that opened it. Reads no source file."""
     frame: FrameType | None = sys._getframe(2)
     calls: list[str] = []
     while frame is not None and len(calls) < _CALLS:
@@ -78,4 +78,4 @@ def _place() -> str:
 
 
 def _warn(connection: Any) -> None:
-    warnings.warn(connection.opened, ResourceWarning, 1)
+    warnings.warn(connection.warning_text, ResourceWarning, 1)
