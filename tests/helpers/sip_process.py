@@ -243,10 +243,16 @@ class Peer:
         deadline = time.monotonic() + (self.patience_s if timeout_s is None else timeout_s)
         while True:
             message = self.receive(max(0.05, deadline - time.monotonic()))
-            if message.is_repeat or (message.status == 100 and what != 100 and is_trying_skipped):
+            if message.is_repeat:
+                self._pass_over(message)
+                continue
+            if message.status == 100 and what != 100 and is_trying_skipped:
                 continue
             assert what in (message.status, message.start.split(" ")[0]), f"expected {what}, got {message}"
             return message
+
+    def _pass_over(self, repeat: Message) -> None:
+        """Fail if this must not be sent again: over UDP anything may be."""
 
     def nothing(self, for_s: float = 0.4) -> None:
         """Assert that no message comes."""

@@ -121,6 +121,10 @@ class StreamPeer(sip_process.Peer):
             assert data, "the other side closed the connection"
             self._buffer += data
 
+    def _pass_over(self, repeat: sip_process.Message) -> None:
+        is_success = repeat.status // 100 == 2 and repeat.method == "INVITE"
+        assert is_success, f"on streams only a 2xx without ACK is sent again, and this was: {repeat}"
+
     def closed(self, timeout_s: float = HANGS_S) -> bytes:
         """Wait until the other side closes; returns what it said before."""
         said, deadline = self._buffer, time.monotonic() + timeout_s
