@@ -1,5 +1,6 @@
 """Requests that are too large for UDP: over TCP where the peer's rule says so, else in fragments; taken either way."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from benchmarks.ports import free_port
 from tests.helpers import sip_process, sip_streams
+from tests.helpers.starvation import stopwatch
 
 SDP = sip_process.SDP
 LARGE = SDP + "a=x-long:" + "l" * 2000 + "\r\n"
@@ -61,8 +63,10 @@ def test_a_large_request_goes_over_tcp_and_a_small_one_does_not(shared: Any) -> 
 
 def test_a_large_request_goes_over_udp_after_all(shared: Any) -> None:
     with sip_process.Peer(shared.address) as datagrams:
+        took_s = stopwatch(os.getpid(), shared.pid)
         dial(shared, datagrams.port, LARGE)
         invite = datagrams.expect("INVITE")  # nobody listens there over TCP
+        assert took_s() < 1.0
         assert invite["Via"].startswith(f"SIP/2.0/UDP 127.0.0.1:{shared.address[1]};")
         assert invite["Contact"] == f"<sip:1@127.0.0.1:{shared.address[1]}>"
         again = datagrams.receive()  # and it is retransmitted as UDP wants it

@@ -187,14 +187,18 @@ def test_a_request_that_the_old_connection_swallowed_is_sent_again(shared: Any, 
     shared.do("dial", target=["127.0.0.1", peer.port, "tcp"], request_user="2001", from_user="1", body=SDP)
     second = int(shared.take("dialled")["dialled"])
     swallowed = peer.expect("INVITE")
+    took_s = stopwatch(os.getpid(), shared.pid)
     peer.drop()
     again = peer.receive()
+    assert took_s() < 2.0
     assert (again.start, again["Via"], again["CSeq"]) == (swallowed.start, swallowed["Via"], swallowed["CSeq"])
     assert peer.connections == 2
+    took_s = stopwatch(os.getpid(), shared.pid)
     peer.drop()
     assert shared.take("LegRefused") == {
         "event": "LegRefused", "leg": second, "status": 503, "phrase": "Service Unavailable", "headers": [],
     }  # fmt: skip
+    assert took_s() < 1.0
 
 
 def test_nobody_listens(shared: Any) -> None:
@@ -266,7 +270,9 @@ def test_targets_are_watched(shared: Any) -> None:
                 assert options.start == f"OPTIONS sip:127.0.0.1:{target.port};transport=tcp SIP/2.0"
                 target.respond(options, 200)
             assert target.connections == 1
+            took_s = stopwatch(os.getpid(), own.pid)
         assert own.take("TargetChanged")["is_alive"] is False
+        assert took_s() < 4.0, "a second until the next OPTIONS, and two that are missed"
         with sip_streams.StreamPeer(tuple(own.addresses["tcp"][:2]), port=port) as back:
 
             def answers_one() -> Any:
