@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.shim import build_shim
-from tests.helpers.exactness import heard_frames
+from tests.helpers.exactness import heard_frames, is_gapless
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import eventually
 
@@ -80,6 +80,7 @@ def test_a_folder_that_refuses_stops_no_call_and_is_forgiven(
         lambda: len(heard_frames(talk.left, talk.right, since_s=since_s)) > 50,
         "the conversation goes on",
     )
+    assert is_gapless(heard_frames(talk.left, talk.right, since_s=since_s))
     for party in (talk, other):
         party.first.hang_up()
         party.first.wait_ended()
