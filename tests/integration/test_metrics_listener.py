@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -103,12 +104,15 @@ def test_the_answer_is_in_the_format_of_prometheus() -> None:
 
 
 def test_scrapes_within_a_second_cost_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics_listener, "_SAME_S", HANGS_S)
+    now_s = 100.0
+    monkeypatch.setattr(metrics_listener, "time", SimpleNamespace(monotonic=lambda: now_s))
     counting = Counting()
     with serving(counting) as (listener, _):
-        bodies = {ask(listener)[1] for _ in range(5)}
+        bodies = {ask(listener)[1] for _ in range(4)}
+        now_s += 0.99
+        bodies.add(ask(listener)[1])
         assert (len(bodies), counting.times) == (1, 1)
-        monkeypatch.setattr(metrics_listener, "_SAME_S", 0.0)
+        now_s += 0.02
         assert b"recorder_times 2.0" in ask(listener)[1]
 
 
@@ -138,7 +142,7 @@ def test_clients_that_send_nothing_are_few_and_are_ended(monkeypatch: pytest.Mon
         head, _ = ask(listener)  # taken after those: the kernel hands them out in order
         assert head.startswith(b"HTTP/1.1 200")
         assert time.monotonic() - began_s >= request_s, "it waited until one of them was ended"
-        assert took_s() < 10.0
+        assert took_s() < 2 * request_s, "they were served at the same time"
         for one in idle:
             with suppress(ConnectionResetError):
                 assert one.recv(1) == b""
