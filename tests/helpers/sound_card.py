@@ -3,19 +3,23 @@
 import os
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.helpers.starvation import noting_starvation
+
+T = TypeVar("T")
 RATE = 16000
 _FRAME_BYTES = 4
 _STARTS_S = 20.0
+_TRIES, _TRIED_S, _STARVED_S = 5, 60.0, 0.01
 _ALSA = """\
 pcm.!default { type pulse }
 ctl.!default { type pulse }
@@ -111,6 +115,33 @@ class SoundCard:
             assert time.monotonic() < deadline, f"{len(heard)} frames, no silence after a sound"
             time.sleep(0.02)
 
+    def hear_all(self, wanted: NDArray[np.int16], play: Callable[[], T]) -> T:
+        """Have something played until each of its samples is heard, and then nothing; returns what ``play`` returned.
+
+        A busy machine leaves gaps, and one time without any shows that we lose nothing. It must come within five; for
+        a minute, those do not count in which this process or the sound server got no CPU for a moment.
+
+        Args:
+            wanted: What is played, shape (n, 2).
+            play: Plays it in this process, to its end.
+        """
+        until_s, counted = time.monotonic() + _TRIED_S, 0
+        while True:
+            starved: list[float] = []
+            with ExitStack() as noting:
+                for pid in (os.getpid(), *(child.pid for child in self._children)):
+                    noting.enter_context(_noting(pid, starved))
+                since = self.now()
+                result = play()
+                heard = self.heard_whole(since)
+            first = int(np.argmax(heard.any(axis=1))) - int(np.argmax(wanted.any(axis=1)))
+            if np.array_equal(heard[first : first + len(wanted)], wanted):
+                assert not heard[first + len(wanted) :].any(), "something is heard after it"
+                return result
+            counted += not starved
+            assert counted < _TRIES, f"{counted} times something was missing, though nobody waited for a CPU"
+            assert time.monotonic() < until_s, f"something was missing each time; {counted} times nobody waited"
+
     @contextmanager
     def spoken(self, samples: NDArray[np.int16]) -> Iterator[None]:
         """Feed the microphone with samples of 16 kHz; what is left at the end of the block is not said."""
@@ -147,6 +178,13 @@ class SoundCard:
             assert self._children[0].poll() is None, self._log.read_text()
             assert time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.02)
+
+
+def _noting(pid: int, starved: list[float]) -> AbstractContextManager[None]:
+    """Note how long a process got no CPU, where that may leave a gap."""
+    return noting_starvation(
+        lambda: pid, lambda began_s, ended_s: starved.append(ended_s - began_s), longer_than_s=_STARVED_S
+    )
 
 
 def tone(frequency_hz: float, seconds: float, *, rate: int = RATE, level: float = 0.3) -> NDArray[np.int16]:
