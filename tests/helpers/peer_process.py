@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.helpers.recorder_home import HANGS_S, eventually
+from tests.helpers.recorder_home import eventually
 
 _ENDS_S = 20.0
 
 
 @contextmanager
-def peer_process(
-    command: Sequence[str], log: Path, is_ready: Callable[[], bool], *, timeout_s: float = HANGS_S
-) -> Iterator[subprocess.Popen[bytes]]:
+def peer_process(command: Sequence[str], log: Path, is_ready: Callable[[], bool]) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program, and wait until it is ready; one that ends before fails with the end of its log."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -23,7 +21,7 @@ def peer_process(
         return is_ready()
 
     try:
-        eventually(is_up, f"{command[0]} is ready", timeout_s=timeout_s)
+        eventually(is_up, f"{command[0]} is ready")
         yield process
     finally:
         end(process)

@@ -69,7 +69,7 @@ class Rsyslog:
         """Start it, and wait until it listens."""
         assert Path(_PROGRAM).exists(), "there is no rsyslog: `make setup` installs it"
         command = (_PROGRAM, "-n", "-f", str(self._conf), "-i", str(self._folder / "pid"))
-        self._running.enter_context(peer_process(command, self._folder / "said.log", self._listens, timeout_s=30))
+        self._running.enter_context(peer_process(command, self._folder / "said.log", self._listens))
 
     def _listens(self) -> bool:
         try:

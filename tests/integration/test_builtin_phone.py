@@ -8,7 +8,7 @@ import pytest
 
 from recorder.demo.phones.kinds import PhoneKind, available, choose
 from recorder.demo.phones.messages import RATE, PhoneError
-from recorder.demo.phones.phone import Phone
+from tests.helpers.phones import Phone
 
 BUILT_IN = PhoneKind.BUILT_IN
 

@@ -18,7 +18,7 @@ from recorder.cli.cli import app
 from recorder.cli.phone import Stack
 from recorder.config.reading import read_config
 from recorder.demo.phones.kinds import PhoneKind, available
-from recorder.demo.phones.phone import Phone
+from tests.helpers.phones import Phone
 from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
 from tests.helpers.sound_card import SoundCard, loudest_hz, tone
 
@@ -107,7 +107,7 @@ def call_and_listen(card: SoundCard, far: Phone, stack: PhoneKind, tmp_path: Pat
         with card.spoken(tone(SAID_HZ, 30)):
             near.read_until("connected")
             near.press("p4")
-            digits = "".join(far.wait_for("digit", timeout_s=PATIENCE_S).text for _ in range(3))
+            digits = "".join(far.wait_for("digit").text for _ in range(3))
             deadline = time.monotonic() + PATIENCE_S
             while np.count_nonzero(card.heard(since)[:, 0]) < 1.5 * RATE:
                 assert time.monotonic() < deadline, near.said
@@ -146,7 +146,7 @@ def test_a_call_without_a_sound_device(tmp_path: Path) -> None:
             )
             far.record(tmp_path / "arrived.wav")
             far.call(f"sip:phone@127.0.0.1:{port}", play=tmp_path / "far.wav")
-            far.wait_for("disconnected", timeout_s=PATIENCE_S)
+            far.wait_for("disconnected")
             near.press("q")
             done = near.end()
     finally:
@@ -230,7 +230,7 @@ def test_an_officer_pauses_and_resumes(tmp_path: Path) -> None:
                 officer.press("r")
                 eventually(lambda: [one["state"] for one in home.calls()] == ["recording"], "it goes on")
                 officer.press("q")
-                caller.wait_for("disconnected", timeout_s=PATIENCE_S)
+                caller.wait_for("disconnected")
             officer.end()
         finally:
             officer.close()

@@ -16,11 +16,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recorder.demo.phones import phone as phones
 from recorder.demo.phones.kinds import PhoneKind, available, choose
-from recorder.demo.phones.messages import PhoneError, PhoneEvent
-from tests.helpers.phones import PAIRS, PHONES
-from tests.helpers.recorder_home import HANGS_S, eventually
+from recorder.demo.phones.messages import PhoneError
+from tests.helpers.phones import PAIRS, PHONES, Phone
+from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer, Officer
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -29,13 +28,6 @@ STALL_S = 0.7
 
 each_phone = pytest.mark.parametrize("kind", PHONES)
 each_pair = pytest.mark.parametrize(("called", "calling"), PAIRS)
-
-
-class Phone(phones.Phone):
-    """One whose events are waited for until they come."""
-
-    def wait_for(self, *names: str, timeout_s: float = HANGS_S) -> PhoneEvent:
-        return super().wait_for(*names, timeout_s=timeout_s)
 
 
 def tone(path: Path, hertz: int, seconds: float) -> Path:

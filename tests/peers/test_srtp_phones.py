@@ -9,9 +9,8 @@ import soundfile
 
 from audio.codecs import ALAW_TO_LINEAR
 from recorder.demo.phones.kinds import PhoneKind
-from recorder.demo.phones.phone import Phone
 from tests.helpers.exchange import exchange
-from tests.helpers.phones import PAIRS, PHONES
+from tests.helpers.phones import PAIRS, PHONES, Phone
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, RecorderHome, eventually, recorder_home, tone_file
 from tests.helpers.sip_peer import State
 from tests.peers.test_baresip_call import MIRROR, OFFICER_HZ, PHONE_HZ, pass_time, seconds_of, sine
@@ -42,7 +41,7 @@ def test_a_call_between_phones_that_insist_on_srtp(tmp_path: Path, called: Phone
         officer.record(tmp_path / "heard.officer.wav")
         phone.record(tmp_path / "heard.wav")
         phone.call("sip:2001@{}:{}".format(*home.sip), play=tone_file(tmp_path / "said.wav", PHONE_HZ, 30))
-        officer.wait_for("confirmed", timeout_s=15)
+        officer.wait_for("confirmed")
         eventually(lambda: any(call["phase"] == "joined" for call in home.calls()), "they are joined")
         pass_time(3)
         phone.hang_up()
