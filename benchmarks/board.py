@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.board_watching import Screen, Stream, Watcher, screen, spinning
 from benchmarks.disk import quantiles
 from benchmarks.home import HomeError, RecorderHome
-from benchmarks.loaded_recorder import loaded_recorder, need_descriptors_for
+from benchmarks.loaded_recorder import JOINED_S, loaded_recorder, need_descriptors_for
 from benchmarks.machine import measured_here
 from benchmarks.placed import PlacedCalls
 from benchmarks.ports import PortsError, free_address
@@ -34,7 +34,7 @@ from recorder.control.headers import ACTOR_HEADER
 from recorder.permissions import Role
 from storage.audit import AuditLog
 
-_PLACE_RATE, _JOINED_S, _SETTLE_S = 20.0, 90.0, 3.0
+_PLACE_RATE, _SETTLE_S = 20.0, 3.0
 _NAME, _PASSWORD = "watcher", "seven tall cranes over the harbour"
 _TEAM = "Payments"
 """Whose officers the calls go to, as `recorder init` writes it: the board shows a manager the calls of their teams."""
@@ -113,7 +113,7 @@ def measure(
         AuditLog(home.root / "audit").append(note.act, _NAME, note.subject, dict(note.details))
         engine.dispose()
         placed.place(loaded.sip, rate=_PLACE_RATE)
-        joined = placed.wait_joined(_JOINED_S)
+        joined = placed.wait_joined(JOINED_S)
         time.sleep(_SETTLE_S)
         ids = [str(call["id"]) for call in home.calls()]
         stream = Stream(home)

@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.exact import misalignment_ms, read_sides
 from benchmarks.home import HomeError, RecorderHome
-from benchmarks.loaded_recorder import loaded_recorder, need_descriptors_for
+from benchmarks.loaded_recorder import JOINED_S, loaded_recorder, need_descriptors_for
 from benchmarks.machine import cpu_of_family_ms, holdings, measured_here
 from benchmarks.outcomes import outcomes_of
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
@@ -40,7 +40,7 @@ from storage.vault import Vault
 GOAL_MS = 40.0
 MOST_GROWN_KB = 150.0
 """Of memory that a call may add in an hour: 72 kB of it is the waveform, which is kept until the call ends."""
-_JOINED_S, _FILED_S, _TOLD_EVERY_S = 90.0, 180.0, 60.0
+_FILED_S, _TOLD_EVERY_S = 180.0, 60.0
 _BYTES_PER_CALL_S, _ROOM_BYTES = 17_000, 1 << 30
 _WORKERS = 2
 
@@ -57,7 +57,7 @@ def need_room(folder: Path, *, calls: int, seconds: float) -> None:
     Raises:
         NoRoomError: It cannot.
     """
-    needed = round(calls * (seconds + _JOINED_S) * _BYTES_PER_CALL_S) + _ROOM_BYTES
+    needed = round(calls * (seconds + JOINED_S) * _BYTES_PER_CALL_S) + _ROOM_BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise NoRoomError(
@@ -86,7 +86,7 @@ def measure(
     with loaded_recorder(PlacedCalls(calls, skew_ppm=skew_ppm), folder=folder, in_kernel=in_kernel) as loaded:
         home, placed = loaded.home, loaded.placed
         placed.place(loaded.sip, rate=rate)
-        joined = placed.wait_joined(_JOINED_S)
+        joined = placed.wait_joined(JOINED_S)
         say(f"{joined} of {calls} calls joined")
         stood = _stand(home, placed, seconds, say)
         relayed_share = home.relayed_share()

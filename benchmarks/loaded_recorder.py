@@ -13,9 +13,9 @@ from benchmarks.streams import need_descriptors
 
 NOTICE_S = 1.0
 """Length of the notice that every caller hears, unless told otherwise, seconds."""
-_DESCRIPTORS = 256
-_JOINED_S = 90.0
+JOINED_S = 90.0
 """How long the notice, the ringing and the joining of all calls may take, seconds."""
+_DESCRIPTORS = 256
 
 
 def need_descriptors_for(calls: int, *, per_call: int = 6) -> None:
@@ -45,7 +45,7 @@ class LoadedRecorder:
     placed: PlacedCalls
     sip: Address
 
-    def place_all(self, rate: float, *, timeout_s: float = _JOINED_S) -> None:
+    def place_all(self, rate: float, *, timeout_s: float = JOINED_S) -> None:
         """Place all calls, ``rate`` a second, and wait until they are joined.
 
         Raises:
@@ -75,7 +75,7 @@ def loaded_recorder(
 
     Args:
         placed: The calls.
-        service: Of the extensions.
+        service: Name of the service of all extensions, which is the team of their officers too.
         served: How many extensions there are; None for one a call.
         ports: First and last media port; None for free ones, as many as the calls need.
         notice_s: Length of the notice that every caller hears, seconds.

@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.home import HomeError
-from benchmarks.loaded_recorder import LoadedRecorder, loaded_recorder, need_descriptors_for
+from benchmarks.loaded_recorder import JOINED_S, LoadedRecorder, loaded_recorder, need_descriptors_for
 from benchmarks.machine import cpu_ms, cpu_of_server_ms, measured_here
 from benchmarks.outcomes import outcomes_of
 from benchmarks.paths import await_steady
@@ -30,7 +30,7 @@ from benchmarks.postgres import DURABLE, PostgresServer
 from benchmarks.streams import DescriptorsError
 
 _NODES = 2
-_JOINED_S, _SEALED_S = 90.0, 60.0
+_SEALED_S = 60.0
 _FAULTS = ("failed_calls", "never_ended")
 
 
@@ -92,7 +92,7 @@ class _Run:
         idle_ms = self._cpu()
         for node in self._nodes:
             node.placed.place(node.sip, rate=rate)
-        joined = [node.placed.wait_joined(_JOINED_S) for node in self._nodes]
+        joined = [node.placed.wait_joined(JOINED_S) for node in self._nodes]
         joined_ms, joined_at_s = self._cpu(), time.monotonic()
         await_steady()
         cost = self._steady(joined, seconds)

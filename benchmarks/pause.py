@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.disk import quantiles
 from benchmarks.home import HomeError, RecorderHome
-from benchmarks.loaded_recorder import loaded_recorder, need_descriptors_for
+from benchmarks.loaded_recorder import JOINED_S, loaded_recorder, need_descriptors_for
 from benchmarks.machine import measured_here
 from benchmarks.placed import PlacedCalls
 from benchmarks.ports import PortsError, free_address
@@ -27,7 +27,7 @@ from benchmarks.pressing import Door, Pressed, press
 from benchmarks.streams import DescriptorsError
 from recorder.control.headers import ACTOR_HEADER
 
-_PLACE_RATE, _JOINED_S, _SETTLE_S, _SEALED_S = 20.0, 90.0, 5.0, 60.0
+_PLACE_RATE, _SETTLE_S, _SEALED_S = 20.0, 5.0, 60.0
 _ERASE_S = 3.0
 """The default of ``[pause] erase_s``: the position a pause states lies so far before the request."""
 _FRAME_S = 0.02
@@ -45,7 +45,7 @@ def measure(*, calls: int, seconds: float, rate: float, reason: str = "") -> dic
     with loaded_recorder(PlacedCalls(calls), service="Payments", console=web) as loaded:
         home, placed = loaded.home, loaded.placed
         placed.place(loaded.sip, rate=_PLACE_RATE)
-        joined = placed.wait_joined(_JOINED_S)
+        joined = placed.wait_joined(JOINED_S)
         time.sleep(_SETTLE_S)
         ids = [str(call["id"]) for call in home.calls()]
         done = {name: pressed(home, door, ids, seconds, rate) for name, door in _doors(home, web, reason).items()}

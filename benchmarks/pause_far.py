@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.home import HomeError
-from benchmarks.loaded_recorder import loaded_recorder, need_descriptors_for
+from benchmarks.loaded_recorder import JOINED_S, loaded_recorder, need_descriptors_for
 from benchmarks.machine import measured_here
 from benchmarks.node_config import OpenSslAuthority, node_edits
 from benchmarks.pause import JSON, pressed, printed, started_of, summary
@@ -32,7 +32,7 @@ from benchmarks.pressing import Door
 from benchmarks.streams import DescriptorsError
 from recorder.access.signing import public_path
 
-_RATE, _JOINED_S, _SETTLE_S = 20.0, 90.0, 5.0
+_RATE, _SETTLE_S = 20.0, 5.0
 WAYS = ("near", "far")
 
 
@@ -74,7 +74,7 @@ def measure(*, calls: int, seconds: float, rate: float) -> dict[str, Any]:
             one.placed.place(one.sip, rate=_RATE)
         near, far = (loaded[way].home for way in WAYS)
         near_calls, far_calls = (loaded[way].placed for way in WAYS)
-        joined = near_calls.wait_joined(_JOINED_S) + far_calls.wait_joined(_JOINED_S)
+        joined = near_calls.wait_joined(JOINED_S) + far_calls.wait_joined(JOINED_S)
         time.sleep(_SETTLE_S)
         ids = {"near": [str(one["id"]) for one in near.calls()], "far": [str(one["id"]) for one in far.calls()]}
         # The console signs for both nodes from here on.

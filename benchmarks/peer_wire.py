@@ -76,7 +76,7 @@ class SocketWire:
     """
 
     patience_s = 60.0
-    """So long on a busy machine that only what hangs comes to an end by it."""
+    """Longer than anything that comes takes on a busy machine: it only ends the wait for what never comes."""
 
     def __init__(self, listen: Address = ("127.0.0.1", 0)) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -21,14 +21,14 @@ from typing import Any
 
 from benchmarks import rtpengine
 from benchmarks.home import IN_KERNEL, HomeError
-from benchmarks.loaded_recorder import NOTICE_S
+from benchmarks.loaded_recorder import NOTICE_S, need_descriptors_for
 from benchmarks.machine import measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, rtpengine_command, summary, tell
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.plots import draw_bars
 from benchmarks.ports import PortsError, media_ports
 from benchmarks.standing import StandingCalls
-from benchmarks.streams import DescriptorsError, need_descriptors
+from benchmarks.streams import DescriptorsError
 
 DAEMONS = {
     "daemon": [],
@@ -43,7 +43,7 @@ UNASKED = tuple(name for name in PATHS if name != "daemon_kernel_no_tones")
 GOALS = {"bare_gathering": 1.5, "rtpengine": 0.4}
 """How many times their CPU the daemon may take."""
 GOAL_MS = 0.26
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 8, 512
+_DESCRIPTORS_PER_CALL = 8
 
 Run = Callable[[], PathResult]
 
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(rtpengine.INSTALL, file=sys.stderr)
     try:
         homes = sum(name in DAEMONS for name in chosen(options.only))
-        need_descriptors(_DESCRIPTORS_PER_CALL * (homes + 1) * options.calls + _DESCRIPTORS)
+        need_descriptors_for((homes + 1) * options.calls, per_call=_DESCRIPTORS_PER_CALL)
         document = measure(
             calls=options.calls, seconds=options.seconds, rounds=options.rounds, rate=options.rate, only=options.only
         )
