@@ -3,7 +3,7 @@
 import itertools
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,22 +26,28 @@ _numbers = itertools.count(1)
 class Line:
     """A trunk's caller, Kamailio, a recorder and the PBX's officer."""
 
+    folder: Path
     home: RecorderHome
     address: Address
     caller: Caller
     officer: Officer
     studio: Studio
     voices: dict[str, Voice]
+    running: ExitStack
     proxy: Kamailio = field(init=False)
+    defined: Mapping[str, str] | None = None
 
-    @contextmanager
-    def fronted(self, folder: Path, defined: Mapping[str, str]) -> Iterator["Line"]:
-        """Have a Kamailio with these names between trunk, recorder and PBX."""
-        with kamailio(
-            folder, address=self.address, trunk=self.caller.address, pbx=self.officer.address,
-            recorders=[self.home.sip], defined=defined,
-        ) as self.proxy:  # fmt: skip
-            yield self
+    def fronted(self, defined: Mapping[str, str]) -> "Line":
+        """Have a Kamailio with these names between trunk, recorder and PBX: the one that runs, if it has them."""
+        if defined != self.defined:
+            self.running.close()
+            self.defined = None
+            made = kamailio(
+                self.folder, address=self.address, trunk=self.caller.address, pbx=self.officer.address,
+                recorders=[self.home.sip], defined=defined,
+            )  # fmt: skip
+            self.proxy, self.defined = self.running.enter_context(made), defined
+        return self
 
     def call(self, *, number: str = "2001") -> tuple[str, Call, Voice, Voice]:
         """Have the trunk place a call; returns its number, its leg and both voices."""
@@ -58,7 +64,7 @@ class Line:
 
 @pytest.fixture(scope="module")
 def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    """All but Kamailio."""
+    """All but Kamailio, which goes on until a test wants one with other names."""
     folder = tmp_path_factory.mktemp("kamailio")
     voices: dict[str, Voice] = {}
 
@@ -71,36 +77,33 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
         officer = stack.enter_context(Officer((PBX, 0), answer=answer))
         caller = stack.enter_context(Caller((TRUNK, 0)))
         port = free_port()
-        home = stack.enter_context(recorder_home(folder, next_hop=f"{KAMAILIO}:{port}"))
-        yield Line(home, (KAMAILIO, port), caller, officer, studio, voices)
+        home = stack.enter_context(recorder_home(folder / "recorder", next_hop=f"{KAMAILIO}:{port}"))
+        running = stack.enter_context(ExitStack())
+        yield Line(folder, home, (KAMAILIO, port), caller, officer, studio, voices, running)
 
 
 @pytest.fixture
-def line(parties: Line, tmp_path: Path) -> Iterator[Line]:
+def line(parties: Line) -> Line:
     """With a Kamailio that does not take a recorder for dead that gets no CPU for a moment."""
-    with parties.fronted(tmp_path, PATIENT) as made:
-        yield made
+    return parties.fronted(PATIENT)
 
 
 @pytest.fixture
-def unasked_line(parties: Line, tmp_path: Path) -> Iterator[Line]:
+def unasked_line(parties: Line) -> Line:
     """With a Kamailio that learns from calls alone how the recorder is."""
-    with parties.fronted(tmp_path, {**PATIENT, **UNASKED}) as made:
-        yield made
+    return parties.fronted({**PATIENT, **UNASKED})
 
 
 @pytest.fixture
-def impatient_line(parties: Line, tmp_path: Path) -> Iterator[Line]:
+def impatient_line(parties: Line) -> Line:
     """The same, but a call waits for as long as is delivered."""
-    with parties.fronted(tmp_path, UNASKED) as made:
-        yield made
+    return parties.fronted(UNASKED)
 
 
 @pytest.fixture
-def delivered_line(parties: Line, tmp_path: Path) -> Iterator[Line]:
+def delivered_line(parties: Line) -> Line:
     """With a Kamailio that has the times that are delivered."""
-    with parties.fronted(tmp_path, {}) as made:
-        yield made
+    return parties.fronted({})
 
 
 def all_of(sock: socket.socket) -> Iterator[bytes]:
@@ -158,21 +161,6 @@ def test_a_call_out_goes_to_the_trunk(line: Line) -> None:
     assert [user_of(one.invite) for one in taken] == ["2001"]
 
 
-def test_a_call_that_a_recorder_refuses_as_it_drains_goes_round_it(unasked_line: Line) -> None:
-    line = unasked_line
-    line.home.act("/api/drain").raise_for_status()
-    try:
-        name, call, _, _ = line.call()
-        call.wait_confirmed(HANGS_S)
-        assert line.arrived(name).invite.value("X-Not-Recorded") == "no recorder", "tried, refused, led round"
-        call.hang_up()
-        call.wait_ended()
-        assert line.home.health()["drain"]["refused"] == 1
-    finally:
-        line.home.act("/api/drain/cancel").raise_for_status()
-    assert is_recorded(line)
-
-
 def test_calls_go_round_a_recorder_that_drains_and_those_it_has_go_on(line: Line) -> None:
     name, first, left, right = line.call()  # its officer is dialled after the notice, when the recorder drains
     first.wait_confirmed(HANGS_S)
@@ -202,6 +190,29 @@ def test_calls_go_round_a_recorder_that_drains_and_those_it_has_go_on(line: Line
     right.hush()
     assert line.home.row_of(name)["outcome"] == "recorded"
     eventually(lambda: is_recorded(line), "calls go through the recorder again")
+
+
+def test_strangers_get_no_reply_from_kamailio_either(line: Line) -> None:
+    with Caller(("127.0.0.99", 0)) as stranger:
+        call = stranger.invite(line.proxy.address, "2001", from_number="0163")
+        with pytest.raises(TimeoutError):
+            call.wait_ended(0.6)
+        assert not call.received
+
+
+def test_a_call_that_a_recorder_refuses_as_it_drains_goes_round_it(unasked_line: Line) -> None:
+    line = unasked_line
+    line.home.act("/api/drain").raise_for_status()
+    try:
+        name, call, _, _ = line.call()
+        call.wait_confirmed(HANGS_S)
+        assert line.arrived(name).invite.value("X-Not-Recorded") == "no recorder", "tried, refused, led round"
+        call.hang_up()
+        call.wait_ended()
+        assert line.home.health()["drain"]["refused"] == 1
+    finally:
+        line.home.act("/api/drain/cancel").raise_for_status()
+    assert is_recorded(line)
 
 
 def test_a_call_waits_for_a_recorder_that_does_not_answer_and_the_next_does_not(impatient_line: Line) -> None:
@@ -234,11 +245,3 @@ def test_calls_come_back_to_a_recorder_that_answers_again(delivered_line: Line) 
     assert not is_recorded(line)
     line.home.start()
     eventually(lambda: is_recorded(line), "calls go through the recorder again")
-
-
-def test_strangers_get_no_reply_from_kamailio_either(line: Line) -> None:
-    with Caller(("127.0.0.99", 0)) as stranger:
-        call = stranger.invite(line.proxy.address, "2001", from_number="0163")
-        with pytest.raises(TimeoutError):
-            call.wait_ended(0.6)
-        assert not call.received

@@ -4,7 +4,7 @@ import itertools
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,16 +35,24 @@ class Site:
     south: RecorderHome
     caller: Caller
     officer: Officer
+    running: ExitStack
     proxy: Kamailio = field(init=False)
+    defined: Mapping[str, str] | None = None
 
-    @contextmanager
-    def fronted(self, defined: Mapping[str, str]) -> Iterator["Site"]:
-        """Have a Kamailio with these names between trunk, recorders and PBX; its list goes on from those before."""
-        with kamailio(
-            self.folder, address=self.address, trunk=self.caller.address, pbx=self.officer.address,
-            recorders=[self.north.sip, self.south.sip], defined={"MUST_BE_RECORDED": '"^2001$"', **defined},
-        ) as self.proxy:  # fmt: skip
-            yield self
+    def fronted(self, defined: Mapping[str, str]) -> "Site":
+        """Have a Kamailio with these names between trunk, recorders and PBX: the one that runs, if it has them.
+
+        Its list goes on from those before.
+        """
+        if defined != self.defined:
+            self.running.close()
+            self.defined = None
+            made = kamailio(
+                self.folder, address=self.address, trunk=self.caller.address, pbx=self.officer.address,
+                recorders=[self.north.sip, self.south.sip], defined={"MUST_BE_RECORDED": '"^2001$"', **defined},
+            )  # fmt: skip
+            self.proxy, self.defined = self.running.enter_context(made), defined
+        return self
 
     def place(self, number: str) -> tuple[str, Call]:
         """Place a call; return the caller's number and their leg."""
@@ -100,7 +108,7 @@ def hang_up(call: Call) -> None:
 
 @pytest.fixture(scope="module")
 def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """All but Kamailio."""
+    """All but Kamailio, which goes on until a test wants one with other names."""
     folder = tmp_path_factory.mktemp("nodes")
 
     def answer(invite: Message) -> Answer:
@@ -114,14 +122,14 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             stack.enter_context(recorder_home(folder / name, next_hop=f"{KAMAILIO}:{port}"))
             for name in ("north", "south")
         )
-        yield Site(folder, (KAMAILIO, port), north, south, caller, officer)
+        running = stack.enter_context(ExitStack())
+        yield Site(folder, (KAMAILIO, port), north, south, caller, officer, running)
 
 
 @pytest.fixture
-def site(parties: Site) -> Iterator[Site]:
+def site(parties: Site) -> Site:
     """With a Kamailio that does not take a recorder for dead that gets no CPU for a moment."""
-    with parties.fronted(PATIENT) as made:
-        yield made
+    return parties.fronted(PATIENT)
 
 
 def test_each_extension_has_its_recorder_and_both_have_some(site: Site) -> None:
@@ -179,56 +187,56 @@ def test_a_drain_leads_new_calls_to_the_other_and_leaves_calls_in_progress(site:
 
 def test_when_one_is_killed_every_call_goes_to_the_other(parties: Site) -> None:
     silence_s = 4.0
-    with parties.fronted({**UNASKED, "SILENCE_MS": f"{1000 * silence_s:.0f}"}) as site:
-        site.north.kill()
-        assert max(site.call_each()) > silence_s / 2, "one was tried at the dead one first, and waited for it"
-        assert site.proxy.gives_calls_to() == {site.south.sip}
-        site.north.start()
+    site = parties.fronted({**UNASKED, "SILENCE_MS": f"{1000 * silence_s:.0f}"})
+    site.north.kill()
+    assert max(site.call_each()) > silence_s / 2, "one was tried at the dead one first, and waited for it"
+    assert site.proxy.gives_calls_to() == {site.south.sip}
+    site.north.start()
 
 
 def test_one_that_is_killed_is_found_out_without_a_call_and_has_its_extensions_again_later(parties: Site) -> None:
-    with parties.fronted({**PATIENT, "PING_MS": "3000"}) as site:
-        before = site.south.health()["counts"]["offered"]
-        site.north.kill()
-        eventually(lambda: site.proxy.gives_calls_to() == {site.south.sip}, "Kamailio knows that it is dead")
-        site.call_each()
-        assert site.south.health()["counts"]["offered"] - before == len(NUMBERS)
-        site.north.start()
-        # OPTIONS that were sent to the dead one may still end without an answer.
-        eventually(lambda: site.call_all()[0] >= 2, "it has its extensions again")
+    site = parties.fronted({**PATIENT, "PING_MS": "3000"})
+    before = site.south.health()["counts"]["offered"]
+    site.north.kill()
+    eventually(lambda: site.proxy.gives_calls_to() == {site.south.sip}, "Kamailio knows that it is dead")
+    site.call_each()
+    assert site.south.health()["counts"]["offered"] - before == len(NUMBERS)
+    site.north.start()
+    # OPTIONS that were sent to the dead one may still end without an answer.
+    eventually(lambda: site.call_all()[0] >= 2, "it has its extensions again")
 
 
 def test_when_none_is_left_calls_are_listed_and_go_on_or_are_refused_by_the_rule(parties: Site) -> None:
-    with parties.fronted({}) as site:
-        assert site.proxy.listed() == [], "no call has gone round so far"
-        site.north.kill()
-        site.south.kill()
-        name, first = site.place("2002")
-        first.wait_confirmed(HANGS_S)
-        assert site.arrived(name).invite.value("X-Not-Recorded") == "no recorder"
-        hang_up(first)
-        _, second = site.place("2001")
-        second.wait_ended(HANGS_S)
-        assert second.status == 503
-        refusal = [message for message in second.received if message.status == 503][-1]
-        assert refusal.value("Retry-After") == "", "the trunk goes on to send other calls"
-        emergency = site.officer.invite(site.proxy.address, "999", from_number="2001")
-        emergency.wait_ended(HANGS_S)
-        assert user_of(site.caller.incoming()[-1].invite) == "2001", "emergency calls need no recorder"
-        out = site.officer.invite(site.proxy.address, "01632970000", from_number="2002")
-        out.wait_ended(HANGS_S)
-        listed = site.proxy.listed()
-        assert {one.call_id: (one.is_refused, one.direction, one.extension) for one in listed} == {
-            first.call_id: (False, "in", "2002"),
-            second.call_id: (True, "in", "2001"),
-            out.call_id: (False, "out", "2002"),
-        }
-        assert all(abs(one.at.timestamp() - time.time()) < 600 for one in listed)
-        written = "".join(path.read_text() for path in site.proxy.bypassed.iterdir())
-        for outside in (name, "01632970000"):
-            assert outside not in written + site.proxy.said, "no number of a party outside is left behind"
-        site.proxy.rotate()
-        first, _ = site.connect("2002")
-        hang_up(first)
-        assert len(list(site.proxy.bypassed.glob("*.log"))) == 1
-        assert len(site.proxy.listed()) == 4, "the moved files keep their lines"
+    site = parties.fronted({})
+    assert site.proxy.listed() == [], "no call has gone round so far"
+    site.north.kill()
+    site.south.kill()
+    name, first = site.place("2002")
+    first.wait_confirmed(HANGS_S)
+    assert site.arrived(name).invite.value("X-Not-Recorded") == "no recorder"
+    hang_up(first)
+    _, second = site.place("2001")
+    second.wait_ended(HANGS_S)
+    assert second.status == 503
+    refusal = [message for message in second.received if message.status == 503][-1]
+    assert refusal.value("Retry-After") == "", "the trunk goes on to send other calls"
+    emergency = site.officer.invite(site.proxy.address, "999", from_number="2001")
+    emergency.wait_ended(HANGS_S)
+    assert user_of(site.caller.incoming()[-1].invite) == "2001", "emergency calls need no recorder"
+    out = site.officer.invite(site.proxy.address, "01632970000", from_number="2002")
+    out.wait_ended(HANGS_S)
+    listed = site.proxy.listed()
+    assert {one.call_id: (one.is_refused, one.direction, one.extension) for one in listed} == {
+        first.call_id: (False, "in", "2002"),
+        second.call_id: (True, "in", "2001"),
+        out.call_id: (False, "out", "2002"),
+    }
+    assert all(abs(one.at.timestamp() - time.time()) < 600 for one in listed)
+    written = "".join(path.read_text() for path in site.proxy.bypassed.iterdir())
+    for outside in (name, "01632970000"):
+        assert outside not in written + site.proxy.said, "no number of a party outside is left behind"
+    site.proxy.rotate()
+    first, _ = site.connect("2002")
+    hang_up(first)
+    assert len(list(site.proxy.bypassed.glob("*.log"))) == 1
+    assert len(site.proxy.listed()) == 4, "the moved files keep their lines"
