@@ -9,13 +9,14 @@ from typing import Any
 from recorder.access.database import open_people
 from recorder.common.home import Home
 from recorder.config.settings import Config, Retention
+from recorder.recordings.resurrection_guard import SweepBusyError
 from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
 from recorder.retention.sweep_safeguards import Stop
 from recorder.retention.sweep_sharing import Sharing
-from recorder.retention.sweep_state import SweepFile
+from recorder.retention.sweep_state import SweepFile, SweepState
 from recorder.rules.policy import Service
 from recorder.rules.retention_periods import Periods
 from storage.audit import AuditLog
@@ -37,6 +38,7 @@ from storage.tombstones import Deletions
 from storage.types import RecordingHead, RecordingId
 from storage.vault import Vault
 from tests.helpers.ready_files import put_index, put_people
+from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import block, row
 
 HANDED_OVER = {
@@ -58,6 +60,18 @@ class Agreed:
 def agreed(sweeper: Sweeper) -> Sweeper:
     """Return a sweep that two people let go on whatever is due."""
     return replace(sweeper, consents=Agreed())
+
+
+def sweep_beside(sweeper: Sweeper) -> SweepState:
+    """Sweep whatever is due; wait for a daemon that has just started, as it destroys what has returned."""
+
+    def swept() -> SweepState | None:
+        try:
+            return agreed(sweeper).run()
+        except SweepBusyError:
+            return None
+
+    return eventually(swept, "the daemon gives up the lock of sweeps")
 
 
 def id_of(ended_at: datetime, number: int) -> RecordingId:

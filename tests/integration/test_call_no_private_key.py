@@ -18,7 +18,7 @@ from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import ADMIN, HEARER
 from tests.helpers.signed_in import environment_for
-from tests.helpers.sweep_site import agreed
+from tests.helpers.sweep_site import sweep_beside
 
 EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.5"))
 
@@ -105,5 +105,5 @@ def _delete_all(lines: Exchange) -> None:
     """Sweep on the day on which both are due."""
     home = Home(lines.home.root)
     with opened_sweeper(home, read_config(home.config), now=lambda: utc_now() + timedelta(days=100)) as sweeper:
-        counts = agreed(sweeper).run().counts
+        counts = sweep_beside(sweeper).counts
     assert counts["recordings"] == 2

@@ -17,7 +17,7 @@ from recorder.retention.sweep_process import opened_sweeper
 from recorder.retention.sweep_safeguards import SweepStoppedError
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import RecorderHome
-from tests.helpers.sweep_site import agreed
+from tests.helpers.sweep_site import sweep_beside
 
 DPO, DPO_PASSWORD = "dora", "nine green boats in the morning"
 LATER = timedelta(days=91)
@@ -69,7 +69,7 @@ def swept(site: Site) -> dict[str, int]:
     """Sweep as the daily process does, 91 days later."""
     home = Home(site.home.root)
     with opened_sweeper(home, read_config(home.config), now=lambda: utc_now() + LATER) as sweeper:
-        return dict(agreed(sweeper).run().counts)
+        return dict(sweep_beside(sweeper).counts)
 
 
 def test_after_a_call_everything_agrees(site: Site) -> None:
