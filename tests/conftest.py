@@ -159,14 +159,23 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return sqlite_url(tmp_path / "index.sqlite")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
+    return patient(server.new_database())
+
+
+def patient(url: str) -> str:
+    """Return the URL of a database with a limit for connecting that only ends a test that hangs.
+
+    The recorder's own limit is 5 s. A server starts a process for each connection, and where others take the CPUs a
+    process that has just been made waited 7 s for the first time that it ran.
+    """
+    return f"{url}?connect_timeout=60"
 
 
 @pytest.fixture(scope="session")
 def name_of_tables(postgres: PostgresServer) -> str:
     """Name of a database of the server that has the tables of this version and no rows: to copy it takes less CPU."""
     url = postgres.new_database()
-    Database(url).close()
+    Database(patient(url)).close()
     return url.rpartition("/")[2]
 
 
@@ -177,7 +186,7 @@ def ready_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         put_index(tmp_path / "index.sqlite")
         return sqlite_url(tmp_path / "index.sqlite")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database(like=request.getfixturevalue("name_of_tables"))
+    return patient(server.new_database(like=request.getfixturevalue("name_of_tables")))
 
 
 @pytest.fixture
