@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.home import HomeError
-from benchmarks.loaded_recorder import LoadedRecorder, loaded_recorder, need_descriptors_for
+from benchmarks.loaded_recorder import JOINED_S, LoadedRecorder, loaded_recorder, need_descriptors_for
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
 from benchmarks.outcomes import outcomes_of
@@ -27,7 +27,7 @@ from benchmarks.placed import PlacedCalls
 from benchmarks.ports import PortsError
 from benchmarks.streams import DescriptorsError
 
-_NOTICE_AND_RINGING_S, _SEALED_S = 90.0, 60.0
+_SEALED_S = 60.0
 
 
 def measure(*, calls: int, seconds: float, rate: float, notice_s: float, in_kernel: bool = False) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _through(loaded: LoadedRecorder, *, seconds: float, rate: float) -> dict[str
     home, placed = loaded.home, loaded.placed
     cpu_idle, held_idle = cpu_ms(home.pid), holdings(home.pid)
     placed.place(loaded.sip, rate=rate, on_placed=lambda count: _progress(f"{count} calls placed"))
-    joined = placed.wait_joined(_NOTICE_AND_RINGING_S, lambda count: _progress(f"{count} calls joined"))
+    joined = placed.wait_joined(JOINED_S, lambda count: _progress(f"{count} calls joined"))
     cpu_joined, joined_at_s = cpu_ms(home.pid), time.monotonic()
     _progress(f"{joined} calls joined; measuring for {seconds:g} s")
     await_steady()

@@ -126,6 +126,7 @@ class CallThreadGateway:
             ProblemError: 504: not within CONFIRM_S.
         """
         waited = asyncio.wrap_future(future)
+        waited.add_done_callback(_note_seen)
         # Not wait_for: from Python 3.12 on it refuses a result that is there, if the loop was held up until the limit.
         await asyncio.wait((waited,), timeout=CONFIRM_S)
         if not waited.done():
@@ -169,3 +170,9 @@ def subject_of(sent: str) -> str:
 def _sentence(error: Exception) -> str:
     text = str(error).rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _note_seen(waited: "asyncio.Future[Any]") -> None:
+    """Keep asyncio from logging an error that comes after whoever asked was told that the act is not confirmed."""
+    if not waited.cancelled():
+        waited.exception()
