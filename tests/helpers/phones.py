@@ -1,4 +1,4 @@
-"""The phones that tests run over, and with."""
+"""Phone programs of this machine, and a phone whose events tests wait for until they come."""
 
 import sys
 
@@ -21,7 +21,7 @@ PAIRS = [
 
 
 class Phone(phone.Phone):
-    """One whose events are waited for until they come."""
+    """A phone program; its events are waited for until they come."""
 
     def wait_for(self, *names: str, timeout_s: float = HANGS_S) -> PhoneEvent:
         return super().wait_for(*names, timeout_s=timeout_s)

@@ -224,7 +224,7 @@ class RecorderHome:
         report.watch(self)
         self.daemon: subprocess.Popen[bytes] | preloaded.Daemon | None = None
         self.unconfirmed: list[str] = []
-        """Acts that were not confirmed because the daemon got no CPU: they were looked after, or asked for again."""
+        """Acts that were not confirmed because the daemon got no CPU: a test looked at the state, or asked again."""
         self._is_started_anew = is_started_anew
         self._network = None if network is None else network.path
         self._asking = threading.Lock()
