@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -39,6 +40,7 @@ class PostgresServer:
         cluster: Where a cluster is kept for servers to copy, which takes less CPU; the first one makes it.
         host: The address that it listens at; clients of its networks may connect.
         settings: Of postgresql.conf, in place of ours, which give up durability for speed.
+        connect_s: Limit of connecting that its URLs name, seconds; None for that of who connects.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class PostgresServer:
         cluster: Path | None = None,
         host: str = "127.0.0.1",
         settings: Mapping[str, str] | None = None,
+        connect_s: int | None = None,
     ) -> None:
         self._programs = _programs()
         self._host = host
+        self._query = "" if connect_s is None else f"?connect_timeout={connect_s}"
         self._user = _user()
         self.folder = Path(tempfile.mkdtemp(prefix="recorder-postgres-", dir=folder))
         self.port = free_port()
@@ -147,20 +151,25 @@ class PostgresServer:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
-    def new_database(self, *, like: str = "template1") -> str:
-        """Make a database, empty or as another one that nobody is connected to; returns its URL."""
+    def new_database(self, *, like: str = "/template1") -> str:
+        """Make a database, empty or as the one of another URL, to which nobody is connected; returns its URL."""
         name = f"recorder_{next(self._names)}"
         if self._maker is None:
             self._maker = psycopg.connect(self._address("postgres"), autocommit=True)
-        self._maker.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"'.encode())
+        self._maker.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database_name(like)}"'.encode())
         return self.url(name)
 
     def url(self, name: str, *, password: str = QUOTED, user: str = "recorder") -> str:
         """Return the URL of a database of this server, whether there is one or not."""
-        return f"postgresql://{user}:{password}@{self._host}:{self.port}/{name}"
+        return f"postgresql://{user}:{password}@{self._host}:{self.port}/{name}{self._query}"
 
     def _address(self, name: str) -> str:
         return f"host={self._host} port={self.port} dbname={name} user=recorder password='{PASSWORD}'"
+
+
+def database_name(url: str) -> str:
+    """Return the name of the database of a URL."""
+    return urlsplit(url).path.removeprefix("/")
 
 
 def _verifier(password: str) -> str:

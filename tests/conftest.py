@@ -144,9 +144,12 @@ def postgres(cluster: Path) -> Iterator[PostgresServer]:
     """One PostgreSQL server for the whole session; made when the first test asks for it.
 
     Its databases live for seconds: to look each minute whether one of them needs a vacuum takes 5 ms of CPU for each.
+
+    The limit for connecting ends only a test that hangs. The recorder's own ones are 2 s and 5 s, and the server starts
+    a process for each connection: where others take the CPUs, a new process waited 7 s for the first time that it ran.
     """
     watch_postgresql()
-    server = PostgresServer(cluster=cluster, settings={"autovacuum": "off"})
+    server = PostgresServer(cluster=cluster, settings={"autovacuum": "off"}, connect_s=60)
     try:
         yield server
     finally:
@@ -159,24 +162,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return sqlite_url(tmp_path / "index.sqlite")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return patient(server.new_database())
-
-
-def patient(url: str) -> str:
-    """Return the URL of a database with a limit for connecting that only ends a test that hangs.
-
-    The recorder's own limit is 5 s. A server starts a process for each connection, and where others take the CPUs a
-    process that has just been made waited 7 s for the first time that it ran.
-    """
-    return f"{url}?connect_timeout=60"
+    return server.new_database()
 
 
 @pytest.fixture(scope="session")
-def name_of_tables(postgres: PostgresServer) -> str:
-    """Name of a database of the server that has the tables of this version and no rows: to copy it takes less CPU."""
+def url_of_tables(postgres: PostgresServer) -> str:
+    """URL of a database of the server that has the tables of this version and no rows: to copy it takes less CPU."""
     url = postgres.new_database()
-    Database(patient(url)).close()
-    return url.rpartition("/")[2]
+    Database(url).close()
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -186,7 +180,7 @@ def ready_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         put_index(tmp_path / "index.sqlite")
         return sqlite_url(tmp_path / "index.sqlite")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return patient(server.new_database(like=request.getfixturevalue("name_of_tables")))
+    return server.new_database(like=request.getfixturevalue("url_of_tables"))
 
 
 @pytest.fixture

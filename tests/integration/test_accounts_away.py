@@ -33,7 +33,7 @@ def console(postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.Monkey
     """A console with accounts on the server, which is tried again soon and may answer late: see `in_a_hurry`."""
     monkeypatch.setattr(reachability, "AGAIN_S", 0.2)
     monkeypatch.setattr(auth, "CHECK_S", HANGS_S)
-    url = postgres.new_database()
+    url = postgres.new_database().partition("?")[0]  # with the product's own limit for connecting
     with console_site(tmp_path, database_url=url) as site:
         site.home.config.write_text(
             f'[storage]\nindex_url = "{url}"\naccounts_url = "{url}"\n[console]\nsecond_factor = "off"\n'

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from typer.testing import CliRunner
 
-from benchmarks.postgres import PostgresServer
+from benchmarks.postgres import PostgresServer, database_name
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import People, SignedIn
 from recorder.access.database import open_accounts
@@ -54,7 +54,7 @@ class Site:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
         self.superuser = server.new_database()
-        self._name = self.superuser.rpartition("/")[2]
+        self._name = database_name(self.superuser)
         self.run(CliRunner().invoke(app, ["database", "roles"]).stdout)
         self.run(roles_sql())
         for role in ROLES:

@@ -72,7 +72,7 @@ class MoveSite(BackupSite):
 
     def new_target(self) -> str:
         url = self.server.new_database(like=self._like).replace(f":{QUOTED}@", "@")
-        return f"{url}?passfile={self.password_file}"
+        return f"{url}&passfile={self.password_file}"
 
     def run(self, *words: str) -> Result:
         result = CliRunner().invoke(app, ["migrate", "--index-only", *words, "-C", str(self.home.root)])
@@ -113,9 +113,9 @@ class MoveSite(BackupSite):
 
 
 @pytest.fixture
-def like(name_of_tables: str) -> str:
-    """Name of the database that new ones are like: it has tables and no rows."""
-    return name_of_tables
+def like(url_of_tables: str) -> str:
+    """URL of the database that new ones are like: it has tables and no rows."""
+    return url_of_tables
 
 
 TO_AN_EMPTY_ONE = pytest.mark.parametrize("like", ["template1"])

@@ -83,8 +83,8 @@ class Two:
 
 
 @pytest.fixture
-def two(tmp_path: Path, postgres: PostgresServer, name_of_tables: str) -> Iterator[Two]:
-    made = Two(tmp_path, postgres.new_database(like=name_of_tables))
+def two(tmp_path: Path, postgres: PostgresServer, url_of_tables: str) -> Iterator[Two]:
+    made = Two(tmp_path, postgres.new_database(like=url_of_tables))
     try:
         yield made
     finally:

@@ -18,8 +18,8 @@ FOR_S = 60.0
 
 
 @pytest.fixture
-def shared(postgres: PostgresServer, name_of_tables: str) -> Iterator[Database]:
-    database = Database(postgres.new_database(like=name_of_tables))
+def shared(postgres: PostgresServer, url_of_tables: str) -> Iterator[Database]:
+    database = Database(postgres.new_database(like=url_of_tables))
     try:
         yield database
     finally:

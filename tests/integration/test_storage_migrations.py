@@ -198,7 +198,7 @@ class Revisions:
 
     def _copied(self, url: str, server: PostgresServer | None) -> str:
         if server is not None:
-            return server.new_database(like=url.rpartition("/")[2]) if url else server.new_database()
+            return server.new_database(like=url) if url else server.new_database()
         path = self._folder / f"{len(list(self._folder.iterdir()))}.sqlite"
         if url:
             shutil.copyfile(url.removeprefix("sqlite:///"), path)

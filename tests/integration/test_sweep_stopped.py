@@ -42,8 +42,8 @@ most_share_a_day = 100.0
 
 
 @pytest.fixture
-def sites(tmp_path: Path, postgres: PostgresServer, name_of_tables: str) -> Iterator[list[SweepSite]]:
-    url = postgres.new_database(like=name_of_tables)
+def sites(tmp_path: Path, postgres: PostgresServer, url_of_tables: str) -> Iterator[list[SweepSite]]:
+    url = postgres.new_database(like=url_of_tables)
     made = [SweepSite(tmp_path, url, name=name, node=name) for name in ("north", "south")]
     for number, site in enumerate(made):
         site.count = 1000 * number

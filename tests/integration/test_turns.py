@@ -42,8 +42,8 @@ MAIL = MailOptions(smtp="127.0.0.1:1", sender="recorder@council.example")
 
 
 @pytest.fixture
-def database(postgres: PostgresServer, name_of_tables: str) -> Iterator[Database]:
-    made = Database(postgres.new_database(like=name_of_tables))
+def database(postgres: PostgresServer, url_of_tables: str) -> Iterator[Database]:
+    made = Database(postgres.new_database(like=url_of_tables))
     try:
         yield made
     finally:
