@@ -62,6 +62,11 @@ def test_a_call_is_told_by_syslog_and_webhook_and_its_number_is_not(tmp_path: Pa
         assert set(told(server, call)) == every
         cut_off = lines.call()
         killed = cut_off.join()
+        # A daemon that is killed before it has made the container of a call knows nothing of it afterwards.
+        eventually(
+            lambda: any(part.stat().st_size for part in (home.root / "recordings").rglob(f"{killed}.part")),
+            "its container",
+        )
         home.kill()
         home.start()
         eventually(lambda: {"call.ended", "call.outcome"} <= set(told(server, killed)), "events from the row")
