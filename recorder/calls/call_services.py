@@ -114,8 +114,11 @@ class CallServices:
     erasures: ErasureOrders
     operator_key: Callable[[str], str]
     publish: Callable[[dict[str, Any]], None]
+    """Sends an event to watchers. Any thread; never blocks."""
     discards: DiscardChecks
     """Called on the thread of ``orders`` only: it may wait for the database."""
+    is_watched: Callable[[], bool] = lambda: True
+    """Tells whether anybody is sent what is published. A call is described at each change only if so."""
     locate: Callable[[Address], tuple[Address, ...]] = lambda target: (target,)
     """Returns the resolved addresses of a target, best first; never blocks."""
     failing_names: Callable[[], list[str]] = list

@@ -82,7 +82,7 @@ class RecordableCall(ABC):
 
     @abstractmethod
     def publish(self) -> None:
-        """Publish the call's state, if the call is listed."""
+        """Publish the call's state, if the call is listed and anybody watches."""
 
     @abstractmethod
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:

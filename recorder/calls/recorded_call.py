@@ -212,8 +212,9 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
         return True
 
     def publish(self) -> None:
-        """Publish the call's state."""
-        self.services.publish({"event": "call", **self.listing.as_json()})
+        """Publish the call's state, if anybody watches."""
+        if self.services.is_watched():
+            self.services.publish({"event": "call", **self.listing.as_json()})
 
     # --- the end
 

@@ -20,6 +20,11 @@ class Broadcast:
         self._listeners: dict[asyncio.Queue[bytes], asyncio.AbstractEventLoop] = {}
         self.dropped = 0
 
+    @property
+    def has_listeners(self) -> bool:
+        """Tell whether anybody listens. Any thread."""
+        return bool(self._listeners)
+
     def publish(self, event: dict[str, Any]) -> None:
         """Send an event to every listener. Any thread; never blocks."""
         with self._lock:

@@ -205,6 +205,7 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         orders=executors.orders,
         operator_key=lambda operator: operator_key(parts.node, operator),
         publish=_publisher(parts),
+        is_watched=lambda: parts.broadcast.has_listeners or bool(parts.config().webhook),
         discards=Discards(home.state, database, audit, vault, now=utc_now),
         retention=lambda: _retention(parts),
         mail=MailHealth(home.state, config.mail, utc_now).look,

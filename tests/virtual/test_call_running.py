@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recorder.control.broadcast import Broadcast
 from storage.audit import AuditLog
 from tests.helpers.exactness import heard_frames, is_gapless
 from tests.helpers.exchange import Exchange
@@ -25,6 +26,19 @@ team = ""
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     with exchange(tmp_path_factory.mktemp("running"), edits=(("erase_s = 3.0", "erase_s = 0.2"),)) as made:
         yield made
+
+
+@pytest.mark.parametrize("has_listeners", [False, True])
+def test_a_call_is_described_at_each_change_only_if_somebody_watches(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch, has_listeners: bool
+) -> None:
+    published: list[str] = []
+    monkeypatch.setattr(Broadcast, "has_listeners", has_listeners)
+    monkeypatch.setattr(Broadcast, "publish", lambda _, event: published.append(event["event"]))
+    talk = lines.call()
+    talk.join()
+    talk.hang_up()
+    assert published == ["call"] * 2 * has_listeners + ["ended", "recording"]
 
 
 def test_a_call_is_the_operators_who_is_signed_on(lines: Exchange) -> None:

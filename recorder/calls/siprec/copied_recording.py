@@ -188,8 +188,8 @@ class CopiedRecording(Component[SipCall], CopiedCall):
         return self.recording.blocked is None or self.lifecycle.decision.nomination is not None
 
     def publish(self) -> None:
-        """Publish the session's state, if it is listed."""
-        if self.is_listed:
+        """Publish the session's state, if it is listed and anybody watches."""
+        if self.is_listed and self.services.is_watched():
             self.services.publish({"event": "call", **self.listing.as_json()})
 
     # --- storage
