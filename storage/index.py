@@ -17,6 +17,7 @@ from storage.database import Database
 from storage.errors import DatabaseError, NotFoundError
 from storage.hold_lock import lock_holds
 from storage.holds import kinds_in_effect
+from storage.made_once import run
 from storage.objects import replace_object
 from storage.rows import normalise_number, row_from_text, row_to_json
 from storage.search_terms import Ids
@@ -71,7 +72,7 @@ class Index:
         rows = list(rows)
         if values := [columns_of(row) for row in rows]:
             with self.database.begin() as connection:
-                connection.execute(self.database.upsert_all(_recordings, key=_recordings.c.id), values)
+                run(connection, self.database.upsert_all(_recordings, key=_recordings.c.id), values)
                 save_parties(connection, rows)
 
     def save_rewritten(self, row: RecordingRow, *, before: str | None, node: str, at: datetime) -> None:
@@ -270,8 +271,12 @@ def _row(found: sa.Row[Any]) -> RecordingRow:
     return row
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def columns_of(row: RecordingRow) -> dict[str, Any]:
     """Return the columns of a row."""
+    caller, called = normalise_number(row.caller), normalise_number(row.called)
     return {
         "id": row.id,
         "started_us": microseconds(row.started_at),
@@ -279,17 +284,17 @@ def columns_of(row: RecordingRow) -> dict[str, Any]:
         "extension": row.extension,
         "caller": row.caller,
         "called": row.called,
-        "caller_e164": normalise_number(row.caller),
-        "called_e164": normalise_number(row.called),
+        "caller_e164": caller,
+        "called_e164": called,
         "outcome": str(row.outcome),
         "retention_due_us": microseconds(row.retention_due) if row.retention_due else None,
-        "document": json.dumps(row_to_json(replace(row, holds=())), ensure_ascii=False),
+        "document": _encode({**row_to_json(row), "holds": []}),
         "peaks_left": row.peaks[0],
         "peaks_right": row.peaks[1],
         "team": row.team,
         "service": row.service,
-        "caller_reversed": normalise_number(row.caller)[::-1],
-        "called_reversed": normalise_number(row.called)[::-1],
+        "caller_reversed": caller[::-1],
+        "called_reversed": called[::-1],
         "pauses": sum(segment.kind is SegmentKind.PAUSED for segment in row.segments),
         "is_opted_out": int(row.opted_out),
     }
