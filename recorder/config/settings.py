@@ -4,8 +4,10 @@ The file that `recorder init` writes says what each key is for, with its unit an
 (`recorder.config.config_file`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
+from functools import cached_property
 from typing import Annotated
 
 from annotated_types import Ge, Interval
@@ -319,7 +321,7 @@ class Limits:
     max_connections_per_source: AtLeastOne = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: a cached property needs room
 class Config:
     """The whole file."""
 
@@ -366,8 +368,8 @@ class Config:
         """Tell whether the index is on a PostgreSQL server, which several nodes can share."""
         return (self.storage.index_url or "").startswith("postgres")
 
-    @property
-    def periods(self) -> dict[str, int]:
+    @cached_property
+    def periods(self) -> Mapping[str, int]:
         """Return the configured retention periods, those of services included."""
         return periods(self.retention.days, {service.name: service.retention_days for service in self.service})
 
@@ -398,17 +400,17 @@ class Config:
         has_any = self.sip.listen_tcp is not None or self.sip.listen_tls is not None
         return self.limits.max_connections if has_any else 0
 
-    @property
-    def extensions(self) -> dict[str, Extension]:
+    @cached_property
+    def extensions(self) -> Mapping[str, Extension]:
         """Return the nominated extensions by number as the file has it; filing and sign-ons use this spelling."""
         return {extension.number: extension for extension in self.extension}
 
-    @property
-    def nominated(self) -> dict[str, Extension]:
+    @cached_property
+    def nominated(self) -> Mapping[str, Extension]:
         """Return the nominated extensions for `extension_of`: by number as in the file, and without separators.
 
         ``20-01`` in the file matches 2001 on the line. If the file has both, each matches its own spelling.
         """
         spelled = (one for one in reversed(self.extension) if not one.number.isalnum())
         plain = {without_separators(one.number): one for one in spelled}
-        return {number: one for number, one in plain.items() if number} | self.extensions
+        return {**{number: one for number, one in plain.items() if number}, **self.extensions}

@@ -168,8 +168,13 @@ class EmergencyNumbers:
 
     def has(self, number: str) -> bool:
         """Tell whether a dialled number, in any spelling, is an emergency number, bare or after one access prefix."""
-        plain = without_separators(number)
-        return any(plain == prefix + known for known in self.numbers for prefix in ("", *self.access_prefixes))
+        return without_separators(number) in _spellings(self.numbers, self.access_prefixes)
+
+
+@functools.lru_cache(maxsize=8)
+def _spellings(numbers: tuple[str, ...], access_prefixes: tuple[str, ...]) -> frozenset[str]:
+    """Return emergency numbers, bare and after each access prefix. Asked eight times in a call."""
+    return frozenset(prefix + known for known in numbers for prefix in ("", *access_prefixes))
 
 
 def find_peer(peers: Iterable[Peer], host: str) -> Peer | None:
