@@ -207,13 +207,18 @@ class Recording(Component[RecordableCall]):
         stored = self.services.pauses.put(self.id, state=state.value, reasons=reasons, position_s=position_s)
         return after_all(stored, *also) if also else stored
 
-    def row(self) -> RecordingRow:
-        """Return the row as of now; like positions, it starts when the sides were joined."""
+    def row(self, *, ended_at: datetime | None = None, codecs: tuple[str, str] = ("", "")) -> RecordingRow:
+        """Return the row as of now; like positions, it starts when the sides were joined.
+
+        Args:
+            ended_at: When the call ended, by its clock; None while it goes on.
+            codecs: The codecs of the left and the right channel.
+        """
         call, operators, started_at = self._call, self.operators, self.joined_at or self.clock.started_at
         row = RecordingRow(
             id=self.id,
             started_at=started_at,
-            ended_at=None,
+            ended_at=ended_at,
             direction=self.nomination.direction.value,
             extension=operators.first.number,
             operator=operators.opened_by,
@@ -227,11 +232,12 @@ class Recording(Component[RecordableCall]):
             called=call.called,
             outcome=Outcome.FAILED,
             reason="in_progress",
+            codecs=codecs,
             notice=call.proof,
             second_messages=self.second_messages,
             opted_out=self.pause_reasons.final is Final.OPTED_OUT,
             card_payment=self.service.card_payment.value,
-            retention_due=self._due(started_at),
+            retention_due=self._due(ended_at or started_at),
             operator_key=self.services.operator_key(operators.opened_by),
             remarks=() if operators.is_proven else (NOT_PROVEN,),
             node=self.services.config.node.name or "",
@@ -253,7 +259,7 @@ class Recording(Component[RecordableCall]):
             silent_s: How long no media had arrived before that, if nobody hung up.
         """
         ended_at -= timedelta(seconds=silent_s)
-        row = replace(self.row(), ended_at=ended_at, retention_due=self._due(ended_at), codecs=codecs)
+        row = self.row(ended_at=ended_at, codecs=codecs)
         if self.in_progress is not None:
             self.in_progress.finish(facts, row, self._file, silent_s=silent_s)
             return

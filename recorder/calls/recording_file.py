@@ -20,7 +20,7 @@ from recorder.rules.segments import OVERRUN, SegmentList, seconds_of
 from storage.errors import VaultError
 from storage.recording import OpenRecording
 from storage.rows import row_to_json
-from storage.types import Outcome, RecordingHead, RecordingRow, SegmentKind
+from storage.types import Outcome, RecordingHead, RecordingRow, Segment, SegmentKind
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +93,14 @@ class RecordingFile:
     def finish(self, ending: Ending) -> None:
         """Drain the tap, close the file and hand the final row to ``ending.done``."""
         self._is_ending = True
-        self._created.add_done_callback(lambda _: self._services.filing.submit(self._drain, ending))
+        self._created.add_done_callback(lambda _: self._drain(ending))
+
+    def _drain(self, ending: Ending) -> None:
+        """Have the writer drain the tap, then file. Call thread, or that of ``opening`` if the file was made late."""
+        if self._container is None:
+            self._services.filing.submit(self._release, ending)
+        else:  # what was queued for the file before is done before it is closed, since filing keeps its order
+            self._services.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))
 
     # --- on the opening executor
 
@@ -135,12 +142,9 @@ class RecordingFile:
                 _log.error("call %s: metadata cannot be stored in the recording: %s", self._head.id, error)
                 self.fail(fault_of(error))
 
-    def _drain(self, ending: Ending) -> None:
-        if self._container is None:
-            self._services.relay.taps.release(self._tap)
-            self._file(None, ending)
-        else:
-            self._services.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))
+    def _release(self, ending: Ending) -> None:
+        self._services.relay.taps.release(self._tap)
+        self._file(None, ending)
 
     def _hand_over(self, finished: FinishedRecording, ending: Ending) -> None:
         """Continue on the filing executor. Runs on the writer thread, which must not wait for a disk."""
@@ -156,39 +160,40 @@ class RecordingFile:
     def _settled(self, finished: FinishedRecording | None, ending: Ending) -> RecordingRow:
         if finished is not None and finished.is_failed and self.fault is None:
             self.fail("storage_fault")  # it failed in the last drain, which is not reported otherwise
-        row = self._with_segments(finished, ending)
+        row, segments = ending.row, self._segments(finished, ending)
         final = ending.pause_reasons.final
         facts = replace(
             ending.facts,
             opted_out=final is Final.OPTED_OUT,
             discarded=final is Final.DISCARDED,
             unrecorded=final.value if final in ERASES_NOTHING else None,
-            lost_s=seconds_of(row.segments, SegmentKind.LOST),
-            is_fax_suspected=any(segment.kind is SegmentKind.FAX_SUSPECTED for segment in row.segments),
+            lost_s=seconds_of(segments, SegmentKind.LOST),
+            is_fax_suspected=any(segment.kind is SegmentKind.FAX_SUSPECTED for segment in segments),
             fault=self.fault,
         )
         if finished is not None and not facts.discarded:
             row, facts = measured(row, facts, finished)
         outcome, reason = settle(facts)
-        row = replace(row, outcome=outcome, reason=reason)
-        if self._container is not None:
-            is_whole = facts.fault is None and facts.lost_s == 0
-            row = self._close(self._container.take(), row, is_whole=is_whole)
-        return row
-
-    def _with_segments(self, finished: FinishedRecording | None, ending: Ending) -> RecordingRow:
-        lost = [(r.start / TICKS_PER_S, (r.start + r.ticks) / TICKS_PER_S) for r in finished.lost] if finished else []
-        if self.fault is not None and (finished is None or finished.is_failed):
-            lost.append((self._kept_to_s, ending.end_s))
-        silenced = [(start / TICKS_PER_S, end / TICKS_PER_S) for start, end in finished.silenced] if finished else []
-        segments = ending.segments.finish(ending.end_s, lost, self.fault or OVERRUN, silenced=silenced)
-        return replace(
-            ending.row,
+        row = replace(
+            row,
+            outcome=outcome,
+            reason=reason,
             segments=segments,
             recorded_s=seconds_of(segments, SegmentKind.RECORDING),
             paused_s=seconds_of(segments, SegmentKind.PAUSED),
             duration_s=round(ending.end_s, 3),
         )
+        if self._container is not None:
+            is_whole = facts.fault is None and facts.lost_s == 0
+            row = self._close(self._container.take(), row, is_whole=is_whole)
+        return row
+
+    def _segments(self, finished: FinishedRecording | None, ending: Ending) -> tuple[Segment, ...]:
+        lost = [(r.start / TICKS_PER_S, (r.start + r.ticks) / TICKS_PER_S) for r in finished.lost] if finished else []
+        if self.fault is not None and (finished is None or finished.is_failed):
+            lost.append((self._kept_to_s, ending.end_s))
+        silenced = [(start / TICKS_PER_S, end / TICKS_PER_S) for start, end in finished.silenced] if finished else []
+        return ending.segments.finish(ending.end_s, lost, self.fault or OVERRUN, silenced=silenced)
 
     @property
     def _kept_to_s(self) -> float:
