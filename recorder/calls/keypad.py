@@ -9,6 +9,7 @@ outside party's digits. This module applies the same rules to SIP INFO. `recorde
 import logging
 import time
 from collections.abc import Callable
+from functools import cached_property
 
 from audio.dtmf import ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
 from audio.types import DigitSource
@@ -69,12 +70,20 @@ class Keypad(Component[RecordableCall]):
             prefix: act for prefix, act in entries.items() if prefix is not None
         }
         self._secret = tuple(self._entries)
-        self._matchers = {side: ControlMatcher(frozenset(self._control), frozenset(self._secret)) for side in Side}
         self._last: dict[tuple[Side, str], tuple[DigitSource, int]] = {}
         self._secret_checks: set[Side] = set()
         """Sides for which a check of a PIN entry is scheduled."""
-        self._infos = {side: RateLimit(MOST_INFOS, INFOS_WITHIN_S) for side in Side}
         self._ignored: set[tuple[Side, str]] = set()
+
+    @cached_property
+    def _matchers(self) -> dict[Side, ControlMatcher]:
+        """Recognise key sequences by INFO on each side; made at the first INFO, which most calls do not have."""
+        return {side: ControlMatcher(frozenset(self._control), frozenset(self._secret)) for side in Side}
+
+    @cached_property
+    def _infos(self) -> dict[Side, RateLimit]:
+        """Limit the INFO requests of each side; made at the first one."""
+        return {side: RateLimit(MOST_INFOS, INFOS_WITHIN_S) for side in Side}
 
     @property
     def control_keys(self) -> tuple[str, ...]:

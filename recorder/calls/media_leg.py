@@ -1,6 +1,7 @@
 """The media leg of one party: ports, prompts and digits. Call thread only; the media core handles the packets."""
 
-from ipaddress import ip_address
+import functools
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from audio.types import DtmfPolicy, MediaAddress, Prompt
 from audio.types import LegId as MediaLegId
@@ -22,6 +23,8 @@ class MediaLeg:
         self._relay = services.relay
         self._thread = thread
         self._reserved: int | None = None
+        self._may_play = False
+        """Whether a prompt was begun and not stopped: else there is nothing to stop, and no thread to wait for."""
         self.id: MediaLegId | None = None
 
     def reserve(self) -> None:
@@ -49,16 +52,18 @@ class MediaLeg:
             self._reserved = None
         if self.id is not None:
             self._relay.close_leg(self.id)
-            self.id = None
+            self.id, self._may_play = None, False
 
     def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
         """Play a prompt to the party; its end is reported with ``tag``."""
         if self.id is not None:
+            self._may_play = True
             self._relay.legs.play(self.id, prompt, tag=tag, loop=loop)
 
     def stop_playing(self) -> None:
         """Stop the prompt that is being played."""
-        if self.id is not None:
+        if self.id is not None and self._may_play:
+            self._may_play = False
             self._relay.legs.stop(self.id)
 
     def unbridge(self) -> None:
@@ -105,10 +110,16 @@ class MediaLeg:
         if remote is None or signals_from is None or self.id is None:
             return None
         try:
-            source, there = ip_address(signals_from), ip_address(remote.ip)
+            source, there = _parsed(signals_from), _parsed(remote.ip)
         except ValueError:
             return None  # a host name
-        own = ip_address(self._relay.local_address(self.id).ip)
+        own = _parsed(self._relay.local_address(self.id).ip)
         if own.is_loopback and not source.is_loopback:
             source = own  # a sender that reaches loopback is on this machine, and may send from this address
         return str(source) if source.version == there.version else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(address: str) -> IPv4Address | IPv6Address:
+    """Parse an IP address, or raise ValueError. Asked nine times in a call, of the addresses of a few systems."""
+    return ip_address(address)
