@@ -67,8 +67,13 @@ def loud_slots(peaks: bytes | bytearray) -> bytes:
     """Return for each slot whether (1 or 0) it stands out of the noise before it."""
     floor, loud = FIRST_FLOOR, bytearray(len(peaks))
     for slot, peak in enumerate(peaks):
-        loud[slot] = peak >= LOUD_PEAK and peak >= floor * LOUD_OVER_NOISE
-        floor = max(min(float(peak), floor * FLOOR_RISE), 1.0)
+        if peak >= LOUD_PEAK and peak >= floor * LOUD_OVER_NOISE:
+            loud[slot] = 1
+        floor *= FLOOR_RISE
+        if peak < floor:  # noqa: PLR1730 - calling min and max takes most of the time, and a minute has 600 slots
+            floor = peak
+        if floor < 1.0:  # noqa: PLR1730
+            floor = 1.0
     return bytes(loud)
 
 
