@@ -19,6 +19,11 @@ _PASSED_ON = re.compile(
 )
 """Extension headers too, except FreeSWITCH's own (``X-FS-Support`` and others): they say what the sender supports, so
 the recorder would be taken for a FreeSWITCH."""
+_STAYING = frozenset({
+    "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Content-Type", "Content-Length", "Allow",
+    "Supported", "User-Agent", "Server",
+})  # fmt: skip
+"""Names of almost every message, which need not be matched."""
 _IDENTITY = {"p-asserted-identity", "remote-party-id", "privacy"}
 _SPLIT = {"diversion", "history-info"}
 
@@ -28,7 +33,7 @@ def passed_on(message: RawMessage) -> tuple[Header, ...]:
     return tuple(
         (name, part)
         for name, value in message.headers
-        if _PASSED_ON.fullmatch(name) and name.lower() != MARKER.lower()
+        if name not in _STAYING and _PASSED_ON.fullmatch(name) and name.lower() != MARKER.lower()
         for part in (split_values(value) if name.lower() in _SPLIT else (value,))
     )
 

@@ -14,6 +14,8 @@ SENT_BY = re.compile(
 _LONG_NUMBER = re.compile(r"\d{3,}(?=\d{3})")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)')
 _BRANCH = re.compile(r";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE)
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}", re.ASCII)
 LINE_BREAKERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
 
 _PHRASES = {416: "Unsupported URI Scheme", 505: "Version Not Supported", 513: "Message Too Large"}
@@ -54,24 +56,42 @@ class RawMessage:
     body: bytes
     _by_name: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
     """The values by lower-case name: made when the first is asked for, since some sixty are asked for in a call."""
+    _tags: dict[str, str | None] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """The tags that were asked for, by header."""
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return the values of a header, one for each of its lines, in order."""
-        if not self._by_name:
-            for key, value in self.headers:
-                lower = key.lower()
-                self._by_name[lower] = (*self._by_name.get(lower, ()), value)
-        return self._by_name.get(name.lower(), ())
+        return (self._by_name or self.by_name).get(name.lower(), ())
 
     def value(self, name: str) -> str | None:
         """Return the first value of a header, or None."""
-        values = self.values(name)
+        values = (self._by_name or self.by_name).get(name.lower())
         return values[0] if values else None
+
+    @property
+    def by_name(self) -> dict[str, tuple[str, ...]]:
+        """The values of each header, by lower-case name."""
+        by_name = self._by_name
+        if not by_name:
+            for key, value in self.headers:
+                lower = key.lower()
+                by_name[lower] = (*by_name[lower], value) if lower in by_name else (value,)
+        return by_name
 
     def tag(self, name: str) -> str | None:
         """Return the tag of From or To, or None."""
-        match = _TAG.search(strip_quoted(self.value(name) or ""))
-        return match.group(1) if match else None
+        if name not in self._tags:
+            match = _TAG.search(strip_quoted(self.value(name) or ""))
+            self._tags[name] = match.group(1) if match else None
+        return self._tags[name]
+
+    def completed(self, method: str, body: bytes) -> "RawMessage":
+        """Return the message with the method in its CSeq, and with its body cut to Content-Length."""
+        found = RawMessage(
+            method=method, status=self.status, start_line=self.start_line, headers=self.headers, body=body
+        )
+        found._by_name.update(self._by_name)
+        return found
 
     @property
     def call_id(self) -> str:
@@ -96,10 +116,9 @@ class RawMessage:
 
     def text_for_stack(self) -> str:
         """Return the message for sippy: clean head, exact Content-Length, body as one character for each byte."""
-        lines = [self.start_line]
-        lines += [f"{key}: {value}" for key, value in self.headers if key.lower() != "content-length"]
-        lines.append(f"Content-Length: {len(self.body)}")
-        return "\r\n".join(lines) + "\r\n\r\n" + self.body.decode("latin-1")
+        lines = [f"{key}: {value}" for key, value in self.headers if key.lower() != "content-length"]
+        head = "\r\n".join([self.start_line, *lines, f"Content-Length: {len(self.body)}\r\n\r\n"])
+        return head + self.body.decode("latin-1")
 
 
 def refusal(request: RawMessage, status: int, phrase: str, *, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
@@ -198,10 +217,18 @@ def strip_quoted(value: str) -> str:
     return _QUOTED.sub('""', value) if '"' in value else value
 
 
+def is_ipv4(host: str) -> bool:
+    """Tell whether a host is an IPv4 literal; such a literal is always in its canonical form."""
+    return _IPV4.fullmatch(host) is not None
+
+
 def is_ip(host: str) -> bool:
     """Tell whether a host is an IP literal, in brackets or not."""
+    bare = host.strip("[]")
+    if ":" not in bare:
+        return is_ipv4(bare)
     try:
-        ipaddress.ip_address(host.strip("[]"))
+        ipaddress.ip_address(bare)
     except ValueError:
         return False
     return True
@@ -209,7 +236,7 @@ def is_ip(host: str) -> bool:
 
 def one_line(value: str) -> str:
     """Return a header value with its line breaks and control characters replaced by blanks."""
-    return LINE_BREAKERS.sub(" ", value)
+    return value if value.isprintable() else LINE_BREAKERS.sub(" ", value)
 
 
 def masked(text: str) -> str:

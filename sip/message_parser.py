@@ -23,6 +23,16 @@ _COMPACT = {
     "s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via", "x": "Session-Expires",
 }  # fmt: skip
 _ROUTING = {"contact", "route", "record-route"}
+_TIDIED = {"via", "from", "to", *_ROUTING}
+_USUAL = {
+    name: name.lower()
+    for name in (
+        "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Content-Type", "Content-Length", "Allow",
+        "Supported", "User-Agent", "Server", "Record-Route", "Route", "Expires", "Session-Expires", "Min-SE", "Require",
+        "P-Asserted-Identity", "Accept", "Date", "Allow-Events", "Reason", "Privacy", "Remote-Party-ID",
+    )
+}  # fmt: skip
+"""Names in their usual spelling, and in lower case."""
 _REQUIRED = ("via", "from", "to", "call-id", "cseq")
 _ONCE = ("from", "to", "call-id", "cseq", "content-length")
 _SCHEMES = {"sip", "sips", "tel"}
@@ -33,6 +43,7 @@ _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: (.*))?")
 _TRANSPORT = re.compile(r"(;\s*transport\s*=\s*)([A-Za-z-]+)", re.IGNORECASE)
 _RECEIVED = re.compile(r";\s*received\s*=[^;,]*", re.IGNORECASE)
 _RPORT = re.compile(r";\s*rport\s*=[^;,]*", re.IGNORECASE)
+_TIDY_VIA = re.compile(r"SIP/2\.0/[^\s/;,]+ \S+")
 _PROTOCOL = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([^\s/;,]+)\s+", re.IGNORECASE)
 _LINE_END = re.compile("\r\n|\n|\r")
 _BLANK = re.compile(r"\s")
@@ -93,13 +104,16 @@ def _read(lines: list[str], body: bytes) -> RawMessage:
 
 
 def _headers(lines: list[str]) -> tuple[tuple[str, str], ...]:
-    headers = tuple(_header(line) for line in lines[1:])
+    headers = tuple([_header(line) for line in lines[1:]])
     if len(headers) > MAX_HEADERS:
         raise MalformedMessageError(f"{len(headers)} headers, at most {MAX_HEADERS}")
     return headers
 
 
 def _split(data: bytes) -> tuple[bytes, bytes]:
+    at = data.find(b"\r\n\r\n")
+    if at >= 0 and data.find(b"\n\n", 0, at) < 0 and data.find(b"\r\r", 0, at + 1) < 0:
+        return data[:at], data[at + 4 :]
     match = HEAD_END.search(data)
     if match is None:
         raise MalformedMessageError("no end of the headers")
@@ -111,13 +125,16 @@ def _unfold(head: bytes) -> list[str]:
         text = head.decode()
     except UnicodeDecodeError:
         text = head.decode("latin-1")
+    parts = text.split("\r\n")
+    if not all(map(str.isprintable, parts)):  # a printable line has neither other line ends nor control characters
+        parts = [LINE_BREAKERS.sub("?", raw) for raw in _LINE_END.split(text)]
     lines: list[str] = []
-    for raw in _LINE_END.split(text):
-        line = LINE_BREAKERS.sub("?", raw)
-        if line[:1] in (" ", "\t") and len(lines) > 1:
-            lines[-1] += " " + line.strip()
-        elif line.strip():
-            lines.append(line.strip())
+    for part in parts:
+        line = part.strip()
+        if part[:1] in (" ", "\t") and len(lines) > 1:
+            lines[-1] += " " + line
+        elif line:
+            lines.append(line)
     if not lines:
         raise MalformedMessageError("empty")
     return lines
@@ -149,18 +166,29 @@ def _answerable(lines: list[str]) -> RawMessage | None:
 
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
+    kind = _USUAL.get(name)
+    if kind is None or not colon:
+        name, kind = _unusual_name(name, colon)
+    value = value.strip()
+    return (name, _tidied(kind, value)) if kind in _TIDIED else (name, value)
+
+
+def _unusual_name(name: str, colon: str) -> tuple[str, str]:
+    """Return a name with compact forms spelled out, and in lower case."""
     name = name.strip()
     if not colon or not name or _BLANK.search(name):
         raise MalformedMessageError("a line that is no header")
     name = _COMPACT.get(name.lower(), name)
-    value = value.strip()
-    if name.lower() == "via":
-        value = ", ".join(_tidy_via(part) for part in split_values(value))
-    elif name.lower() in ("from", "to"):
-        value = _tidy_party(value)
-    if name.lower() in _ROUTING:
-        value = _TRANSPORT.sub(lambda match: match.group(1) + match.group(2).lower(), value)
-    return name, value
+    return name, name.lower()
+
+
+def _tidied(kind: str, value: str) -> str:
+    if kind == "via":
+        is_tidy = "," not in value and _TIDY_VIA.fullmatch(value)
+        return value if is_tidy else ", ".join([_tidy_via(part) for part in split_values(value)])
+    if kind in _ROUTING:
+        return _TRANSPORT.sub(lambda match: match.group(1) + match.group(2).lower(), value) if ";" in value else value
+    return _tidy_party(value)
 
 
 def _without_claims(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -184,6 +212,8 @@ def _tidy_via(value: str) -> str:
 
 def _tidy_party(value: str) -> str:
     """Quote a display name that needs quotes, and remove blanks inside angle brackets."""
+    if value[:1] == "<" and not _BLANK.search(value):
+        return value
     name, bracket, rest = value.partition("<")
     if not bracket or '"' in name:
         return value
@@ -194,11 +224,13 @@ def _tidy_party(value: str) -> str:
 
 
 def _checked(message: RawMessage) -> RawMessage:
+    by_name = message.by_name
     for name in _REQUIRED:
-        if not message.value(name):
+        if not by_name.get(name, ("",))[0]:
             raise MalformedMessageError(f"no {name}")
     for name in _ONCE:
-        if len(set(message.values(name))) > 1:
+        values = by_name.get(name, ())
+        if len(values) > 1 and len(set(values)) > 1:
             raise MalformedMessageError(f"several {name}")
     if message.status is None:
         _check_addresses(message)
@@ -210,9 +242,7 @@ def _checked(message: RawMessage) -> RawMessage:
     method, body = cseq.group(2), _body(message)
     if (method, body) == (message.method, message.body):
         return message
-    return RawMessage(
-        method=method, status=message.status, start_line=message.start_line, headers=message.headers, body=body
-    )
+    return message.completed(method, body)
 
 
 def _check_addresses(request: RawMessage) -> None:

@@ -1,4 +1,5 @@
 import contextlib
+import ipaddress
 import time
 
 import pytest
@@ -23,6 +24,18 @@ def test_compact_folded_no_blank_and_binary_body() -> None:
     assert read.value("diversion") == "<sip:1@x>; reason=busy"
     assert read.value("Contact") == "<sip:1@192.0.2.9;Transport=udp>"
     assert read.body == b"ab\xff"
+
+
+@given(st.text(alphabet="0123456789.:[]afx ٣", max_size=20) | st.ip_addresses().map(str))
+def test_an_ip_literal_is_what_python_takes_for_one(host: str) -> None:
+    try:
+        expected = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        assert not message.is_ip(host)
+        assert not message.is_ipv4(host)
+    else:
+        assert message.is_ip(host)
+        assert not message.is_ipv4(host) or str(expected) == host
 
 
 def test_bytes_survive_the_stack() -> None:
