@@ -105,7 +105,8 @@ class LocalStream:
     def settled(self, srtp: KeyPair | None) -> "LocalStream":
         """Return the stream with negotiated keys, which the next offer repeats."""
         if srtp is None:
-            return dataclasses.replace(self, cryptos=(), peer_key=b"")
+            has_keys = bool(self.cryptos or self.peer_key)
+            return dataclasses.replace(self, cryptos=(), peer_key=b"") if has_keys else self
         return dataclasses.replace(self, cryptos=(srtp.ours,), peer_key=srtp.theirs.name)
 
 
@@ -130,7 +131,10 @@ def local_offer(local: LocalStream) -> Written:
     """Return an offer of our one audio stream with its keys, in its place among the session's other m-lines."""
     formats = [(codec, codec) for codec in local.codecs]
     profile = "RTP/SAVP" if local.cryptos else "RTP/AVP"
-    ours = _audio_lines(local, formats, local.event_pt, protocol=profile, cryptos=local.cryptos)
+    direction = (local.sends, local.receives)
+    ours = _audio_lines(
+        local.rtp_port, formats, local.event_pt, protocol=profile, cryptos=local.cryptos, direction=direction
+    )
     rest = [[line] for line in local.others]
     return written(local, [*rest[: local.at], ours, *rest[local.at :]])
 
@@ -150,12 +154,12 @@ def answer(
     """
     index, stream = _first_usable(offer, local.srtp)
     taken = answer_stream(offer, stream, local, preference=preference, more=more)
-    others = [rejected(other) for other in offer.streams]
-    sections = [*others[:index], taken.lines, *others[index + 1 :]]
-    ours = dataclasses.replace(
-        taken.local, at=index, others=tuple(line for lines in (*others[:index], *others[index + 1 :]) for line in lines)
-    )
-    return written(ours, sections), taken.media
+    before = [rejected(other) for other in offer.streams[:index]]
+    after = [rejected(other) for other in offer.streams[index + 1 :]]
+    ours, others = taken.local, tuple([line for lines in (*before, *after) for line in lines])
+    if (ours.at, ours.others) != (index, others):
+        ours = dataclasses.replace(ours, at=index, others=others)
+    return written(ours, [*before, taken.lines, *after]), taken.media
 
 
 def answer_stream(
@@ -175,12 +179,20 @@ def answer_stream(
     pt, codec = _choose(stream, preference)
     others = _others(stream, codec, more)
     event_pt = stream.event_pts[0] if stream.event_pts and local.event_pt is not None else None
+    settled, kept_pt = local.settled(keys), event_pt or _unused_event_pt(stream, local.event_pt)
     # The answer has the direction that both sides want; ours is kept, so that a resume gives both directions again.
-    shown = dataclasses.replace(local, sends=local.sends and stream.receives, receives=local.receives and stream.sends)
+    direction = (local.sends and stream.receives, local.receives and stream.sends)
     cryptos = (keys.ours,) if keys is not None else ()
     return TakenStream(
-        lines=_audio_lines(shown, [(pt, codec), *others], event_pt, protocol=stream.protocol, cryptos=cryptos),
-        local=dataclasses.replace(local.settled(keys), event_pt=event_pt or _unused_event_pt(stream, local.event_pt)),
+        lines=_audio_lines(
+            local.rtp_port,
+            [(pt, codec), *others],
+            event_pt,
+            protocol=stream.protocol,
+            cryptos=cryptos,
+            direction=direction,
+        ),
+        local=settled if settled.event_pt == kept_pt else dataclasses.replace(settled, event_pt=kept_pt),
         media=_media(
             offer,
             stream,
@@ -309,21 +321,21 @@ def _others(stream: MediaDescription, chosen: int, allowed: Sequence[int]) -> li
 
 
 def _audio_lines(
-    local: LocalStream,
+    port: int,
     formats: list[tuple[int, int]],
     event_pt: int | None,
     *,
     protocol: str,
     cryptos: tuple[Crypto, ...],
+    direction: tuple[bool, bool],
 ) -> list[str]:
     numbers = [str(pt) for pt, _ in formats] + ([str(event_pt)] if event_pt is not None else [])
-    lines = [f"m=audio {local.rtp_port} {protocol} {' '.join(numbers)}"]
+    lines = [f"m=audio {port} {protocol} {' '.join(numbers)}"]
     lines += [f"a=rtpmap:{pt} {SPELLED[codec]}/8000" for pt, codec in formats]
     if event_pt is not None:
         lines += [f"a=rtpmap:{event_pt} telephone-event/8000", f"a=fmtp:{event_pt} 0-15"]
     lines += [sdes.line(crypto) for crypto in cryptos]
-    wanted = (local.sends, local.receives)
-    lines += ["a=ptime:20", *(f"a={name}" for name, flags in DIRECTIONS.items() if flags == wanted)]
+    lines += ["a=ptime:20", *(f"a={name}" for name, flags in DIRECTIONS.items() if flags == direction)]
     return lines
 
 

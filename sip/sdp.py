@@ -8,10 +8,12 @@ error shows a key.
 import dataclasses
 import ipaddress
 import itertools
+import operator
 import re
 from dataclasses import dataclass
 
 from sip import sdes
+from sip.message import is_ipv4
 from sip.sdes import Crypto, Srtp
 
 PCMU, PCMA, G722 = 0, 8, 9
@@ -135,7 +137,9 @@ class Description:
 
         The addresses that mean hold (0.0.0.0, ::) stay.
         """
-        return dataclasses.replace(self, streams=tuple(_reachable_from(ip, stream) for stream in self.streams))
+        streams = tuple([_reachable_from(ip, stream) for stream in self.streams])
+        is_same = all(map(operator.is_, streams, self.streams))
+        return self if is_same else dataclasses.replace(self, streams=streams)
 
 
 def _reachable_from(ip: str, stream: MediaDescription) -> MediaDescription:
@@ -147,10 +151,12 @@ def _reachable_from(ip: str, stream: MediaDescription) -> MediaDescription:
 
 def _is_group(ip: str) -> bool:
     """Tell whether an address is multicast or broadcast: a peer could make us flood a network with it."""
+    if is_ipv4(ip):
+        return int(ip.split(".", 1)[0]) >= 224  # 240.0.0.0/4 includes broadcast
     address = ipaddress.ip_address(ip)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     address = mapped or address
-    return address.is_multicast or (address.version == 4 and address.is_reserved)  # 240.0.0.0/4 includes broadcast
+    return address.is_multicast or (address.version == 4 and address.is_reserved)
 
 
 def parse(content: bytes) -> Description:
@@ -177,10 +183,11 @@ def parse(content: bytes) -> Description:
 def _lines(content: bytes) -> list[tuple[str, str]]:
     text = content.decode("utf-8", "replace").lstrip("\ufeff\r\n\t ")
     lines = []
-    for raw in re.split("\r\n|\n|\r", text):
+    for raw in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         kind, equals, value = raw.strip("\0 \t").partition("=")
-        if equals and len(kind.strip()) == 1:
-            lines.append((kind.strip().lower(), value.strip()))
+        kind = kind.strip()
+        if equals and len(kind) == 1:
+            lines.append((kind.lower(), value.strip()))
     return lines
 
 
@@ -208,6 +215,8 @@ def _connection(lines: list[tuple[str, str]]) -> str | None:
     if len(fields) < 3:
         raise SdpError("c= is not a network, a type and an address")
     host = fields[2].split("/", 1)[0].strip("[]")
+    if is_ipv4(host):
+        return host
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
