@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from sippy.SipAddress import SipAddress
 from sippy.SipContact import SipContact
-from sippy.SipMaxForwards import SipMaxForwards
-from sippy.SipRequest import SipRequest
 from sippy.SipRoute import SipRoute
 
 from sip.authorization import MAX_TRIES, Authorization, is_challenge
@@ -24,6 +22,7 @@ from sip.message_io import parameter, raw_body, raw_header, strip_route
 from sip.options import Address, TransportKind
 from sip.reactor import Sippy
 from sip.signalled_address import SignalledAddress
+from sip.stack_message import stack_request
 
 MAX_SIGNALLED = 32
 """Most signalled addresses that are stored of one peer."""
@@ -178,18 +177,18 @@ class Dialog:
             hop = self.next_hop, self.transport
         else:
             hop = self._hop(target)
-        request = SipRequest(
-            method=method,
-            ruri=target,
+        request = stack_request(
+            method,
+            target,
             to=self.remote.getCopy(),
-            fr0m=self.local.getCopy(),
+            origin=self.local.getCopy(),
             cseq=self.cseq,
-            callid=self.sippy_call_id.getCopy(),
+            call_id=self.sippy_call_id.getCopy(),
             contact=self.contact() if method in ("INVITE", "UPDATE", "NOTIFY", "REGISTER") else None,
             routes=routes,
-            target=hop,
+            hop=hop,
             user_agent=self.services.user_agent,
-            maxforwards=SipMaxForwards(number=max_forwards),
+            max_forwards=max_forwards,
         )
         request.setBody(raw_body(body))
         request.appendHeaders([raw_header(name, value) for name, value in headers])
@@ -225,7 +224,8 @@ class Dialog:
         request, transactions = sent.request, self.services.transactions
         address = request.getTarget()[0]
         account = self.account or self.services.account_of(address[0].strip("[]"))
-        self.authorization.sign(request, request.getSL().split(" ")[1], account)
+        uri = request.getSL().split(" ")[1] if account is not None else ""
+        self.authorization.sign(request, uri, account)
         sent.has_account = account is not None
         sent.transaction = transactions.newTransaction(
             request,

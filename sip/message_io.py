@@ -47,6 +47,10 @@ class _RawHeader(SipGenericHF):  # type: ignore[misc]  # sippy has no types
     def getCanName(self, name: str, compact: bool = False) -> str:  # noqa: N802 - sippy's name
         return self._spelling
 
+    def localStr(self, _local: Sippy = None) -> str:  # noqa: N802 - sippy's name
+        text: str = self.body
+        return text
+
     def getCopy(self) -> "_RawHeader":  # noqa: N802 - sippy's name
         return _RawHeader(self._spelling, self.body)
 

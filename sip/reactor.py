@@ -7,7 +7,7 @@ Why sippy's dispatcher ``ED2`` is wrapped:
   in `guarded`, which logs an exception once.
 - sippy's modules print whole messages that they cannot parse, with digits and numbers. Here that goes to the log
   without the message.
-- It asks ``'my' in dir(value)`` of each part of each URI and Via that it writes, 50 times in a call.
+- It makes, copies and writes each header in a roundabout way: `sip.stack_speed` replaces these methods.
 - It reads the clock by ctypes, which releases the GIL: for each timer the call thread had to take it back from a busy
   writer. `time.clock_gettime` keeps it.
 
@@ -17,7 +17,7 @@ Only these modules use sippy, and no sippy object leaves them: this one, `sip.tr
 `sip.transactions`, `sip.stream_server`, `sip.endpoint_services`, `sip.message_io`, `sip.dialog`, `sip.leg_dialog`,
 `sip.offer_answer_state`, `sip.offered_invite`, `sip.invited`, `sip.inviting`, `sip.reoffers`, `sip.reliable_uas`,
 `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`, `sip.authorization`, `sip.registration`,
-`sip.watch`, `sip.sanity`, `sip.uas_core`.
+`sip.watch`, `sip.sanity`, `sip.uas_core`, `sip.stack_message`, `sip.stack_speed`, `sip.stack_addresses`.
 """
 
 import logging
@@ -27,17 +27,18 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from sippy import Network_server, Signal, SipConf, SipMsg, SipRequest, SipTransactionManager, SipURL, SipVia, Udp_server
+from sippy import Network_server, Signal, SipMsg, SipRequest, SipTransactionManager, SipURL, Udp_server
 from sippy.Core import EventDispatcher
 from sippy.Core.EventDispatcher import ED2
 from sippy.Time import MonoTime
 from sippy.Time.Timeout import Timeout
 
+from sip import stack_addresses, stack_speed
 from sip.message import masked
 
 _log = logging.getLogger(__name__)
 
-Sippy: TypeAlias = Any
+Sippy: TypeAlias = stack_addresses.Sippy
 """An object of sippy, which has no types."""
 
 
@@ -71,8 +72,7 @@ class Reactor:
 
     def __init__(self) -> None:
         _quieten_sippy()
-        _keep_scheme_in_copies()
-        _ask_for_my_by_attribute()
+        stack_speed.install()
         MonoTime.clock_getdtime = time.clock_gettime
         self._is_stopping = False
 
@@ -128,30 +128,6 @@ class QuietLogger:
         heading = str(parts[0]).strip() if parts else ""
         start_line = str(parts[1]).split("\r", 1)[0] if len(parts) > 1 else ""
         _log.debug("%s %s", heading, masked(start_line))
-
-
-def _keep_scheme_in_copies() -> None:
-    """Make copies of sippy's URIs keep their scheme: sippy makes ``sip:`` of ``sips:``, and so plain text of TLS."""
-    if getattr(SipURL.SipURL, "keeps_scheme", False):
-        return
-    copy = SipURL.SipURL.getCopy
-
-    def with_scheme(url: Sippy) -> Sippy:
-        copied = copy(url)
-        copied.scheme = url.scheme
-        return copied
-
-    SipURL.SipURL.getCopy, SipURL.SipURL.keeps_scheme = with_scheme, True
-
-
-def _ask_for_my_by_attribute() -> None:
-    """Make ``'my' in dir(value)`` cheap, which sippy asks of each part of a URI: `dir` lists and sorts all names."""
-    for module in (SipConf, SipURL, SipVia):
-        module.dir = _my_of
-
-
-def _my_of(value: object) -> tuple[str, ...]:
-    return ("my",) if hasattr(value, "my") else ()
 
 
 def _quieten_sippy() -> None:

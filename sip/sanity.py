@@ -8,14 +8,12 @@ see `repaired`. Knows sippy; see `sip.reactor`.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sippy.SipRequest import SipRequest
-from sippy.SipResponse import SipResponse
-
 from sip.message import MalformedMessageError, RawMessage, strip_quoted
 from sip.options import Address, TransportKind
 from sip.reactor import Sippy
+from sip.stack_addresses import is_plain
+from sip.stack_message import stack_message
 
-_READ = ("via", "from", "call-id", "cseq", "max-forwards", "expires", "contact", "route")
 _ECHOED = ("to", "record-route")
 """Read from a copy: sippy repeats a header in its responses as it came, unless it has read it."""
 _ADDRESSES = {"contact", "route", "record-route"}
@@ -32,7 +30,7 @@ def check_readable(message: RawMessage) -> Sippy:
         MalformedMessageError: It cannot; the error names the kind of failure, never the content.
     """
     try:
-        parsed = (SipRequest if message.status is None else SipResponse)(message.text_for_stack())
+        parsed = stack_message(message)
         _read(parsed)
         return parsed
     except Exception as error:
@@ -89,20 +87,17 @@ def _is_readable(message: RawMessage, name: str, value: str) -> bool:
 
 
 def _read(parsed: Sippy) -> None:
-    for name in _ECHOED:
-        for body in [header.getBCopy() for header in parsed.getHFs(name)]:
-            body.parse()
-            _check(name, body)
-    for name in _READ:
-        for body in parsed.getHFBodys(name):
-            _check(name, body)
-
-
-def _check(name: str, body: Sippy) -> None:
-    if name == "via":
-        _check_port(body.getTAddr()[1])
-    elif name in _ADDRESSES and not getattr(body, "asterisk", False):
-        _check_port(body.getUrl().getAddr()[1])
+    for header in parsed.headers:
+        name, body = header.name, header.body
+        if name in _ECHOED:
+            if name == "to" and is_plain(body.body):
+                continue
+            body = body.getCopy()
+        body.parse()
+        if name == "via":
+            _check_port(body.getTAddr()[1])
+        elif name in _ADDRESSES and not getattr(body, "asterisk", False):
+            _check_port(body.getUrl().getAddr()[1])
 
 
 def _check_port(port: int) -> None:

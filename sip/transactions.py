@@ -5,13 +5,11 @@ except for a 2xx, which only its ACK ends. A 2xx of another fork is passed on in
 be sent ends with 503 at once (section 8.1.3.1). Call thread only. Knows sippy; see `sip.reactor`.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sippy.Network_server import Remote_address
-from sippy.SipRequest import SipRequest
 from sippy.SipResponse import SipResponse
 from sippy.SipTransactionManager import SipTMRetransmitO, SipTransactionManager
 from sippy.Time.Timeout import Timeout
@@ -129,9 +127,9 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
 
     def _process(self, arrival: Arrival, server: Sippy) -> None:
         """Do what sippy's ``handleIncoming`` does, with a message that is parsed, and without its NAT heuristics."""
-        text, parsed = _for_sippy(arrival)
+        text, parsed = _text_of(arrival.message), arrival.parsed
         self.global_config["_sip_logger"].write("RECEIVED", text)
-        checksum = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+        checksum = hash(text)
         known = self.l1rcache.get(checksum) or self.l2rcache.get(checksum)
         if known is not None:
             if known.data is not None:
@@ -270,15 +268,8 @@ def _state(transaction: Sippy) -> str:
     return str(getattr(transaction.state, "__name__", ""))
 
 
-def _for_sippy(arrival: Arrival) -> tuple[str, Sippy]:
-    """Return a message for sippy as text and parsed: an INFO without its body, which may be a digit.
-
-    sippy does not need that body; the leg reads it from `Transactions.current`.
-    """
-    message = arrival.message
-    if message.method != "INFO" or message.status is not None:
-        return message.text_for_stack(), arrival.parsed
-    text = replace(message, body=b"").text_for_stack()
-    parsed = SipRequest(text)
-    parsed.rtime = arrival.parsed.rtime
-    return text, parsed
+def _text_of(message: RawMessage) -> str:
+    """Return the text by which a retransmission is recognised: of an INFO without its body, which may be a digit."""
+    if message.method == "INFO" and message.status is None:
+        message = replace(message, body=b"")
+    return message.text_for_stack()

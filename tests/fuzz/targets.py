@@ -14,7 +14,7 @@ from audio import blocks as audio_blocks
 from audio import dtmf
 from recorder.config.reading import read_config
 from recorder.config.toml_tables import ConfigError
-from sip import metadata, metadata_parser, offer_answer, recording_sdp, sdes, sdp, session_expires, siprec
+from sip import metadata, metadata_parser, offer_answer, recording_sdp, sdes, sdp, session_expires, siprec, stack_speed
 from sip.digest import Credentials, answer, challenge_of
 from sip.framing import Framed, StreamFramer
 from sip.message import (
@@ -222,6 +222,7 @@ def _audit_lines() -> list[bytes]:
 
 def targets() -> Iterable[Target]:
     """Return every target."""
+    stack_speed.install()
     files = _Files()
     malformed = (MalformedMessageError,)
     described = (SdpError, UnacceptableError)
@@ -232,7 +233,7 @@ def targets() -> Iterable[Target]:
             seeds=seeds.SIP,
             run=_stack,
             errors=malformed,
-            files=("/sip/sanity", "/sippy/"),
+            files=("/sip/sanity", "/sip/stack_", "/sippy/"),
             tokens=seeds.SIP_TOKENS,
         ),
         Target(
