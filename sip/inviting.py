@@ -193,7 +193,7 @@ class Inviting:
         return True
 
     def _send_cancel(self, transaction: Sippy) -> None:
-        cancel, transaction.cancel = transaction.cancel, None
+        cancel = transaction.take_cancel()
         if cancel is None:
             return
         if self._dialog.parting_reason is not None:

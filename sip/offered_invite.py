@@ -60,8 +60,7 @@ class OfferedInvite:
         self.is_offer_ours = not message.body
         self._negotiation.remote = body_of(message)
         dialog.learn_abilities(message)
-        if transaction.r487 is not None:
-            transaction.r487.getHFBody("to").setTag(dialog.local_tag)
+        transaction.local_tag = dialog.local_tag
         dialog.services.respond(request, transaction, 100)
 
     def provisional(self, status: int, body: Body | None, headers: Sequence[Header]) -> None:

@@ -17,7 +17,8 @@ Only these modules use sippy, and no sippy object leaves them: this one, `sip.tr
 `sip.transactions`, `sip.stream_server`, `sip.endpoint_services`, `sip.message_io`, `sip.dialog`, `sip.leg_dialog`,
 `sip.offer_answer_state`, `sip.offered_invite`, `sip.invited`, `sip.inviting`, `sip.reoffers`, `sip.reliable_uas`,
 `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`, `sip.authorization`, `sip.registration`,
-`sip.watch`, `sip.sanity`, `sip.uas_core`, `sip.stack_message`, `sip.stack_speed`, `sip.stack_addresses`.
+`sip.watch`, `sip.sanity`, `sip.uas_core`, `sip.lean_transactions`, `sip.stack_message`, `sip.stack_speed`,
+`sip.stack_addresses`.
 """
 
 import logging
@@ -128,6 +129,11 @@ class QuietLogger:
         heading = str(parts[0]).strip() if parts else ""
         start_line = str(parts[1]).split("\r", 1)[0] if len(parts) > 1 else ""
         _log.debug("%s %s", heading, masked(start_line))
+
+    def sent(self, server: Sippy, address: Sippy, text: str) -> None:
+        """Log the address and the start line of a message that is sent, if DEBUG is enabled."""
+        if _log.isEnabledFor(logging.DEBUG):
+            self.write(f"SENDING message to {server.addr2str(address)}:", text)
 
 
 def _quieten_sippy() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sip.events import Body, Header, LegEnded, OfferAnswered
+from sip.lean_transactions import T1_S
 from sip.leg_dialog import LegDialog
 from sip.leg_state import LegState, Move
 from sip.message import RawMessage
@@ -17,7 +18,6 @@ from sip.offer_answer_state import Negotiation
 from sip.offered_invite import OfferedInvite
 from sip.reactor import Cancellable, Sippy
 from sip.reoffers import Reoffers
-from sip.transactions import T1_S
 
 _RACK = re.compile(r"\s*(\d{1,10})\s+(\d{1,10})\s+(\S+)")
 

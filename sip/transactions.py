@@ -11,18 +11,18 @@ from typing import Protocol
 
 from sippy.Network_server import Remote_address
 from sippy.SipResponse import SipResponse
-from sippy.SipTransactionManager import SipTMRetransmitO, SipTransactionManager
+from sippy.SipTransactionManager import SipTMRetransmitO
 from sippy.Time.Timeout import Timeout
 
 from sip.connection import Connection
+from sip.lean_transactions import T1_S, LeanTransactions
 from sip.message import RawMessage
 from sip.options import Address, TransportKind
 from sip.reactor import Sippy, guarded
 from sip.stream_server import RequestServer
 
-T1_S = 0.5
 T2_S = 4.0
-"""First and longest interval between retransmissions (RFC 3261 section 17.1.1.1)."""
+"""Longest interval between retransmissions (RFC 3261 section 17.1.2.2)."""
 
 MAX_REMEMBERED = 20_000
 """Messages whose responses sippy caches; 300 calls a second fill half of it in 32 s."""
@@ -51,7 +51,7 @@ class Arrival:
     flow: Connection | None
 
 
-class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no types
+class Transactions(LeanTransactions):
     """sippy's transactions; they take cleaned messages."""
 
     def __init__(
@@ -167,15 +167,14 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
     # -- our requests
 
     def newTransaction(  # noqa: N802 - sippy's name
-        self, msg: Sippy, resp_cb: Sippy = None, *, userv: Sippy = None, **more: Sippy
+        self, msg: Sippy, resp_cb: Sippy = None, *, userv: Sippy = None, cb_ifver: int = 1
     ) -> Sippy:
         """Send a request over the transport of its target and follow it until it is answered."""
         if userv is None:
             userv = self._servers.server_for(msg)
         elif isinstance(userv, RequestServer) and userv.is_taken:
             userv = userv.beside()
-        transaction = super().newTransaction(msg, userv=userv, **more)
-        transaction.resp_cb = resp_cb  # given to sippy, it would make the 408 of a timeout in advance
+        transaction = self.begin_client(msg, userv, resp_cb, cb_ifver)
         if isinstance(userv, RequestServer):
             _stop_retransmitting(transaction)
             userv.follow(msg, transaction)
@@ -226,7 +225,10 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
             t = self.tserver[resp.getTId(wBRN=True)]
         is_reliable = getattr(t.userv, "transport", TransportKind.UDP) != TransportKind.UDP
         super().sendResponse(resp, t, *args, **more)
-        if is_reliable and resp.getSCode()[0] >= 300:
+        status = resp.getSCode()[0]
+        if status >= 200:
+            t.request = None
+        if is_reliable and status >= 300:
             _stop_retransmitting(t)
 
     # -- timers

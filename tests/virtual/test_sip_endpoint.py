@@ -74,6 +74,17 @@ def test_cancel(shared: Any, peer: Any) -> None:
     assert (ended["cause"], ended["reason"]) == ("cancel", "SIP;cause=200")
 
 
+def test_an_invite_that_expires_is_ended_as_if_cancelled(shared: Any, peer: Any) -> None:
+    peer.request("INVITE", body=SDP, headers="Expires: 3\r\n")
+    peer.expect(100)
+    shared.do("ring", leg=shared.take("CallOffered")["leg"])
+    ringing = peer.expect(180)
+    assert peer.expect(487)["To"] == ringing["To"]
+    ended = shared.take("LegEnded")
+    assert (ended["cause"], ended["reason"]) == ("timeout", None)
+    peer.request("ACK")
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
