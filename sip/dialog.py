@@ -19,7 +19,7 @@ from sip.endpoint_services import EndpointServices
 from sip.events import Body, Header
 from sip.message import RawMessage, is_ip
 from sip.message_io import parameter, raw_body, raw_header, strip_route
-from sip.options import Address, TransportKind
+from sip.options import TransportKind
 from sip.reactor import Sippy
 from sip.signalled_address import SignalledAddress
 from sip.stack_message import stack_request
@@ -130,14 +130,14 @@ class Dialog:
             return
         source = self.services.transactions.source
         self.signalled.add(SignalledAddress.seen(current, source, self.signalled))
-        routes = [route.getUrl() for route in message.getHFBodys("record-route")]
-        contacts = message.getHFBodys("contact") if message.countHFs("contact") == 1 else []
-        urls = [*routes, *(contact.getUrl() for contact in contacts if not contact.asterisk)]
+        urls = [route.getUrl() for route in message.getHFBodys("record-route")]
+        contacts = message.getHFBodys("contact")
+        if len(contacts) == 1 and not contacts[0].asterisk:
+            urls.append(contacts[0].getUrl())
         for url in urls:
             host = url.host.strip("[]") if isinstance(url.host, str) else ""
             for kind in self._kinds_of(url, source.transport) if is_ip(host) else ():
-                named = Address(host=host, port=url.port or kind.default_port, transport=kind)
-                self.signalled.add(SignalledAddress.named(named))
+                self.signalled.add(SignalledAddress.at(host, url.port or kind.default_port, kind))
 
     def _kinds_of(self, url: Sippy, seen: TransportKind) -> set[TransportKind]:
         """Return the transports that the host of a URI may use, in a message that came over ``seen``.

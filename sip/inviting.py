@@ -82,11 +82,12 @@ class Inviting:
 
     def _on_response(self, response: Sippy, transaction: Sippy) -> None:
         status, reason = response.getSCode()
+        if 200 <= status < 300:
+            self._on_success(response, transaction)
+            return
         self._dialog.learn_signalled(response)
         if status < 200:
             self._on_progress(status, response, transaction)
-        elif status < 300:
-            self._on_success(response, transaction)
         elif not self._is_sent_again(status, response):
             headers = self._refusal_headers(status)
             strip_route(response)

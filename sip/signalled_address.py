@@ -30,9 +30,12 @@ class SignalledAddress:
     @classmethod
     def named(cls, address: Address) -> "SignalledAddress":
         """Return the signalled address of an address that a URI names."""
-        if address.transport is not TransportKind.UDP:
-            return cls(host=address.host, is_stream=True)
-        return cls(host=address.host, port=address.port)
+        return cls.at(address.host, address.port, address.transport)
+
+    @classmethod
+    def at(cls, host: str, port: int, transport: TransportKind) -> "SignalledAddress":
+        """Return the signalled address of an IP literal, a port and a transport."""
+        return cls(host=host, port=port) if transport is TransportKind.UDP else cls(host=host, is_stream=True)
 
     @classmethod
     def seen(cls, message: RawMessage, source: Address, known: "set[SignalledAddress]") -> "SignalledAddress":
