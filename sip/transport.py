@@ -17,6 +17,7 @@ from sippy.Udp_server import Udp_server, Udp_server_opts
 from sip.arrivals import Arrivals, MatchHook
 from sip.connection import Connection
 from sip.connector import Parcel
+from sip.datagram_socket import DatagramSocket
 from sip.limits import Intake, Peers
 from sip.lookups import Lookups
 from sip.message import encode_for_wire, is_ip
@@ -31,7 +32,6 @@ from sip.work_queue import WorkQueue
 LARGE_BYTES = 1300
 """A larger request is too large for UDP (RFC 3261 section 18.1.1): 200 bytes below the usual MTU."""
 
-_MAX_DATAGRAM = 65535
 _FULL = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS)
 """The socket takes no more for now; any other error would be the same a moment later."""
 ReportHook = Callable[[str, str], None]
@@ -44,13 +44,6 @@ class _OneWorkerOptions(Udp_server_opts):  # type: ignore[misc]  # sippy has no 
     direct_dispatch = True
 
 
-class _WholeDatagrams(socket.socket):
-    """Reads whole datagrams: sippy reads 8192 bytes, and an INVITE with SIPREC metadata may be larger."""
-
-    def recvfrom(self, _size: int, _flags: int = 0) -> tuple[bytes, Sippy]:
-        return super().recvfrom(_MAX_DATAGRAM)
-
-
 def _server_class(transport: "Transport") -> type[Sippy]:
     """Return the server class of a transport; sippy wants a class, not an object."""
 
@@ -61,7 +54,7 @@ def _server_class(transport: "Transport") -> type[Sippy]:
 
         @skt.setter
         def skt(self, made: socket.socket | None) -> None:
-            self._socket = None if made is None else _WholeDatagrams(fileno=made.detach())
+            self._socket = None if made is None else DatagramSocket(fileno=made.detach())
 
         def getSIPaddr(self) -> tuple[tuple[str, int], str]:  # noqa: N802 - sippy's name
             return transport.shown(TransportKind.UDP)
