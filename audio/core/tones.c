@@ -7,7 +7,9 @@
 #include "wide.h"
 
 #define RATE 8000
-#define TONES 10              /* four rows, four columns, CNG, CED */
+#define COLUMNS 4             /* index of the first: four rows, four columns, CNG, CED */
+#define FAX 8
+#define TONES 10
 #define HARMONICS 8           /* twice each row and column */
 #define AMPLITUDE 512         /* of the tables: a full-scale correlation stays below 2^31 */
 #define SHIFT 16              /* of the powers, so that their multiples stay below 2^63 */
@@ -112,15 +114,15 @@ static int64_t power_of(const int16_t *block, int tone)
     return power_from(correlate(block, tables[tone][0]), correlate(block, tables[tone][1]));
 }
 
-/* The ten tones in a block. */
+/* The ten tones in a block, each once it has been taken. */
 struct spectrum {
     int32_t real[TONES], imaginary[TONES];
     int64_t power[TONES];
 };
 
-WIDE static void take_spectrum(const int16_t *block, struct spectrum *spectrum)
+WIDE static void take_tones(const int16_t *block, int first, int end, struct spectrum *spectrum)
 {
-    for (int tone = 0; tone < TONES; tone++) {
+    for (int tone = first; tone < end; tone++) {
         spectrum->real[tone] = correlate(block, tables[tone][0]);
         spectrum->imaginary[tone] = correlate(block, tables[tone][1]);
         spectrum->power[tone] = power_from(spectrum->real[tone], spectrum->imaginary[tone]);
@@ -135,44 +137,50 @@ WIDE static int64_t energy_of(const int16_t *block)
     return sum;
 }
 
-/* Index of the tone of a group of four that stands out above the three others by a factor, or -1. */
+/* Index of the tone of a group of four that stands out above the three others by a factor, or -1. Without branches on the
+   powers, which in speech and noise go either way. */
 static int peak_of(const int64_t *power, int factor)
 {
     int best = 0;
-    for (int i = 1; i < 4; i++)
-        if (power[i] > power[best])
-            best = i;
-    for (int i = 0; i < 4; i++)
-        if (i != best && power[i] * factor > power[best])
-            return -1;
-    return best;
+    int64_t most = power[0], second = 0;
+    for (int i = 1; i < 4; i++) {
+        int64_t lesser = power[i] > most ? most : power[i];
+        best = power[i] > most ? i : best;
+        most = power[i] > most ? power[i] : most;
+        second = lesser > second ? lesser : second;
+    }
+    return second * factor > most ? -1 : best;
 }
 
-static char digit_of(const int16_t *block, int64_t energy, const struct spectrum *spectrum, struct tones_view *view)
+/* Most blocks have no row that stands out, so that their columns need not be taken. */
+static char digit_of(const int16_t *block, int64_t energy, struct spectrum *spectrum, struct tones_view *view)
 {
     const int64_t *power = spectrum->power;
-    int row = peak_of(power, PEAK), column = peak_of(power + 4, PEAK);
-    if (row < 0 || column < 0)
+    take_tones(block, 0, COLUMNS, spectrum);
+    int row = peak_of(power, PEAK);
+    if (row < 0 || power[row] < (int64_t)LEVEL_MIN * UNIT)
         return 0;
-    int64_t low = power[row], high = power[4 + column];
-    if (low < (int64_t)LEVEL_MIN * UNIT || high < (int64_t)LEVEL_MIN * UNIT)
+    take_tones(block, COLUMNS, FAX, spectrum);
+    int column = peak_of(power + COLUMNS, PEAK);
+    if (column < 0 || power[COLUMNS + column] < (int64_t)LEVEL_MIN * UNIT)
         return 0;
+    int64_t low = power[row], high = power[COLUMNS + column];
     if (low > high * TWIST || high > low * TWIST)
         return 0;
     if ((low + high) * 100 < energy * UNIT * SHARE_PERCENT)
         return 0;
-    int64_t harmonics = power_of(block, TONES + 4 + column);
-    if (abs(2 * FREQUENCIES[row] - FREQUENCIES[4 + column]) >= HARMONIC_CLEAR)
+    int64_t harmonics = power_of(block, TONES + COLUMNS + column);
+    if (abs(2 * FREQUENCIES[row] - FREQUENCIES[COLUMNS + column]) >= HARMONIC_CLEAR)
         harmonics += power_of(block, TONES + row);
     if (harmonics * 100 > (low + high) * HARMONIC_PERCENT)
         return 0;
     *view = (struct tones_view){
-        .tone = {(int8_t)row, (int8_t)(4 + column)},
-        .real = {spectrum->real[row], spectrum->real[4 + column]},
-        .imaginary = {spectrum->imaginary[row], spectrum->imaginary[4 + column]},
+        .tone = {(int8_t)row, (int8_t)(COLUMNS + column)},
+        .real = {spectrum->real[row], spectrum->real[COLUMNS + column]},
+        .imaginary = {spectrum->imaginary[row], spectrum->imaginary[COLUMNS + column]},
         .power = {low, high},
         .energy = energy,
-        .is_sharp = peak_of(power, SHARP) >= 0 && peak_of(power + 4, SHARP) >= 0,
+        .is_sharp = peak_of(power, SHARP) >= 0 && peak_of(power + COLUMNS, SHARP) >= 0,
     };
     return DIGITS[row][column];
 }
@@ -319,7 +327,7 @@ static void follow_fax(struct tones *state, int index, int is_seen, int64_t star
 /* Energy of a block beside its fax tones, 0 where that is nothing to speak of. */
 static int64_t voice_energy(int64_t energy, const struct spectrum *spectrum)
 {
-    int64_t rest = energy - spectrum->power[8] / UNIT - spectrum->power[9] / UNIT;
+    int64_t rest = energy - spectrum->power[FAX] / UNIT - spectrum->power[FAX + 1] / UNIT;
     return rest * VOICE_SHARE >= energy && rest >= ENERGY_MIN ? rest : 0;
 }
 
@@ -357,10 +365,10 @@ static void take_block(struct tones *state, struct sink *sink)
 
     if (energy >= ENERGY_MIN) {
         struct spectrum spectrum;
-        take_spectrum(state->block, &spectrum);
+        take_tones(state->block, FAX, TONES, &spectrum);
         seen = digit_of(state->block, energy, &spectrum, &view);
         for (int i = 0; i < 2; i++)
-            is_fax[i] = spectrum.power[8 + i] * 100 >= energy * UNIT * FAX_PERCENT;
+            is_fax[i] = spectrum.power[FAX + i] * 100 >= energy * UNIT * FAX_PERCENT;
         voice = voice_energy(energy, &spectrum);
     }
     if (seen)
