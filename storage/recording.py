@@ -47,7 +47,7 @@ def finished_path(part: Path) -> Path:
 class FrameWriter:
     """Appends frames with the running hash; makes index frames and footer. Used by writing, recovery and rewriting."""
 
-    __slots__ = ("_file", "_hash", "_id", "_node", "_pending", "_pending_bytes")
+    __slots__ = ("_file", "_hash", "_id", "_node", "_pending")
 
     def __init__(self, file: AppendFile, recording: RecordingId, node: NodeKeys, running: RunningHash) -> None:
         self._file = file
@@ -55,12 +55,11 @@ class FrameWriter:
         self._node = node
         self._hash = running
         self._pending: list[bytes | bytearray] = []
-        self._pending_bytes = 0
 
     @property
     def position(self) -> int:
         """Offset of the next frame, with the frames that are not written yet."""
-        return self._file.size + self._pending_bytes
+        return self._file.size + sum(map(len, self._pending))
 
     @property
     def has_pending(self) -> bool:
@@ -73,9 +72,7 @@ class FrameWriter:
 
     def put(self, *parts: bytes | bytearray) -> None:
         """Queue the parts of a frame or of the prologue, and their check; the parts are not copied."""
-        parts = (*parts, self._hash.check(*parts))
-        self._pending.extend(parts)
-        self._pending_bytes += sum(map(len, parts))
+        self._pending += *parts, self._hash.check(*parts)
 
     def put_index(self, row: Mapping[str, Any], ticks: int) -> None:
         """Queue an index frame: the row, sealed to the node."""
@@ -109,7 +106,7 @@ class FrameWriter:
         """
         if self._pending:
             self._file.append(self._pending)
-            self._pending, self._pending_bytes = [], 0
+            self._pending = []
 
 
 def settle(file: AppendFile, *, sync: Callable[[], None]) -> Path:
