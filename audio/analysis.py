@@ -110,28 +110,30 @@ class ChannelAnalysis:
 
     def add_peaks(self, first_slot: int, peaks: bytes) -> None:
         """Take peaks from ``first_slot`` on; a slot that was there keeps the larger."""
-        shared = min(len(self._peaks) - first_slot, len(peaks))
-        for slot in range(shared):
-            self._peaks[first_slot + slot] = max(self._peaks[first_slot + slot], peaks[slot])
+        known = self._peaks
+        shared = min(len(known) - first_slot, len(peaks))
         if shared < 0:
-            self._peaks += bytes(-shared)
-        self._peaks += peaks[max(shared, 0) :]
+            known += bytes(-shared)
+            shared = 0
+        for slot in range(shared):
+            known[first_slot + slot] = max(known[first_slot + slot], peaks[slot])
+        known += peaks[shared:]
 
-    def add_ticks(self, ticks: int) -> None:
-        """Count audio that was kept."""
+    def add_audio(self, ticks: int, codecs: int, clipped: int) -> None:
+        """Count audio that was kept.
+
+        Args:
+            ticks: How much.
+            codecs: A bit for the number of each of its codecs.
+            clipped: How many of its ticks are clipped.
+        """
         self._ticks += ticks
-
-    def add_clipped(self, ticks: int) -> None:
-        """Count audio that was kept and is clipped."""
-        self._clipped += ticks
+        self._codecs |= codecs
+        self._clipped += clipped
 
     def set_packets(self, received: int, lost: int) -> None:
         """Take the numbers of packets at the end."""
         self._packets = (received, lost)
-
-    def add_codecs(self, found: int) -> None:
-        """Note codecs of audio that was kept: a bit for the number of each."""
-        self._codecs |= found
 
     def totals(self) -> ChannelTotals:
         """Return what there is so far."""

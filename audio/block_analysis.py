@@ -10,6 +10,8 @@ from audio.codecs import decode
 from audio.speech import WINDOW_SAMPLES, Samples
 from audio.types import Codec
 
+_G722 = 1 << Codec.G722
+"""Its bit in a survey."""
 _SETTLING_TICKS = 400
 """G.722 has memory: so much before a window is decoded with it."""
 _LEAST_SAMPLES = WINDOW_SAMPLES * 4 // 5
@@ -54,13 +56,10 @@ class BlockAnalyser:
             survey: Of the block.
         """
         _end, ticks, _lost, codecs, clipped, anchors = survey
-        has_g722 = (codecs[0] | codecs[1]) >> Codec.G722 & 1
+        has_g722 = (codecs[0] | codecs[1]) & _G722
         for channel, side in enumerate(analysis.channels):
             found, clipped_g722 = _levels(block, channel) if has_g722 else (core_peaks(block, channel), 0)
-            side.add_ticks(ticks[channel])
-            side.add_codecs(codecs[channel])
-            if clipped[channel] or clipped_g722:
-                side.add_clipped(clipped[channel] + clipped_g722)
+            side.add_audio(ticks[channel], codecs[channel], clipped[channel] + clipped_g722)
             position, arrival_ns = anchors[channel]
             if position >= 0:
                 side.clock.take(position, arrival_ns)

@@ -109,7 +109,7 @@ class PausableWriter:
         self._taps = taps
         self._on_failure, self._on_sync = on_failure, on_sync
         self._options = options or WriterOptions()
-        self._buffer = bytearray(self._options.buffer_bytes)
+        self._view = memoryview(bytearray(self._options.buffer_bytes))
         self._analyser = BlockAnalyser(judges_speech=self._options.judges_speech)
         self._zeros = memoryview(bytes(self._options.buffer_bytes))
         self._wake = threading.Condition()
@@ -235,7 +235,7 @@ class PausableWriter:
                 turn.clear()
         for recording in rest:
             self._finish(recording)
-        self._wipe(len(self._buffer))
+        self._wipe(len(self._view))
 
     def _finish(self, recording: WrittenRecording) -> None:
         self._drain(recording, is_final=True)
@@ -258,8 +258,9 @@ class PausableWriter:
         has_more = True
         while has_more:
             try:
-                length, has_more = self._taps.drain(recording.tap, self._buffer, is_final=is_final)
-                recording.silence(self._taps.silenced(recording.tap))
+                length, has_more = self._taps.drain(recording.tap, self._view, is_final=is_final)
+                if silenced := self._taps.silenced(recording.tap):
+                    recording.silence(silenced)
             except KeyError:
                 self._break(recording, OSError("the tap is gone"))
                 return
@@ -272,12 +273,12 @@ class PausableWriter:
                 self.marked_s = time.monotonic()
 
     def _wipe(self, length: int) -> None:
-        self._buffer[:length] = self._zeros[:length]
+        self._view[:length] = self._zeros[:length]
 
     def _take(self, recording: WrittenRecording, length: int) -> None:
         if recording.is_broken:
             return
-        with memoryview(self._buffer) as whole, whole[:length] as block:
+        with self._view[:length] as block:
             try:
                 found = survey(block)
                 if not self._append(recording, block, found[0]):

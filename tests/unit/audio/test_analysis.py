@@ -34,7 +34,7 @@ def test_g722_has_two_samples_a_tick() -> None:
 def test_codecs_are_told_once() -> None:
     analysis = ChannelAnalysis()
     for found in ((Codec.PCMA,), (), (Codec.PCMU, Codec.PCMA)):
-        analysis.add_codecs(sum(1 << codec for codec in found))
+        analysis.add_audio(0, sum(1 << codec for codec in found), 0)
     assert analysis.totals().codecs == (Codec.PCMU, Codec.PCMA)
 
 
@@ -86,7 +86,7 @@ def test_one_way(left: ChannelTotals, right: ChannelTotals, expected: bool) -> N
 
 def test_both_channels_are_kept_apart() -> None:
     analysis = RecordingAnalysis()
-    analysis.channels[Channel.LEFT].add_ticks(8000)
+    analysis.channels[Channel.LEFT].add_audio(8000, 0, 0)
     analysis.channels[Channel.RIGHT].add_peaks(0, b"\x05")
     left, right = analysis.totals()
     assert (left.recorded_s, left.peaks, right.recorded_s, right.peaks) == (1.0, b"", 0.0, b"\x05")

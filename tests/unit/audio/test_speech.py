@@ -112,8 +112,7 @@ def test_of_a_few_seconds_no_drift_is_told() -> None:
 
 def test_what_is_measured_of_a_side_comes_to_shares_and_seconds() -> None:
     side = ChannelAnalysis()
-    side.add_ticks(16_000)
-    side.add_clipped(40)
+    side.add_audio(16_000, 0, 40)
     side.set_packets(100, 3)
     for second in range(21):
         side.clock.take(second * 8008, second * 10**9)
