@@ -58,12 +58,12 @@ class DatagramSocket(socket.socket):
 
 @functools.lru_cache(MAX_REMEMBERED)
 def _socket_address(host: str, port: int) -> bytes | None:
-    """Return a ``sockaddr_in`` or ``sockaddr_in6`` of Linux, or None: the host is no literal, or has a zone."""
+    """Return a ``sockaddr_in`` or ``sockaddr_in6`` of Linux, or None: no literal, one with a zone, or no port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         ip = socket.inet_pton(family, host)
-    except OSError:
+        head = struct.pack("=H", family) + struct.pack("!H", port)
+    except (OSError, ValueError, struct.error):
         return None
-    head = struct.pack("=H", family) + struct.pack("!H", port)
     # IPv6 has four bytes of flow information before the address, and four of the zone after it.
     return head + ip + bytes(8) if family == socket.AF_INET else head + bytes(4) + ip + bytes(4)

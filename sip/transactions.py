@@ -250,6 +250,9 @@ class Transactions(LeanTransactions):
         transaction.data = None
         transaction.r408 = SipResponse(scode=status, reason=reason, sipver="SIP/2.0")
         super().timerB(transaction)
+        transaction.request = transaction.resp_cb = None  # sippy keeps the transaction for 32 s more
+        if isinstance(transaction.userv, RequestServer):
+            transaction.userv.follow(None, transaction)
 
     def timerA(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
         """Retransmit, at intervals that double up to T2, without that limit for INVITE (RFC 3261 section 17.1.1.2)."""

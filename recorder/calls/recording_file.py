@@ -93,14 +93,8 @@ class RecordingFile:
     def finish(self, ending: Ending) -> None:
         """Drain the tap, close the file and hand the final row to ``ending.done``."""
         self._is_ending = True
-        self._created.add_done_callback(lambda _: self._drain(ending))
-
-    def _drain(self, ending: Ending) -> None:
-        """Have the writer drain the tap, then file. Call thread, or that of ``opening`` if the file was made late."""
-        if self._container is None:
-            self._services.filing.submit(self._release, ending)
-        else:  # what was queued for the file before is done before it is closed, since filing keeps its order
-            self._services.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))
+        # By `opening`, which by then has called back whatever waited for the file, such as a mark.
+        self._services.opening.submit(self._drain, ending)
 
     # --- on the opening executor
 
@@ -122,6 +116,12 @@ class RecordingFile:
                 recording.discard()
             return
         self._container = container
+
+    def _drain(self, ending: Ending) -> None:
+        if self._container is None:
+            self._services.filing.submit(self._release, ending)
+        else:  # what was queued for the file before is done before it is closed, since filing keeps its order
+            self._services.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))
 
     def _destroy(self) -> None:
         # This waits for a write in progress, so it does not run on the thread that stores pauses of other calls.

@@ -94,3 +94,9 @@ def test_names_and_zones_are_left_to_python() -> None:
     ):
         peer.bind(("127.0.0.1", 0))
         assert ours.sendto(b"x", socket.MSG_DONTWAIT, ("localhost", peer.getsockname()[1])) == 1
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 65536), ("127.0.0.1", -1), ("127.0.0.1\0", 5060)])
+def test_what_is_no_address_is_left_to_python(host: str, port: int) -> None:
+    with DatagramSocket(socket.AF_INET, socket.SOCK_DGRAM) as ours, pytest.raises((OverflowError, TypeError)):
+        ours.sendto(b"x", socket.MSG_DONTWAIT, (host, port))
