@@ -31,29 +31,20 @@ class DatagramSocket(socket.socket):
         """Receive a whole datagram: sippy asks for 8192 bytes, and an INVITE with SIPREC metadata may be larger."""
         return super().recvfrom(MAX_DATAGRAM)
 
-    def sendto(self, data: bytes, *where: Any) -> int:  # type: ignore[override]  # noqa: ANN401 - as the base class
-        """Send a datagram; with MSG_DONTWAIT to an IP literal it is sent without letting other threads run.
-
-        Args:
-            data: The datagram.
-            where: The address, or flags and the address.
-
-        Returns:
-            Number of bytes sent.
+    def send_now(self, data: bytes, host: str, port: int) -> None:
+        """Send a datagram without waiting; to an IP literal also without letting other threads run.
 
         Raises:
-            OSError: As `socket.socket.sendto`.
+            OSError: As `socket.socket.sendto`; BlockingIOError: the socket is full.
         """
-        to = _socket_address(where[1][0], where[1][1]) if where[0] == socket.MSG_DONTWAIT else None
-        if to is None:
-            return super().sendto(data, *where)
-        sent: int = _sendto(self.fileno(), data, len(data), socket.MSG_DONTWAIT, to, len(to))
-        if sent >= 0:
-            return sent
-        code = ctypes.get_errno()
-        if code == errno.EINTR:
-            return super().sendto(data, *where)
-        raise OSError(code, os.strerror(code))
+        to = _socket_address(host, port)
+        if to is not None:
+            if _sendto(self.fileno(), data, len(data), socket.MSG_DONTWAIT, to, len(to)) >= 0:
+                return
+            code = ctypes.get_errno()
+            if code != errno.EINTR:
+                raise OSError(code, os.strerror(code))
+        self.sendto(data, socket.MSG_DONTWAIT, (host, port))
 
 
 @functools.lru_cache(MAX_REMEMBERED)

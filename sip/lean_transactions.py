@@ -17,16 +17,14 @@ DEFAULT_EXPIRES_S = 300
 """Time for which an INVITE without Expires may ring."""
 
 
-class ServerTransaction(SipTransaction):  # type: ignore[misc]  # sippy has no types
-    """A request of a peer.
+class _Transaction(SipTransaction):  # type: ignore[misc]  # sippy has no types
+    """A transaction that has its request for as long as something may still be made from it.
 
     Attributes:
-        request: The request, if it is an INVITE without a final response.
-        local_tag: Our tag, for the 487 of an INVITE that begins a leg.
+        request: The request, if it is an INVITE that may be cancelled; None afterwards.
     """
 
     request: Sippy = None
-    local_tag: str | None = None
 
     def cleanup(self) -> None:
         """Let go of all that belongs to the transaction."""
@@ -34,24 +32,23 @@ class ServerTransaction(SipTransaction):  # type: ignore[misc]  # sippy has no t
         self.request = None
 
 
-class ClientTransaction(SipTransaction):  # type: ignore[misc]  # sippy has no types
-    """A request of ours.
+class ServerTransaction(_Transaction):
+    """A request of a peer.
 
     Attributes:
-        request: The request, if it is an INVITE that may be cancelled.
+        local_tag: Our tag, for the 487 of an INVITE that begins a leg.
     """
 
-    request: Sippy = None
+    local_tag: str | None = None
+
+
+class ClientTransaction(_Transaction):
+    """A request of ours."""
 
     def take_cancel(self) -> Sippy:
         """Return the CANCEL of an INVITE, or None if it was taken before."""
         request, self.request = self.request, None
         return None if request is None else request.genCANCEL()
-
-    def cleanup(self) -> None:
-        """Let go of all that belongs to the transaction."""
-        super().cleanup()
-        self.request = None
 
 
 class LeanTransactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no types

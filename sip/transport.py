@@ -49,7 +49,7 @@ def _server_class(transport: "Transport") -> type[Sippy]:
 
     class Server(Udp_server):  # type: ignore[misc]  # sippy has no types
         @property
-        def skt(self) -> socket.socket | None:
+        def skt(self) -> DatagramSocket | None:
             return self._socket
 
         @skt.setter
@@ -88,7 +88,7 @@ def _server_class(transport: "Transport") -> type[Sippy]:
             if self.skt is None or not self.sendqueue.empty():
                 return False
             try:
-                self.skt.sendto(raw, socket.MSG_DONTWAIT, (host, port))
+                self.skt.send_now(raw, host, port)
             except OSError as error:
                 return error.errno not in _FULL
             return True

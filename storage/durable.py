@@ -112,11 +112,15 @@ class AppendFile:
         try:
             written = os.writev(self._descriptor, parts)
             if written != total:
-                _write_all(self._descriptor, memoryview(b"".join(parts))[written:])
+                self._write_rest(memoryview(b"".join(parts))[written:])
         except OSError:
             os.ftruncate(self._descriptor, self.size)
             raise
         self.size += total
+
+    def _write_rest(self, rest: memoryview) -> None:
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
 
     def sync(self) -> None:
         """Wait until all appended bytes are on the disk (fdatasync)."""
@@ -178,22 +182,14 @@ class SavedFile:
         else:
             descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, self._mode)
         try:
-            try:
-                for part in parts:
-                    _write_all(descriptor, part)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines(parts)
+                file.flush()
+                os.fsync(file.fileno())
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         return temporary
-
-
-def _write_all(descriptor: int, content: bytes | memoryview) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def save_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:

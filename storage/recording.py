@@ -24,16 +24,6 @@ def encode_json(fields: Mapping[str, Any]) -> bytes:
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def _joined(*objects: bytes) -> bytes:
-    """Return the JSON object with the members of several encoded ones, of which none is empty."""
-    return b"{" + b",".join(one[1:-1] for one in objects) + b"}"
-
-
-def _row_member(row: bytes) -> bytes:
-    """Return a JSON object whose member ``row`` is an encoded row: a row is encoded once for the two frames with it."""
-    return b'{"row":' + row + b"}"
-
-
 def index_context(recording: str, header: bytes, offset: int) -> bytes:
     """Return the associated data of an index frame, which binds it to its recording and offset."""
     return recording.encode("ascii") + b"\0" + header + offset.to_bytes(8, "little")
@@ -76,10 +66,7 @@ class FrameWriter:
 
     def put_index(self, row: Mapping[str, Any], ticks: int) -> None:
         """Queue an index frame: the row, sealed to the node."""
-        self.put_encoded_index(encode_json(row), ticks)
-
-    def put_encoded_index(self, plain: bytes, ticks: int) -> None:
-        """Queue an index frame with a row that `encode_json` encoded."""
+        plain = encode_json(row)
         header = frame_header(FrameType.INDEX, len(plain) + crypto.INDEX_OVERHEAD_BYTES, ticks)
         context = index_context(self._id, header, self.position)
         self.put(header, crypto.seal_index(plain, self._node.index_key, context))
@@ -149,10 +136,14 @@ class OpenRecording:
         self._frames = FrameWriter(file, head.id, node, RunningHash())
         clear = prologue.pack()
         self._frames.put(clear)
-        row = encode_json(head.index_row)
-        fields = {"id": head.id, "started_at": head.started_at.isoformat(), "operator_key": head.operator_key}
-        self._put_sealed(FrameType.HEAD, _joined(encode_json(fields), _row_member(row)), bound=clear)
-        self._frames.put_encoded_index(row, 0)
+        fields = {
+            "id": head.id,
+            "started_at": head.started_at.isoformat(),
+            "operator_key": head.operator_key,
+            "row": head.index_row,
+        }
+        self._put_sealed(FrameType.HEAD, encode_json(fields), bound=clear)
+        self._frames.put_index(head.index_row, 0)
 
     @property
     def path(self) -> Path:
@@ -238,11 +229,10 @@ class OpenRecording:
             WriteFailedError: The disk refused. The ``.part`` stays and is closed by recovery.
         """
         status = Status.COMPLETE if is_complete else Status.PARTIAL
-        row = encode_json(index_row)
-        fields = {"audio_frames": self._audio_frames, "ticks": self._ticks}
-        self._put_sealed(FrameType.END, _joined(_row_member(row), encode_json(fields)), is_final=True)
+        end = {"row": index_row, "audio_frames": self._audio_frames, "ticks": self._ticks}
+        self._put_sealed(FrameType.END, encode_json(end), is_final=True)
         self._sealer.wipe()
-        self._frames.put_encoded_index(row, self._ticks)
+        self._frames.put_index(index_row, self._ticks)
         self._frames.put_footer(status, self._ticks)
         try:
             self._frames.write()

@@ -6,7 +6,6 @@ Turns session descriptions into settings of the media core. Call thread only.
 import contextlib
 import dataclasses
 import secrets
-from typing import Any
 
 from audio.types import Codec, LegMedia, MediaAddress, PayloadFormat, PortsExhaustedError
 from audio.types import LegId as MediaLegId
@@ -39,8 +38,6 @@ class PartyMedia:
         self.leg = MediaLeg(services, thread)
         self._local: offer_answer.LocalStream | None = None
         self._offer: sdp.Description | None = None
-        self._suiting: tuple[sdp.MediaDescription, ...] = ()
-        """The streams of the offer that can be answered: ``srtp`` is set before it is read."""
         self.signals_from: str | None = None
         """The host that the party's SIP messages come from; its media may come from there too."""
         self.srtp = Srtp.OPTIONAL
@@ -48,7 +45,6 @@ class PartyMedia:
         self.continued: offer_answer.LocalStream | None = None
         """The recorder's last description on the party's leg in another call, to continue (RFC 3264 section 8)."""
         self._settled: offer_answer.NegotiatedMedia | None = None
-        self._codecs: tuple[Codec, ...] = ()
         self.direction: Direction = BOTH
         """The party's own choice; if it only answers an offer with a hold, the hold is not its own."""
         self.codec_name = ""
@@ -60,16 +56,20 @@ class PartyMedia:
             PortsExhaustedError: There is no pair of ports left.
         """
         leg, address = self.leg.open(), self.leg.address
-        fresh: dict[str, Any] = {
-            "ip": address.ip,
-            "rtp_port": address.rtp_port,
-            "srtp": self.srtp,
-            "cryptos": sdes.offered() if offers_srtp else (),
-        }
-        if self.continued is None:
-            self._local = offer_answer.LocalStream(session_id=secrets.randbelow(2**31), **fresh)
-        else:
-            self._local = dataclasses.replace(self.continued, **fresh, peer_key=b"", sends=True, receives=True)
+        local = self.continued or offer_answer.LocalStream(
+            ip=address.ip, rtp_port=address.rtp_port, session_id=secrets.randbelow(2**31)
+        )
+        cryptos = sdes.offered() if offers_srtp else ()
+        self._local = dataclasses.replace(
+            local,
+            ip=address.ip,
+            rtp_port=address.rtp_port,
+            srtp=self.srtp,
+            cryptos=cryptos,
+            peer_key=b"",
+            sends=True,
+            receives=True,
+        )
         return leg
 
     def close(self) -> None:
@@ -78,7 +78,6 @@ class PartyMedia:
         if self._local is not None:
             wipe_others(self._local.cryptos, kept=())
         self._local = self._offer = self._settled = None
-        self._suiting, self._codecs = (), ()
         self.direction = BOTH
 
     def renew(self) -> None:
@@ -102,14 +101,16 @@ class PartyMedia:
     @property
     def codecs(self) -> tuple[Codec, ...]:
         """Return every negotiated codec, the one that the recorder sends first; none before the negotiation."""
-        return self._codecs
+        if self._settled is None:
+            return ()
+        return tuple(map(Codec, (self._settled.codec, *(fmt.codec for fmt in self._settled.more))))
 
     @property
     def is_secure(self) -> bool:
         """Tell whether the party's audio is SRTP or, before the negotiation, whether its offer asks for that."""
         if self._settled is not None or self._offer is None:
             return self._settled is not None and self._settled.srtp is not None
-        return bool(self._suiting) and self._suiting[0].is_secure
+        return next((stream.is_secure for stream in self._offer.streams if stream.suits(self.srtp)), False)
 
     @property
     def is_held(self) -> bool:
@@ -140,7 +141,7 @@ class PartyMedia:
             return self.codecs[:1] if self.is_secure else self.codecs
         if self._offer is None:
             return PREFERENCE
-        offered = {codec for stream in self._suiting for _, codec in stream.codecs}
+        offered = {codec for stream in self._offer.streams if stream.suits(self.srtp) for _, codec in stream.codecs}
         return tuple(codec for codec in PREFERENCE if codec in offered)
 
     # --- offers and answers
@@ -155,7 +156,6 @@ class PartyMedia:
         if body is None:
             return
         self._offer = _read(body, self._services)
-        self._suiting = tuple(stream for stream in self._offer.streams if stream.suits(self.srtp))
         if not self.usable:
             if any(stream.lacks_address(self.srtp) for stream in self._offer.streams):
                 raise UnreachableError(f"the offer of side {self._name} names no address that can be sent to")
@@ -290,7 +290,6 @@ class PartyMedia:
         if self._offer is not None:
             wipe_offered(self._offer)
         self._settled, self._local, self.codec_name = media, local, codec.name
-        self._codecs = (codec, *(Codec(fmt.codec) for fmt in media.more))
 
 
 def _bridgeable(other: Codec) -> tuple[Codec, ...]:

@@ -14,9 +14,6 @@ class Side(enum.Enum):
     A = "a"
     B = "b"
 
-    __hash__ = object.__hash__
-    """Each is one object, and is looked up seventy times in a call; Enum's own is written in Python."""
-
     @property
     def other(self) -> "Side":
         """Return the other leg."""

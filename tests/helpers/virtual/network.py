@@ -120,8 +120,8 @@ class _NoSocket:
         self._network = network
         self._address = address
 
-    def sendto(self, data: bytes, _flags: int, address: Address) -> None:
-        self._network.send(data, self._address, address)
+    def send_now(self, data: bytes, host: str, port: int) -> None:
+        self._network.send(data, self._address, (host, port))
 
     def getsockname(self) -> Address:
         return self._address

@@ -63,15 +63,20 @@ def test_a_datagram_is_sent_at_once_and_by_the_sending_thread_if_the_socket_is_f
 ) -> None:
     counters: collections.Counter[str] = collections.Counter()
     server = _server_class(SimpleNamespace(counters=counters))({}, _OneWorkerOptions(("127.0.0.1", 0), None))  # type: ignore[arg-type]
-    send, senders = server.skt.sendto, list[str]()
+    send_now, sendto, senders = server.skt.send_now, server.skt.sendto, list[str]()
 
-    def is_full_for_the_call_thread(*args: Any) -> int:
+    def is_full_for_the_second(data: bytes, host: str, port: int) -> None:
         senders.append(threading.current_thread().name)
-        if args[0] == b"second" and threading.current_thread() is threading.main_thread():
+        if data == b"second":
             raise BlockingIOError(errno.EAGAIN, "full")
-        return int(send(*args))
+        send_now(data, host, port)
 
-    monkeypatch.setattr(server.skt, "sendto", is_full_for_the_call_thread)
+    def has_room(*args: Any) -> int:
+        senders.append(threading.current_thread().name)
+        return int(sendto(*args))
+
+    monkeypatch.setattr(server.skt, "send_now", is_full_for_the_second)
+    monkeypatch.setattr(server.skt, "sendto", has_room)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         peer.settimeout(5)
