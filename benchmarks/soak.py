@@ -2,8 +2,9 @@
 
 Calls are set up at a steady rate, each is joined, streams A-law both ways, and is hung up after so many seconds, for
 minutes on end. Metric: calls that failed, packets lost or damaged, resident memory a minute after the first calls and
-at the end of the calls, descriptors before and after, CPU of the daemon.
+at the end of the calls, descriptors before and after, both once a minute, CPU of the daemon.
 Command: ``python -m benchmarks.soak --rate 30 --seconds 600 --hold-s 10 [--json]``: 18,000 calls, 300 at a time.
+``--media io_uring`` has packets pass by io_uring, ``--media kernel`` has the kernel relay them.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from benchmarks.home import HomeError, RecorderHome
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.messages import Media, Message
 from benchmarks.outcomes import outcomes_of
+from benchmarks.packet_path import PacketPath
 from benchmarks.peers import Address, Answer, Call, Caller, Officer, State
 from benchmarks.placed import FIRST_EXTENSION, extensions
 from benchmarks.ports import PortsError, free_address, media_ports
@@ -31,7 +33,7 @@ from benchmarks.streams import ALAW, DescriptorsError, Load, Totals, need_descri
 EXTENSIONS = 50
 MAX_GROWTH = 0.05
 _SETTLE_S, _DRAIN_S, _LINGER_S = 0.3, 0.5, 40.0
-_JOIN_S, _FILED_S, _WARM_S = 15.0, 90.0, 60.0
+_JOIN_S, _FILED_S, _WARM_S, _SAMPLED_S = 15.0, 90.0, 60.0, 60.0
 _DESCRIPTORS_BESIDE, _OPENED_FOR_GOOD = 400, 3
 _PREFIX = "0207"
 
@@ -131,7 +133,13 @@ class _Rolling:
 
 
 def measure(
-    *, rate: float, seconds: float, hold_s: float, edits: Sequence[tuple[str, str]] = (), looks_for_leaks: bool = True
+    *,
+    rate: float,
+    seconds: float,
+    hold_s: float,
+    media: PacketPath = PacketPath.EPOLL,
+    edits: Sequence[tuple[str, str]] = (),
+    looks_for_leaks: bool = True,
 ) -> dict[str, Any]:
     """Run the calls and return the document.
 
@@ -139,11 +147,12 @@ def measure(
         rate: Calls set up a second.
         seconds: For how long.
         hold_s: How long a call is joined.
-        edits: Changes of the recorder's configuration.
+        media: How packets pass.
+        edits: Further changes of the recorder's configuration.
         looks_for_leaks: Wait at the end, up to 40 s, until the ports of the last calls have had their rest.
 
     Raises:
-        HomeError: The recorder could not be run.
+        HomeError: The recorder could not be run, or packets did not pass by ``media``.
     """
     calls, sip = round(rate * seconds), free_address()
     with _Rolling(calls, hold_s) as rolling:
@@ -154,20 +163,21 @@ def measure(
             extensions=extensions(EXTENSIONS),
             media_ports=media_ports(min(round(2 * rate * (hold_s + 10)), calls) + 20),
             notice_s=0.4,
-            edits=edits,
+            edits=[*media.edits, *edits],
         )
         with home:
-            return _through(home, rolling, sip, rate=rate, looks_for_leaks=looks_for_leaks)
+            return _through(home, rolling, sip, rate=rate, media=media, looks_for_leaks=looks_for_leaks)
 
 
 def _through(
-    home: RecorderHome, rolling: _Rolling, sip: Address, *, rate: float, looks_for_leaks: bool
+    home: RecorderHome, rolling: _Rolling, sip: Address, *, rate: float, media: PacketPath, looks_for_leaks: bool
 ) -> dict[str, Any]:
     idle = _warmed(home, rolling, sip)
     cpu_idle, own_before_s, began = cpu_ms(home.pid), time.process_time(), time.monotonic()
     early = idle
     warm_s = min(_WARM_S, rolling.calls / rate / 2)
     late_placed_s = 0.0
+    minutes: list[dict[str, Any]] = []
     with HealthPoller(home, lambda most: _progress(f"{most} calls at most at a time, {dict(rolling.done)}")) as polling:
         for index in range(1, rolling.calls):
             due = began + index / rate
@@ -176,6 +186,8 @@ def _through(
             rolling.place(index, sip)
             if early is idle and time.monotonic() - began >= warm_s:
                 early = holdings(home.pid)
+            if time.monotonic() - began >= (len(minutes) + 1) * _SAMPLED_S:
+                minutes.append(_held(home))
         placed_s = time.monotonic() - began
     late = holdings(home.pid)
     deadline = time.monotonic() + rolling.hold_s + _JOIN_S + 10
@@ -185,7 +197,11 @@ def _through(
     outcomes = _outcomes(home, rolling.calls)
     left = _left(home, idle.descriptors if looks_for_leaks else None)
     health = home.health()
+    fault = media.fault(health["media"])
+    if fault is not None:
+        raise HomeError(fault)
     return {
+        "media": media.value,
         "calls": rolling.calls,
         "rate": rate,
         "hold_s": rolling.hold_s,
@@ -203,6 +219,7 @@ def _through(
         "resident_kb": {"idle": idle.resident_kb, "after_a_minute": early.resident_kb, "at_the_end": late.resident_kb},
         "growth": round(late.resident_kb / early.resident_kb - 1, 4),
         "descriptors": {"before": idle.descriptors, "after": left},
+        "minutes": minutes,
         "cpu_s": round((cpu_end - cpu_idle) / 1000, 1),
         "peers_cpu_s": round(own_s, 1),
         "took_s": round(took_s, 1),
@@ -212,6 +229,11 @@ def _through(
         "calls_left": health["calls"],
         "signalling": health["signalling"],
     }
+
+
+def _held(home: RecorderHome) -> dict[str, Any]:
+    now = holdings(home.pid)
+    return {"resident_kb": now.resident_kb, "descriptors": now.descriptors}
 
 
 def _warmed(home: RecorderHome, rolling: _Rolling, sip: Address) -> Holdings:
@@ -268,13 +290,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=30.0, help="calls set up a second")
     parser.add_argument("--seconds", type=float, default=600.0, help="for how long")
     parser.add_argument("--hold-s", type=float, default=10.0, help="how long a call is joined")
+    parser.add_argument(
+        "--media", type=PacketPath, choices=list(PacketPath), default=PacketPath.EPOLL, help="how packets pass"
+    )
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
     if options.rate <= 0 or options.seconds <= 0 or options.hold_s <= 0 or options.rate * options.seconds < 1:
         parser.error("rate, seconds and hold-s must be above 0, and give a call at least")
     try:
         need_descriptors(round(4 * options.rate * (options.hold_s + _JOIN_S)) + _DESCRIPTORS_BESIDE)
-        document = measure(rate=options.rate, seconds=options.seconds, hold_s=options.hold_s)
+        document = measure(rate=options.rate, seconds=options.seconds, hold_s=options.hold_s, media=options.media)
     except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1

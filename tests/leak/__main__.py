@@ -12,8 +12,8 @@ tests = types.ModuleType("tests")  # another distribution installs a package of 
 tests.__path__ = [str(ROOT / "tests")]
 sys.modules["tests"] = tests
 
+from benchmarks.packet_path import PacketPath  # noqa: E402
 from tests.leak import suite  # noqa: E402
-from tests.leak.packet_path import PacketPath  # noqa: E402
 
 
 def main() -> int:

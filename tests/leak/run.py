@@ -19,6 +19,7 @@ from typing import Self
 import httpx2
 
 from benchmarks.home import IN_KERNEL
+from benchmarks.packet_path import PacketPath
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index, open_reader
@@ -32,7 +33,6 @@ from tests.leak.faults import Disk, freezing
 from tests.leak.front import PBX, TRUNK, Front
 from tests.leak.judge import Leak, Verdict, judge, owed_samples
 from tests.leak.media import STALL_S, Studio
-from tests.leak.packet_path import PacketPath
 from tests.leak.passage import TwiceRing
 from tests.leak.plan import SESSIONS, Plan
 from tests.leak.process_sinks import in_child

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.packet_path import PacketPath
 from tests.helpers import recorder_home
 from tests.leak import report
-from tests.leak.packet_path import PacketPath
 from tests.leak.plan import matrix, two_matrices, without_console
 from tests.leak.run import Result, Run
 from tests.leak.server_sinks import SERVER_SINKS

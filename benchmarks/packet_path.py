@@ -1,10 +1,10 @@
-"""The path of packets through the recorder in a run of the leak suite."""
+"""The path of packets through the recorder in a run: sockets by epoll, sockets by io_uring, or the kernel relay."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
 from benchmarks.home import IN_KERNEL
-from tests.helpers.recorder_home import Edits
 
 
 class PacketPath(StrEnum):
@@ -15,7 +15,7 @@ class PacketPath(StrEnum):
     KERNEL = "kernel"
 
     @property
-    def edits(self) -> Edits:
+    def edits(self) -> Sequence[tuple[str, str]]:
         """Return the edits of the configuration."""
         use_io_uring = ('io = "epoll" ', 'io = "io_uring" ')
         return {PacketPath.EPOLL: (), PacketPath.IO_URING: (use_io_uring,), PacketPath.KERNEL: (IN_KERNEL,)}[self]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from benchmarks.packet_path import PacketPath
 from recorder.config.config_file import text
-from tests.leak.packet_path import PacketPath
 from tests.unit.recorder.test_config_file import TODAY, answers
 
 
