@@ -237,6 +237,11 @@ cdef class Core:
             code = core_send_dtmf(self.core, leg, key if key < 128 else 0, duration_ms)
         checked(code, "send_dtmf")
 
+    def prepare(self, *, int64_t look_back_ticks, int64_t ring_ticks):
+        with nogil:
+            code = core_prepare(self.core, look_back_ticks, ring_ticks)
+        checked(code, "prepare")
+
     def open_tap(
         self, int64_t left, int64_t right, *, int64_t look_back_ticks, int64_t ring_ticks, bint mask_left_digits=True,
         bint is_closed=False, now_ns=None,

@@ -30,6 +30,11 @@ class Taps:
     def __init__(self, core: Core) -> None:
         self._core = core
 
+    def prepare(self, options: TapOptions) -> None:
+        """Have memory ready for the first call, for which its legs and its tap would otherwise wait."""
+        look_back = round(options.look_back_s * TICKS_PER_S)
+        self._core.prepare(look_back_ticks=look_back, ring_ticks=ring_ticks(look_back))
+
     def open(
         self,
         left: LegId | None,

@@ -8,6 +8,7 @@ Why sippy's dispatcher ``ED2`` is wrapped:
 - sippy's modules print whole messages that they cannot parse, with digits and numbers. Here that goes to the log
   without the message.
 - It makes, copies and writes each header in a roundabout way: `sip.stack_speed` replaces these methods.
+- It runs all timers that are due in one go: `sip.timer_slices` leaves turns to other work.
 - It reads the clock by ctypes, which releases the GIL: for each timer the call thread had to take it back from a busy
   writer. `time.clock_gettime` keeps it.
 
@@ -18,7 +19,7 @@ Only these modules use sippy, and no sippy object leaves them: this one, `sip.tr
 `sip.offer_answer_state`, `sip.offered_invite`, `sip.invited`, `sip.inviting`, `sip.reoffers`, `sip.reliable_uas`,
 `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`, `sip.authorization`, `sip.registration`,
 `sip.watch`, `sip.sanity`, `sip.uas_core`, `sip.lean_transactions`, `sip.stack_message`, `sip.stack_speed`,
-`sip.stack_addresses`.
+`sip.stack_addresses`, `sip.timer_slices`.
 """
 
 import logging
@@ -34,7 +35,7 @@ from sippy.Core.EventDispatcher import ED2
 from sippy.Time import MonoTime
 from sippy.Time.Timeout import Timeout
 
-from sip import stack_addresses, stack_speed
+from sip import stack_addresses, stack_speed, timer_slices
 from sip.message import masked
 
 _log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Reactor:
     def __init__(self) -> None:
         _quieten_sippy()
         stack_speed.install()
+        timer_slices.install()
         MonoTime.clock_getdtime = time.clock_gettime
         self._is_stopping = False
 

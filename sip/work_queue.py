@@ -6,9 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from sip.reactor import guarded
-
-SLICE_S = 0.005
-"""Longest time for which the call thread goes on with this work before timers and other work have a turn."""
+from sip.timer_slices import SLICE_S
 
 
 class WorkQueue:

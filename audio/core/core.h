@@ -133,9 +133,11 @@ int core_leg_statistics(struct core *core, int64_t leg, struct leg_statistics *o
 int64_t core_leg_silence(struct core *core, int64_t leg);
 int core_inject(struct core *core, int64_t leg, int is_rtcp, const uint8_t *packet, size_t length, int64_t arrival_ns);
 
-/* left or right 0: nobody on that side. */
 #define SILENCED_SPANS 64 /* more are merged, so that they cover more, never less */
 
+/* Has memory ready with which a call begins, so that the thread that opens the first legs and tap does not wait for it. */
+int core_prepare(struct core *core, int64_t look_back_ticks, int64_t ring_ticks);
+/* left or right 0: nobody on that side. */
 int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t look_back_ticks, int64_t ring_ticks,
                       int mask_left_digits, int is_closed, int64_t now_ns);
 int core_retarget_tap(struct core *core, int64_t tap, int64_t left, int64_t right);

@@ -99,7 +99,7 @@ static void *cut(struct slab *slab)
     return block;
 }
 
-/* Whether few blocks of a size are free, those of one slab left out (NULL: of none); not if no slab of the size is left. */
+/* Whether few blocks of a size are free, those of one slab left out (NULL: of none). */
 static int has_few(const struct slabs *slabs, size_t each, int is_locked, const struct slab *without)
 {
     int left = 0, room = 0;
@@ -108,7 +108,7 @@ static int has_few(const struct slabs *slabs, size_t each, int is_locked, const 
             left += slab->room - slab->used;
             room = slab->room;
         }
-    return left < room / SPARE_PART;
+    return !room || left < room / SPARE_PART;
 }
 
 /* Asks for the next slab if few blocks of this size are free. */
@@ -222,7 +222,7 @@ static void drop(struct slabs *slabs, struct slab *empty)
     unmap(empty);
 }
 
-/* Whether an empty slab would be made in advance again if it went. */
+/* Whether an empty slab would be made in advance again if it went; the last one of its size would be, for the next call. */
 static int is_next(const struct slabs *slabs, const struct slab *empty)
 {
     return slabs->is_making && has_few(slabs, empty->each, empty->is_locked, empty);

@@ -192,6 +192,30 @@ def test_the_next_slab_of_rings_is_made_in_advance() -> None:
         assert opened(1) == 2, "the 21st call uses the slab made in advance"
 
 
+def test_the_memory_of_the_first_call_is_there_before_it_and_stays_for_the_next() -> None:
+    without_relay = huge_pages()
+    with Relay(RelayOptions(ports=(41000, 41999), lock_memory=True)) as relay:
+        before = huge_pages()
+        relay.taps.prepare(TapOptions())
+        assert huge_pages() - before == 4, "for legs, taps, rings, and what goes with rings"
+        for _ in range(2):
+            leg = relay.open_leg()
+            tap = relay.taps.open(leg, None, TapOptions())
+            assert huge_pages() - before == 4
+            relay.taps.release(tap)
+            relay.close_leg(leg)
+            assert huge_pages() - before == 4
+    del relay
+    assert huge_pages() == without_relay
+
+
+def test_no_memory_can_be_prepared_for_a_look_back_that_no_tap_could_have() -> None:
+    with Relay(RelayOptions(ports=(41000, 41999), lock_memory=False)) as relay:
+        for look_back, ring in ((-1, 4096), (4096, 4096), (0, 512), (0, 4100), (0, 1 << 40)):
+            with pytest.raises(ValueError, match="prepare"):
+                relay._core.prepare(look_back_ticks=look_back, ring_ticks=ring)
+
+
 LIMITED = """
 from audio.relay import Relay
 from audio.types import RelayOptions, TapOptions

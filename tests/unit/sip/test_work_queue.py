@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from sip.work_queue import SLICE_S, WorkQueue
+from sip.timer_slices import SLICE_S
+from sip.work_queue import WorkQueue
 
 
 class Loop:
