@@ -19,7 +19,7 @@ from tests.reference.rtp import RtpPacket, build_rtp
 ROOT = Path(__file__).parents[2]
 
 # The process under search never holds what it looks for: the needles come masked, memory is masked to compare, and
-# what was read of it is wiped at once.
+# what was read of it is wiped at once, masked or not.
 SEARCHED = """
 import re, sys, time
 from audio.relay import Relay
@@ -38,14 +38,15 @@ def found(needles):
             while start < end:
                 memory.seek(start)
                 try:
-                    size = memory.readinto(memoryview(read)[: min(end - start, len(read))])
+                    memory.readinto(memoryview(read)[: min(end - start, len(read))])
                 except OSError:
                     break
                 if read != empty:  # most of it is
-                    masked = read.translate(table)[:size]
+                    masked = read.translate(table)
                     read[:] = empty
                     for i, needle in enumerate(needles):
                         hits[i] += masked.count(needle)
+                    masked[:] = empty  # to mask what is left of it would bring back what was masked
                 start += len(read) - 64
     return hits
 
