@@ -71,3 +71,7 @@ class LegControls:
     def silence_s(self, leg: LegId) -> float:
         """Return the seconds since a leg's peer last sent anything, or since it was bridged or began to receive."""
         return self._core.leg_silence(leg) / 1_000_000_000
+
+    def has_waiting(self, leg: LegId) -> bool:
+        """Tell whether RTP that has come at a leg waits for its media thread."""
+        return self._core.leg_waits(leg)

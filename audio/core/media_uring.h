@@ -70,6 +70,7 @@ void uring_poll(struct thread *thread);
 
 /* uring_receive.c */
 int media_uring_take(struct thread *thread, int64_t now);
+int media_uring_has(const struct leg *leg);
 
 /* uring_turn.c */
 void media_uring_begin(struct thread *thread);

@@ -106,3 +106,15 @@ int media_uring_take(struct thread *thread, int64_t now)
     uring_seen(&ring->queue, at);
     return packets;
 }
+
+/* Whether a packet of a leg is off its socket already, and waits in the ring for the thread. */
+int media_uring_has(const struct leg *leg)
+{
+    const struct media_uring *ring = leg->thread->uring;
+    for (unsigned i = 0; ring && i < uring_ready(&ring->queue); i++) {
+        const struct io_uring_cqe *completion = uring_completion(&ring->queue, i);
+        if (uring_kind_of(completion) == URING_RECEIVED && uring_id(completion) == leg->id)
+            return 1;
+    }
+    return 0;
+}

@@ -15,7 +15,6 @@ from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
 from recorder.calls.media_errors import MediaError
 from recorder.calls.recorded_call import RecordedCall
-from recorder.calls.recording import CLOSING_S
 from recorder.calls.rules.call_events import (
     After,
     AnswerA,
@@ -277,4 +276,4 @@ class BridgedMedia(MediaPath):
         recorded.second.cut_off()
         self._sides.stop_playing()
         recorded.controls.end()
-        self._services.scheduler.call_later(CLOSING_S, recorded.close, end)
+        recorded.close_after_last_packets(end)

@@ -218,12 +218,16 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
 
     # --- the end
 
+    @property
+    def media_legs(self) -> list[MediaLegId | None]:
+        """Return the media legs of both sides."""
+        return [party.leg.id for party in self.sides.values()]
+
     def close(self, end: str) -> None:
         """Close the media of both sides, then the recording."""
         recording, was_cut_off = self.recording, self.progress.was_cut_off
         outside, officer = (self.sides[side].codec_name for side in (self.progress.outside, self.progress.officer))
-        legs = [party.leg.id for party in self.sides.values()]
-        silent_s = silence_of(self.services.relay, legs) if was_cut_off else 0.0
+        silent_s = silence_of(self.services.relay, self.media_legs) if was_cut_off else 0.0
         self.sides.close()
         facts = Facts(
             end=end,

@@ -1,9 +1,14 @@
 """The interface of a call's recorded part for the registry, the acts of people and the lists of calls."""
 
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
+from audio.types import LegId as MediaLegId
 from recorder.calls.acts import PendingAct
 from recorder.calls.call_listing import CallListing
+from recorder.calls.closing import close_after_last_packets
 from recorder.calls.keypad import Keypad
 from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.recording import Recording
@@ -44,3 +49,20 @@ class RecordedPart(RecordableCall):
     def parts(self) -> tuple[object, ...]:
         """Return the objects with the recording, keys and numbers of the call; see `SipCall.parts`."""
         return (self, self.recording, self.controls, self.keypad, self.listing)
+
+    @property
+    @abstractmethod
+    def media_legs(self) -> Sequence[MediaLegId | None]:
+        """Return the media legs that are open now; None for a party that has none."""
+
+    @abstractmethod
+    def close(self, end: str) -> None:
+        """Close the media, then the recording.
+
+        Args:
+            end: How the call ended, as rows name it.
+        """
+
+    def close_after_last_packets(self, end: str) -> None:
+        """Close the media and the recording once the last packets of the call have been taken."""
+        close_after_last_packets(self.services, lambda: self.media_legs, partial(self.close, end))

@@ -155,3 +155,20 @@ def test_the_clock_goes_back_for_nobody_and_a_started_core_has_its_own(relay: Re
     relay.close()
     with pytest.raises(RuntimeError, match="closed"):
         relay.turn(START_NS + 7)
+
+
+def test_what_has_come_at_a_leg_waits_until_the_core_is_turned(relay: Relay) -> None:
+    leg, other = relay.open_leg(), relay.open_leg()
+    port = relay.local_address(leg).rtp_port
+    relay.set_media(leg, media())
+    assert not relay.legs.has_waiting(leg)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        for _ in range(2):
+            peer.sendto(VOICE, ("127.0.0.1", port))
+    eventually(lambda: relay.legs.has_waiting(leg), "the packets have come")
+    assert not relay.legs.has_waiting(other)
+    relay.turn(START_NS + MS)
+    assert not relay.legs.has_waiting(leg)
+    relay.close_leg(leg)
+    with pytest.raises(KeyError):
+        relay.legs.has_waiting(leg)

@@ -4,19 +4,21 @@ import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from recorder.calls.closing import CLOSING_S, MOST_S
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index, open_reader
 from storage.runs import AUDIO, parse
 from tests.helpers.exactness import PACKET_S, SILENT_ULAW, Kept, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange
-from tests.helpers.virtual.exchange import exchange
+from tests.helpers.virtual.exchange import TurnedHome, exchange
 from tests.helpers.voices import FRAME, PCMA, PCMU, TICKS_PER_S
 
 
@@ -57,6 +59,33 @@ def test_each_channel_holds_exactly_the_bytes_from_the_joining_to_the_hang_up(li
         assert side.offset + side.spans[0][1] >= side.voice.tick_at(hung_up_s) + FRAME
     assert_same_clock(caller, officer)
     assert caller.spans[0][0] <= FRAME, "the recording begins with the joining"
+
+
+def test_the_last_packets_are_kept_although_the_media_thread_was_held_up(lines: Exchange) -> None:
+    talk = lines.call()
+    recording = talk.join()
+    talk.talk_for(1)
+    cast(TurnedHome, lines.home).hold_up_media(0.4)
+    talk.talk_for(0.2)
+    hung_up_s = time.monotonic()
+    row = talk.hang_up()
+
+    assert (row["outcome"], row["packets_lost"]) == ("recorded", [0, 0])
+    for channel, voice in zip(lines.home.exported(recording)[:2], (talk.left, talk.right), strict=False):
+        kept = kept_of(channel, voice)
+        assert len(kept.spans) == 1
+        assert kept.offset + kept.spans[0][1] >= voice.tick_at(hung_up_s) + FRAME
+
+
+def test_a_call_ends_although_the_media_thread_does_not_go_on(lines: Exchange) -> None:
+    talk = lines.call()
+    talk.join()
+    talk.talk_for(1)
+    cast(TurnedHome, lines.home).hold_up_media(5.0)
+    talk.talk_for(0.2)
+    hung_up_s = time.monotonic()
+    talk.hang_up()
+    assert time.monotonic() - hung_up_s < CLOSING_S + MOST_S + 0.2
 
 
 def assert_same_clock(caller: Kept, officer: Kept) -> None:

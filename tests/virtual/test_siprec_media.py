@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import Line, Session, ports, sections
 from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.siprec_shapes import packed
+from tests.helpers.virtual.exchange import TurnedHome
 from tests.helpers.virtual.media import TurnedStudio
 from tests.helpers.virtual.siprec import TurnedClient, siprec_site
 from tests.helpers.voices import FRAME, PCMA, PCMU, TICKS_PER_S, Voice
@@ -93,6 +94,19 @@ def test_hold_is_answered_inactive_on_the_same_ports_and_the_recording_goes_on(s
     session.bye()
     row = whole(site, session)
     assert row["duration_s"] > 0.9, "silence is as long as the hold was"
+
+
+def test_the_last_packets_are_kept_although_the_media_thread_was_held_up(site: Site) -> None:
+    session = site.session()
+    session.invite()
+    session.talk_for(0.5)
+    cast(TurnedHome, site.home).hold_up_media(0.3)
+    session.talk_for(0.1)
+    ended_s = time.monotonic()
+    session.bye()
+    _, found = both(site, session)
+    for kept in found:
+        assert kept.offset + kept.spans[-1][1] >= kept.voice.tick_at(ended_s) + FRAME
 
 
 def test_a_session_that_begins_inactive(site: Site) -> None:

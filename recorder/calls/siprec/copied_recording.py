@@ -214,12 +214,17 @@ class CopiedRecording(Component[SipCall], CopiedCall):
         metadata = self._metadata
         return [self.services.sessions.put(metadata.sessions, metadata.groups, state=state, reasons=reasons)]
 
+    @property
+    def media_legs(self) -> tuple[MediaLegId, ...]:
+        """Return the media legs of all lines."""
+        return self.lines.legs
+
     def close(self, end: str) -> None:
         """Close the lines, then the recording."""
         sides = self.lifecycle.decision.sides
         codecs = (self.lines.codec_name(sides.left), self.lines.codec_name(sides.right))
         was_cut_off = end == LOST
-        silent_s = silence_of(self.services.relay, self.lines.legs) if was_cut_off else 0.0
+        silent_s = silence_of(self.services.relay, self.media_legs) if was_cut_off else 0.0
         self.lines.close()
         recording = self.recording
         facts = Facts(

@@ -13,7 +13,6 @@ from recorder.calls.group_acts import GroupActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.legs import Legs
 from recorder.calls.media_errors import MediaError
-from recorder.calls.recording import CLOSING_S
 from recorder.calls.refusals import refusal_headers
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState
@@ -212,7 +211,7 @@ class RecordingSession(SipCall):
     def finish(self, end: str) -> None:
         """Close the lines and the recording after the last packets."""
         self.recorded.controls.end()
-        self.services.scheduler.call_later(CLOSING_S, self.recorded.close, end)
+        self.recorded.close_after_last_packets(end)
 
     def _probe_later(self) -> None:
         self.services.scheduler.call_later(PROBE_AFTER * self.services.config.media.dead_rtp_s, self._probe)

@@ -69,6 +69,17 @@ class TurnedHome(RecorderHome):
         hold(True)
         self._scene.world.after(seconds, lambda: hold(False))
 
+    def hold_up_media(self, seconds: float) -> None:
+        """Keep the media thread from running for a time, as a busy machine does."""
+        relay = self.daemon_now.relay
+        relay.is_held_up = True
+
+        def go_on() -> None:
+            relay.is_held_up = False
+            relay.work()
+
+        self._scene.world.after(seconds, go_on)
+
     def ask_for_reload(self) -> None:
         """Have the daemon do what it does at SIGHUP."""
         assert self._turned is not None

@@ -11,7 +11,7 @@ from typing import Any
 from audio.port_memory import PortMemory
 from audio.relay import Relay
 from audio.types import LegId, LegMedia, RelayOptions
-from tests.helpers.virtual.world import NS_PER_S, Prompted, World
+from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, Prompted, World
 from tests.helpers.voices import FRAME, TICKS_PER_S, Studio, Voice
 
 ARRIVES_MS = 2000
@@ -30,6 +30,8 @@ class TurnedRelay(Relay):
         self._sent_to: dict[int, int] = {}
         """Packets sent to each port by legs that are closed or have another remote port now."""
         self._seen = 0
+        self.is_held_up = False
+        """Whether the media thread is kept from running."""
         self.turn(world.now_ns)
 
     def start(self) -> None:
@@ -77,11 +79,12 @@ class TurnedRelay(Relay):
             assert poller.poll(ARRIVES_MS), f"loopback lost a packet to port {port}"
 
     def work(self) -> bool:
-        self._next_ns = self.turn(self._world.now_ns)
+        if not self.is_held_up:
+            self._next_ns = self.turn(self._world.now_ns)
         return False
 
     def due_ns(self) -> int:
-        return self._next_ns
+        return NEVER_NS if self.is_held_up else self._next_ns
 
 
 class TurnedStudio(Prompted, Studio):
