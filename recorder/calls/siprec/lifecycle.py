@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import dataclasses
 import logging
 
 from audio.types import DtmfPolicy
@@ -20,6 +21,7 @@ from recorder.calls.rules.siprec import (
     Stage,
     decide,
 )
+from recorder.calls.session_register import LeftSession
 from recorder.calls.siprec.copied_call import CopiedCall
 from recorder.calls.siprec.lines import SessionLines
 from recorder.calls.siprec.session_metadata import SessionMetadata
@@ -113,7 +115,7 @@ class SessionLifecycle(Component[CopiedCall]):
             return None
         if self._decide(labels).closed is not None or call.recording.pause_reasons.final is not None:
             return "off"
-        left = call.services.sessions.left(self._metadata.sessions, self._metadata.groups)
+        left = self._left(is_beginning=self.stage is Stage.WAITING)
         return "paused" if call.recording.pause_reasons.reasons or left.reasons else "on"
 
     def update(self) -> None:
@@ -155,12 +157,10 @@ class SessionLifecycle(Component[CopiedCall]):
         call.apply_decision(self.decision)
         call.recording.blocked, call.recording.joined_at = None, call.clock.now
         call.progress.state, call.progress.was_joined = CallState.JOINED, True
-        register = call.services.sessions
-        left = register.left(self._metadata.sessions, self._metadata.groups)
-        reasons = left.reasons if register.is_known else left.reasons | {AGENT}
-        if reasons or left.final is not None:
+        left = self._left(is_beginning=True)
+        if left.reasons or left.final is not None:
             self.remarks.add(Remark.RETURNED)
-        call.recording.pause_reasons.reasons |= reasons
+        call.recording.pause_reasons.reasons |= left.reasons
         call.recording.pause_reasons.final = call.recording.pause_reasons.final or left.final
         self._listen()
         if call.recording.pause_reasons.final is None:
@@ -174,8 +174,7 @@ class SessionLifecycle(Component[CopiedCall]):
 
     def _restore_pauses(self) -> None:
         """Apply the pause state of an earlier session, if a name that is new says that this session continues it."""
-        call = self._call
-        left = call.services.sessions.left(self._metadata.sessions, self._metadata.groups)
+        call, left = self._call, self._left(is_beginning=False)
         with contextlib.suppress(RefusedError):
             if left.final is Final.OPTED_OUT and call.recording.pause_reasons.final is None:
                 call.controls.opt_out("the session had been opted out before it came back", RETURNED)
@@ -184,6 +183,14 @@ class SessionLifecycle(Component[CopiedCall]):
             for reason in sorted(left.reasons - call.recording.pause_reasons.reasons):
                 self.remarks.add(Remark.RETURNED)
                 call.controls.pause(reason, RETURNED)
+
+    def _left(self, *, is_beginning: bool) -> LeftSession:
+        """Return the pause state to go on with; a recording that begins is paused if the journal cannot be read."""
+        register = self._call.services.sessions
+        left = register.left(self._metadata.sessions, self._metadata.groups)
+        if is_beginning and not register.is_known:
+            return dataclasses.replace(left, reasons=left.reasons | {AGENT})
+        return left
 
     def _follow(self) -> None:
         call, decision, in_progress = self._call, self.decision, self._call.recording.in_progress
