@@ -113,10 +113,11 @@ class SessionLifecycle(Component[CopiedCall]):
         call = self._call
         if "record-aware" not in call.offered.supported:
             return None
-        if self._decide(labels).closed is not None or call.recording.pause_reasons.final is not None:
+        pause_reasons, left = call.recording.pause_reasons, self._left(is_beginning=self.stage is Stage.WAITING)
+        has_ended = pause_reasons.final is not None and not pause_reasons.is_away  # what is away can come back
+        if self._decide(labels).closed is not None or has_ended or left.final is not None:
             return "off"
-        left = self._left(is_beginning=self.stage is Stage.WAITING)
-        return "paused" if call.recording.pause_reasons.reasons or left.reasons else "on"
+        return "paused" if pause_reasons.reasons or left.reasons else "on"
 
     def update(self) -> None:
         """Decide again, by the current participants and lines, and carry the decision out."""
