@@ -132,8 +132,17 @@ class _Daemon:
     def close(self) -> None:
         self._link.close()
 
-    def act(self, path: str, actor: Actor, reason: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        return self.send("POST", path, headers=_named(actor), json={"reason": reason, **body, **_of(actor)})
+    def act(
+        self,
+        path: str,
+        actor: Actor,
+        reason: str,
+        *,
+        is_idempotent: bool = False,
+        **body: Any,  # noqa: ANN401 - JSON
+    ) -> dict[str, Any]:
+        document = {"reason": reason, **body, **_of(actor)}
+        return self.send("POST", path, headers=_named(actor), json=document, is_idempotent=is_idempotent)
 
     def personal(
         self,
@@ -145,10 +154,17 @@ class _Daemon:
         return self.send("POST", path, headers=actor_header(person.actor), json={**body, **_of(person, around)})
 
     def send(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, json: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+        is_idempotent: bool = False,
     ) -> dict[str, Any]:
         content = b"" if json is None else _dumped(json)
-        return result_of(self._link.ask(method, path, {**_JSON, **(headers or {})}, content))
+        fields = {**_JSON, **(headers or {})}
+        return result_of(self._link.ask(method, path, fields, content, is_idempotent=is_idempotent))
 
 
 class _Client:
@@ -191,8 +207,12 @@ class LiveClient(_Client):
         return rows_of(self._daemon.send("GET", _CALLS, headers=actor_header(actor)), "calls")
 
     def pause(self, target: Target, *, actor: Actor, reason: str = "", is_spread: bool = False) -> dict[str, Any]:
-        """Pause recording; returns once the recording gates of both channels are shut."""
-        return self._daemon.act(_path(target, "pause"), actor, reason, **_spread(is_spread))
+        """Pause recording; returns once the recording gates of both channels are shut.
+
+        It is the one act that may be sent twice to another node: a second pause for the same reason erases nothing
+        more, starts no timer anew and is ended by the same resume. Each that arrives has its entry in the audit log.
+        """
+        return self._daemon.act(_path(target, "pause"), actor, reason, is_idempotent=True, **_spread(is_spread))
 
     def resume(self, target: Target, *, actor: Actor, reason: str = "", is_spread: bool = False) -> dict[str, Any]:
         """Clear the pause reasons that the actor may clear."""

@@ -28,6 +28,10 @@ class BrokenOffError(OSError):
     """The response ended early, or is not valid."""
 
 
+class UnansweredError(BrokenOffError):
+    """The connection ended before any of the response had come."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonAnswer:
     """A response."""
@@ -50,24 +54,44 @@ class Connections(abc.ABC):
         self._kept: list[tuple[socket.socket, float]] = []
         self._is_closed = False
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes = b"") -> DaemonAnswer:
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes = b"", *, is_idempotent: bool = False
+    ) -> DaemonAnswer:
         """Send a request and return its response, whatever its status.
 
+        Args:
+            method: The HTTP method.
+            target: The path.
+            headers: The fields, without Host and Content-Length.
+            content: The body.
+            is_idempotent: Whether the request may be done twice. If a kept connection ends before any of the response
+                has come, it is then sent once more, on a new connection (RFC 9110 section 9.2.2).
+
         Raises:
-            NobodyThereError: It could not be sent.
+            NobodyThereError: It could not be sent, or not once more.
             TimeoutError: No connection, or no whole response, in time.
             BrokenOffError: The response is not valid; the daemon may or may not have acted.
         """
         deadline = time.monotonic() + self._timeout_s
-        connection = self._taken() or self._new(deadline)
-        try:
-            headers = self._signed(method, target, headers, content)
-            answer, is_kept = exchange(connection, plain_request(method, target, headers, content), deadline)
-        except BaseException:
-            connection.close()
-            raise
-        self._give_back(connection, is_kept=is_kept)
-        return answer
+
+        def ask_on(connection: socket.socket) -> DaemonAnswer:
+            try:
+                signed = self._signed(method, target, headers, content)  # each time: a signature is valid once
+                answer, is_kept = exchange(connection, plain_request(method, target, signed, content), deadline)
+            except BaseException:
+                connection.close()
+                raise
+            self._give_back(connection, is_kept=is_kept)
+            return answer
+
+        kept = self._taken()
+        if kept is not None:
+            try:
+                return ask_on(kept)
+            except UnansweredError:
+                if not is_idempotent:
+                    raise
+        return ask_on(self._new(deadline))
 
     def close(self) -> None:
         """Close idle connections, and the others when their answer is there. Idempotent."""
@@ -143,12 +167,13 @@ def exchange(connection: socket.socket, request: bytes, deadline: float) -> tupl
 
     Raises:
         TimeoutError: No whole response by the deadline, a moment of the monotonic clock.
+        UnansweredError: The connection ended before any of the response had come.
         BrokenOffError: The response ended early, or is not valid.
     """
+    received = b""
     try:
         connection.settimeout(left_s(deadline))
         connection.sendall(request)
-        received = b""
         while b"\r\n\r\n" not in received and len(received) <= _LONGEST_HEAD:
             received += _more(connection, deadline)
         head, _, content = received.partition(b"\r\n\r\n")
@@ -161,7 +186,7 @@ def exchange(connection: socket.socket, request: bytes, deadline: float) -> tupl
     except TimeoutError:
         raise
     except (OSError, ValueError, KeyError) as error:
-        raise BrokenOffError(str(error)) from error
+        raise (BrokenOffError if received else UnansweredError)(str(error)) from error
     is_kept = len(content) == length and fields.get("connection", "").lower() != "close"
     return DaemonAnswer(status=status, reason=reason, content=content[:length]), is_kept
 

@@ -18,8 +18,17 @@ NOT_SIGNED = "Cannot sign your name for the daemon ({}): run this as the user th
 class Link(Protocol):
     """A way to one daemon. Safe from any thread."""
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> DaemonAnswer:
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes, *, is_idempotent: bool = False
+    ) -> DaemonAnswer:
         """Return the answer to a request, whatever its status.
+
+        Args:
+            method: The HTTP method.
+            target: The path.
+            headers: The fields; one of them may name the actor.
+            content: The body.
+            is_idempotent: Whether the request may be done twice; see `recorder.control.connections`.
 
         Raises:
             DaemonUnavailableError: There is none, or the request could not be signed.
@@ -62,8 +71,11 @@ class SocketLink:
         self._signer = signer
         self._connections = DaemonConnections(path, timeout_s=timeout_s)
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> DaemonAnswer:
-        """Return the answer to a request; see `Link`."""
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes, *, is_idempotent: bool = False
+    ) -> DaemonAnswer:
+        """Return the answer to a request; see `Link`. No request is sent twice: its signature is valid once."""
+        del is_idempotent
         signed = signed_headers(self._signer, method, target, headers, content)
         try:
             return self._connections.ask(method, target, signed, content)

@@ -33,10 +33,12 @@ class NodeLink:
         self._signer = signer
         self._connections = NodeConnections(node, address, context, signer, timeout_s=timeout_s)
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> DaemonAnswer:
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes, *, is_idempotent: bool = False
+    ) -> DaemonAnswer:
         """Return the answer to a request; see `Link`."""
         try:
-            return self._connections.ask(method, target, headers, content)
+            return self._connections.ask(method, target, headers, content, is_idempotent=is_idempotent)
         except OSError as error:
             raise self.unavailable(error) from error
 

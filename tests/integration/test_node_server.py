@@ -1,6 +1,7 @@
 """The control API of a node in a network with strangers."""
 
 import contextlib
+import itertools
 import socket
 import ssl
 import threading
@@ -11,17 +12,26 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
+from recorder.access.signing import Signer
+from recorder.common.clock import since_boot_s
 from recorder.config.node_options import PeerFiles
 from recorder.control import node_server
+from recorder.control.client import LiveClient
 from recorder.control.connections import exchange, plain_request
+from recorder.control.errors import DaemonUnavailableError
+from recorder.control.node_connections import NodeConnections
+from recorder.control.node_link import NodeLink
 from recorder.control.node_server import NodeServer
 from recorder.control.peer_tls import SiteTls
+from recorder.permissions import Person, Role
+from recorder.rules.call_target import CallTarget
 from recorder.rules.limits import ConnectionLimits
 from sip.options import Address
 from tests.helpers.certificates import Authority
 from tests.helpers.recorder_home import HANGS_S, eventually
 
 ASKED = plain_request("GET", "/api/node", {}, b"")
+DORA = Person(name="dora", display_name="Dora", roles=frozenset({Role.MANAGER}))
 
 
 @pytest.fixture
@@ -43,7 +53,9 @@ def server(authority: Authority, going_on: threading.Event, monkeypatch: pytest.
     certificate, key = authority.issue("north", dns=("north",), unit="node")
     tls = SiteTls(PeerFiles(certificate=str(certificate), key=str(key), ca=str(authority.ca)))
     app = FastAPI()
-    app.get("/api/node")(lambda: {})
+    acts = itertools.count(1)
+    app.get("/api/node")(lambda: {"node": "north", "run": "1", "now_ms": int(since_boot_s() * 1000)})
+    app.post("/api/calls/{call}/{act}")(lambda call, act: {"acts": next(acts)})
     app.get("/api/slow")(lambda: {"went_on": going_on.wait(HANGS_S)})
     server = NodeServer(app, Address(host="127.0.0.1", port=0), tls, set_alarm=lambda _name, _is_on: None)
     server.start()
@@ -115,3 +127,32 @@ def test_what_is_in_progress_is_answered_before_connections_are_closed(
             assert (answer.status, answer.content) == (200, b'{"went_on":true}')
             assert not is_kept, "nobody is to ask on it again"
         assert busy.recv(1) == b"", "no second request on it"
+
+
+@pytest.mark.parametrize("act", ["pause", "resume"])
+def test_a_pause_that_meets_the_end_of_a_kept_connection_is_sent_again(
+    authority: Authority, server: NodeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, act: str
+) -> None:
+    """As where a node's certificate was renewed at that moment. A resume is not sent again: it is not confirmed."""
+    certificate, key = authority.issue("console-hq", dns=("hq",), common_name="hq", unit="console")
+    context = ssl.create_default_context(cafile=str(authority.ca))
+    context.check_hostname = False
+    context.load_cert_chain(certificate, key)
+    where = Address(host="127.0.0.1", port=server.bound_port)
+    link = NodeLink("north", where, lambda: context, Signer(tmp_path / "accounts"), timeout_s=HANGS_S)
+    taken = NodeConnections._taken
+
+    def taken_too_late(connections: NodeConnections) -> socket.socket | None:
+        connection = taken(connections)
+        server.close_connections()
+        eventually(lambda: server._connections.count == 0, "the node has closed it")
+        return connection
+
+    with contextlib.closing(LiveClient(link)) as live:
+        assert getattr(live, act)(CallTarget("c1"), actor=DORA) == {"acts": 1}
+        monkeypatch.setattr(NodeConnections, "_taken", taken_too_late)
+        if act == "pause":
+            assert live.pause(CallTarget("c1"), actor=DORA) == {"acts": 2}, "on a new connection"
+        else:
+            with pytest.raises(DaemonUnavailableError, match="broke off its answer"):
+                live.resume(CallTarget("c1"), actor=DORA)

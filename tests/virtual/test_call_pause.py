@@ -205,6 +205,32 @@ def test_a_second_reason_keeps_the_pause_until_its_own_authority_takes_it_away(l
     talk.hang_up()
 
 
+def test_a_pause_that_comes_twice_is_one_pause(lines: Exchange) -> None:
+    """A client sends it again where its connection ended before the answer (`recorder.control.connections`)."""
+    talk, other = lines.call(), lines.call()
+    both = {talk.join(): talk, other.join(): other}
+    talk.talk_for(ERASE_S + 0.4)
+
+    def now() -> dict[str, list[Any]]:
+        fields = ("state", "state_since", "paused_since", "reasons")
+        return {one["id"]: [one[field] for field in fields] for one in talk.home.calls()}
+
+    first = by_socket(talk, "pause")
+    before = now()
+    assert [(state, reasons) for state, _, _, reasons in before.values()] == [("paused", ["agent"])] * 2
+    talk.talk_for(0.4)
+    again = by_socket(talk, "pause")
+    assert [one["call"] for one in (again.answer, *again.answer["also"])] == list(both)
+    assert now() == before
+    by_socket(talk, "resume")
+    assert {state for state, *_ in now().values()} == {"recording"}, "one resume ends it everywhere"
+    for call, one in both.items():
+        segments = one.hang_up()["segments"]
+        assert [segment["kind"] for segment in segments] == ["recording", "paused", "recording"]
+        if call == first.answer["call"]:
+            assert segments[1]["start_s"] == pytest.approx(first.answer["position_s"], abs=0.001), "no more is erased"
+
+
 def test_an_opt_out_needs_person_and_reason_and_is_final(lines: Exchange) -> None:
     talk = lines.call()
     recording = talk.join()

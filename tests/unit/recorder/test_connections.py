@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -112,6 +112,50 @@ def test_what_is_no_whole_answer_is_said_to_be_none(path: Path, answer: bytes) -
         pytest.raises(BrokenOffError),
     ):
         connections.ask("GET", "/a", {})
+
+
+class Signing(DaemonConnections):
+    """Signs each request, as connections to a node do."""
+
+    signed = 0
+
+    def _signed(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> Mapping[str, str]:
+        self.signed += 1
+        return {**headers, "X-Signed": str(self.signed)}
+
+
+def test_what_may_be_done_twice_is_sent_again_where_a_kept_connection_ends_without_an_answer(path: Path) -> None:
+    with (
+        peer(path, [WHOLE, b""], [WHOLE]) as other,
+        contextlib.closing(Signing(path, timeout_s=5)) as connections,
+    ):
+        connections.ask("GET", "/a", {})
+        assert connections.ask("POST", "/b", {}, b"[1]", is_idempotent=True).status == 200
+    signed = [request.split(b"X-Signed: ")[1][:1] for request in other.requests]
+    assert [request.split(b" ")[1] for request in other.requests] == [b"/a", b"/b", b"/b"]
+    assert signed == [b"1", b"2", b"3"], "a signature is valid once"
+
+
+@pytest.mark.parametrize(
+    ("is_idempotent", "answers"),
+    [
+        pytest.param(False, [[WHOLE, b""]], id="it may not be done twice"),
+        pytest.param(True, [[WHOLE, WHOLE[:1]]], id="an answer has begun"),
+        pytest.param(True, [[b""]], id="on a new connection"),
+        pytest.param(True, [[WHOLE, b""], [b""]], id="twice"),
+    ],
+)
+def test_a_request_is_not_sent_again(path: Path, answers: list[list[bytes]], *, is_idempotent: bool) -> None:
+    sent = sum(map(len, answers))
+    with (
+        peer(path, *answers) as other,
+        contextlib.closing(DaemonConnections(path, timeout_s=5)) as connections,
+    ):
+        if answers[0][0]:
+            connections.ask("GET", "/a", {})
+        with pytest.raises(BrokenOffError):
+            connections.ask("POST", "/b", {}, is_idempotent=is_idempotent)
+    assert len(other.requests) == sent
 
 
 def test_an_answer_that_does_not_end_in_time(path: Path) -> None:

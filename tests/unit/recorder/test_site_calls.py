@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recorder.control.client import OptOutGrant
+from recorder.control.client import LiveClient, OptOutGrant
 from recorder.control.connections import DaemonAnswer
 from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.control.node_directory import NodeDirectory
@@ -36,6 +36,7 @@ class FakeNode:
         is_dead: Whether its machine then says that nobody listens.
         asked: What it was asked: path and body.
         refusals: Status and sentence by the last part of the path, instead of an answer.
+        repeatable: What it was asked that may be sent twice.
     """
 
     def __init__(self) -> None:
@@ -44,11 +45,15 @@ class FakeNode:
         self.is_away = self.is_dead = False
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.refusals: dict[str, tuple[int, str]] = {}
+        self.repeatable: list[str] = []
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> DaemonAnswer:
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes, *, is_idempotent: bool = False
+    ) -> DaemonAnswer:
         if self.is_away:
             raise DaemonUnavailableError("Node did not answer in time", nobody_listens=self.is_dead)
         body = json.loads(content) if content else {}
+        self.repeatable += [target] if is_idempotent else []
         if method == "POST":
             self.asked.append((target, body))
         status, document = self._answer(target, body)
@@ -134,6 +139,25 @@ def test_a_pause_of_a_call_goes_to_its_node_and_to_other_calls_at_its_extension(
     answer = site.live.pause(CallTarget("c2"), actor=DORA)
     assert (answer["call"], answer["also"]) == ("c2", [{"call": "c1", "state": "paused", "node": NORTH}])
     assert (paths(site.south), paths(site.north)) == (["/api/calls/c2/pause"], ["/api/extensions/2001/pause"])
+
+
+def test_a_pause_is_the_one_act_that_may_be_sent_twice(site: Site) -> None:
+    site.south.calls["c1"] = "2001"
+    call, extension, live = CallTarget("c1"), ExtensionTarget("2001"), LiveClient(site.south)
+    for target in (call, extension):
+        live.resume(target, actor=DORA)
+        live.pause_retroactively(target, person=DORA, seconds=5)
+        live.second_message(target, person=DORA)
+        live.opt_out(target, person=DORA, grant=GRANT)
+    live.ask_opt_out("c1", person=DORA)
+    live.grant_opt_out("0-c1", person=DORA, grant=GRANT)
+    live.decline_opt_out("0-c1", person=DORA, reason="no")
+    live.sign_on("2001", person=DORA, is_anothers=False)
+    live.sign_off("2001", person=DORA)
+    assert site.south.repeatable == []
+    for target in (call, extension):
+        live.pause(target, actor=DORA)
+    assert site.south.repeatable == ["/api/calls/c1/pause", "/api/extensions/2001/pause"]
 
 
 def test_a_pause_whose_other_node_is_away_is_done_and_says_so(site: Site) -> None:
@@ -385,7 +409,7 @@ def test_an_answer_without_sense_hides_only_the_node_that_gave_it(
 def test_a_fault_in_asking_one_node_is_that_nodes_silence(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as a host name in its row that no resolver takes."""
 
-    def ask(*_: object) -> DaemonAnswer:
+    def ask(*_: object, is_idempotent: bool) -> DaemonAnswer:
         raise UnicodeError("label empty or too long")
 
     monkeypatch.setattr(site.south, "ask", ask)
