@@ -12,6 +12,8 @@ from tests.helpers.accounts import PASSWORD
 
 EXECUTABLE = "/usr/bin/chromium-headless-shell"
 ARGUMENTS = ("--no-sandbox", "--autoplay-policy=no-user-gesture-required")
+FRAME = (".top", "nav", "footer")
+"""Header, navigation and footer, which are the same on all pages of a person."""
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 LEVEL_AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 _CONTROLS = (
