@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from benchmarks.postgres import PostgresServer
 from recorder.recordings.agreement import DOUBTED, MARK, NOTED, NUMBERS, agree, look, read_mark, set_mark
 from recorder.recordings.reconcile import RECONCILED, NothingToReconcileError, Reconciler
 from recorder.recordings.recovery import recover_all
@@ -16,9 +18,11 @@ from recorder.retention.sweep_safeguards import SweepStoppedError
 from storage.agreement import Agreement
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
+from storage.database import Database, sqlite_url
 from storage.durable import save_atomically
 from storage.errors import StorageError
 from tests.helpers.rebuild_site import RebuildSite
+from tests.helpers.shared_sweep_site import TwoHomes, two_homes
 from tests.helpers.sweep_site import GONE, NOW, PRESENT, agreed
 
 DAY = timedelta(days=1)
@@ -34,6 +38,12 @@ def site(tmp_path: Path) -> Iterator[RebuildSite]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def two(tmp_path: Path, postgres: PostgresServer, url_of_tables: str) -> Iterator[TwoHomes]:
+    with two_homes(tmp_path, postgres.new_database(like=url_of_tables)) as made:
+        yield made
 
 
 def log_of(site: RebuildSite) -> AuditLog:
@@ -214,3 +224,32 @@ def test_a_mark_keeps_what_it_said_and_one_that_cannot_be_read_stands(site: Rebu
     torn = read_mark(site.home.state)
     assert torn is not None
     assert torn.since is None
+
+
+def test_each_home_has_a_number_of_its_own_in_the_index(two: TwoHomes) -> None:
+    """What tells a restored index would else say so at each start of another node."""
+    for site in (two.north, two.south, two.south, two.north):
+        assert look(site.home.state, site.database, site.audit, NOW) is None
+    with two.north.database.begin() as connection:
+        connection.execute(sa.text("UPDATE agreements SET count = count - 1"))
+    mark = look(two.north.home.state, two.north.database, two.north.audit, NOW)
+    assert mark is not None
+    assert "the index is older than the rest" in mark.why[0]
+
+
+def test_the_number_of_a_site_that_moved_is_taken_over_and_back(two: TwoHomes, tmp_path: Path) -> None:
+    moved, home = two.north.database, two.north.node.fingerprint
+    with moved.begin() as connection:
+        connection.execute(sa.text("INSERT INTO schema_version (id, version) VALUES (2, 7)"))
+    number = Agreement(moved, home)
+    assert number.count() == 7
+    number.set(8)
+    assert (number.count(), Agreement(moved, "another").count()) == (8, None)
+    file = Database(sqlite_url(tmp_path / "back.sqlite"))
+    with file.begin() as connection:
+        connection.execute(sa.text(f"INSERT INTO agreements (home, count) VALUES ('{home}', 8)"))
+    back = Agreement(file, home)
+    assert back.count() == 8
+    back.set(9)
+    assert back.count() == 9
+    file.close()
