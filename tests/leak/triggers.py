@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tests.helpers.recorder_home import HANGS_S, eventually, starving
+from tests.helpers.home_acts import starving
+from tests.helpers.recorder_home import HANGS_S, eventually
 from tests.helpers.sip_peer import Call
 from tests.leak.site import ERASE_S, MANAGER, RefusedError, State, UnconfirmedError
 
