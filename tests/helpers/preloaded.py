@@ -3,22 +3,17 @@
 To load the recorder takes seconds of CPU, and a run of the tests starts hundreds of daemons. A run has one process that
 is started as `recorder run` is and loads the modules of daemon and console, while the tests are collected. It forks
 once for each pytest worker, and that child forks for each daemon of the worker: what comes then is what the program
-does. It is a process of its own because pytest and its workers have threads, and a fork copies only one.
+does. It is a process of its own because pytest and its workers have threads, and a fork copies only one. Its program is
+`tests.helpers.loader_process`; here is what starts it, and asks it for forks.
 
 Tests of how a process starts, and of what is in its memory, start the program itself.
 """
 
 import atexit
-import codecs
 import contextlib
-import ctypes
 import functools
-import gc
-import importlib
-import importlib.util
 import json
 import os
-import runpy
 import select
 import signal
 import socket
@@ -28,32 +23,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
-from zoneinfo import ZoneInfo
 
-from recorder.__main__ import main
-from recorder.cli.cli import Commands
-from recorder.cli.tree import NOUNS
 from recorder.common.process_hardening import wiping_environment
-from recorder.control.peercred import peer_of
-from recorder.recordings.home_rights import WRITTEN
+from tests.helpers import loader_process
+from tests.helpers.loader_process import MODULES, SCRIPT
 
 ROOT = Path(__file__).parents[2]
 User = tuple[int, int] | tuple[int, int, str]
 """Number, group, and a home that it sees as the daemon's unit lets it."""
-_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _ADDRESS = "TESTS_LOADER"
 """Environment variable: where the process that loads the recorder listens, for programs that tests start."""
 _loaders: "list[Loader]" = []
 """Kept, as workers forget what is to be done at the end: the process must not be taken for garbage in them."""
-_SCRIPT = "script"
-"""In the place of a command: what follows is the path of a Python program, and its words."""
-_MODULES = "modules"
-"""In the place of a command: see `modules_loaded`."""
-_LOADED = (
-    "recorder.cli.cli", "recorder.service.run_daemon", "recorder.cli.service", "recorder.service.run_console",
-    "anyio._backends._asyncio",  # each console would load it with its first request
-)  # fmt: skip
 
 
 class Daemon:
@@ -120,7 +101,7 @@ class Loader:
         self._listener.listen()
         self.address: bytes = self._listener.getsockname()
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(self._listener.fileno())], stdin=subprocess.PIPE, cwd=ROOT,
+            [sys.executable, loader_process.__file__, str(self._listener.fileno())], stdin=subprocess.PIPE, cwd=ROOT,
             pass_fds=[self._listener.fileno()], env=_wiping(_environment()),
         )  # fmt: skip
         self._listener.close()  # who waits for a process that could not load the recorder is refused, and does not hang
@@ -157,7 +138,7 @@ class Preloaded:
         """Fork a process that runs a Python program as ``python PATH WORDS`` would, with what is loaded already."""
         files = [str(given), str(output), str(errors)]
         plain = self.environment  # it has no memory to wipe, and nor have processes that it starts
-        return Daemon(self._ask(words=[_SCRIPT, str(path), *words], files=files, environment=plain), self)
+        return Daemon(self._ask(words=[SCRIPT, str(path), *words], files=files, environment=plain), self)
 
     def code_of(self, pid: int) -> int:
         """Return the exit code of a child that has ended."""
@@ -201,29 +182,6 @@ def load() -> bytes:
     return bytes.fromhex(os.environ[_ADDRESS])
 
 
-def compile_pages() -> None:
-    """Compile all pages, for this process and those that are forked from it: it takes a second of CPU."""
-    from recorder.web.page_templates import page_templates  # noqa: PLC0415 - see `modules_loaded`
-
-    templates = page_templates(ZoneInfo("UTC"), "#000000")
-    for name in templates.list_templates(extensions=("html",)):
-        templates.get_template(name)
-
-
-def make_commands() -> None:
-    """Make all commands, for this process and those that are forked from it: with what they import, a second of CPU."""
-    for noun in ("", *NOUNS):
-        dict(Commands(noun))
-
-
-def make_tones() -> None:
-    """Make the tones that each daemon plays, for the processes that are forked from this one."""
-    from audio.prompts import TONES  # noqa: PLC0415 - see `modules_loaded`
-
-    for tone in TONES:
-        tone()
-
-
 @functools.cache
 def _shared() -> Preloaded:
     preloaded = Preloaded(load())
@@ -253,7 +211,7 @@ def start_script(path: Path, words: Sequence[str], log: Path) -> Daemon:
 
 def start_within(path: Path, words: Sequence[str], log: Path) -> Daemon:
     """Start a Python program by a fork, which runs a `recorder` in its own process: with memory that is wiped."""
-    return _shared().start([_SCRIPT, str(path), *words], log, log)
+    return _shared().start([SCRIPT, str(path), *words], log, log)
 
 
 def run(
@@ -287,11 +245,11 @@ def run(
 
 
 def modules_loaded() -> dict[str, set[str]]:
-    """Return which modules a process has that has loaded each module of `_LOADED`, one after another.
+    """Return which modules a process has that has loaded each of `loader_process.LOADED`, one after another.
 
     They were loaded by the process of the `Loader`, which has before loaded no more of the recorder than it needs.
     """
-    done = run([_MODULES], timeout_s=60)
+    done = run([MODULES], timeout_s=60)
     return {name: set(found) for name, found in json.loads(done.stdout).items()}
 
 
@@ -373,161 +331,3 @@ def start_anew(
     command = [*before, sys.executable, "-m", "recorder", *words]
     with log.open("ab") as file:
         return subprocess.Popen(command, stdout=file, stderr=file, cwd=sources)
-
-
-def serve() -> list[str] | None:
-    """Fork, or say how a child ended, for each line of standard input; the first one is the environment.
-
-    Returns:
-        In a child: the words of its command line. In the parent: None, once there are no more requests.
-    """
-    os.environ.clear()
-    os.environ.update(json.loads(sys.stdin.readline()))
-    running: set[int] = set()
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "pid" in request:
-            running.discard(request["pid"])
-            answer = os.waitstatus_to_exitcode(os.waitpid(request["pid"], 0)[1])
-        else:
-            answer = os.fork()
-            if answer == 0:
-                _open(*request["files"])
-                if "environment" in request:
-                    os.environ.clear()
-                    os.environ.update(request["environment"])
-                if request.get("network") is not None:
-                    enter(request["network"])
-                if request.get("user") is not None:
-                    become(*request["user"])
-                return list(request["words"])
-            running.add(answer)
-        sys.stdout.write(f"{answer}\n")
-        sys.stdout.flush()
-    for pid in running:
-        os.kill(pid, signal.SIGKILL)
-    return None
-
-
-def fork_for_each_connection(listener: socket.socket) -> bool:
-    """Fork for each connection of this user until standard input ends.
-
-    Returns:
-        In a child: True; its standard input and output are the connection. In the parent: False.
-    """
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
-    while True:
-        ready, _, _ = select.select([sys.stdin, listener], [], [])
-        if sys.stdin in ready:
-            return False
-        connection, _ = listener.accept()
-        if not is_ours(connection):
-            connection.close()
-            continue
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            listener.close()
-            os.dup2(connection.fileno(), 0)
-            os.dup2(connection.fileno(), 1)
-            connection.close()
-            return True
-        connection.close()
-
-
-def is_ours(connection: socket.socket) -> bool:
-    """Tell whether this user connected: an abstract address has no mode, so every user of the machine can."""
-    uid, _ = peer_of(connection)
-    return uid == os.getuid()
-
-
-def enter(network: str) -> None:
-    """Have this process, which has one thread, in a network namespace."""
-    with Path(network).open("rb") as namespace:
-        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "a network namespace")
-
-
-def become(uid: int, gid: int, home: str = "") -> None:
-    """Be another user for good, as the units run it: its own group has its number, and it is in one more.
-
-    With ``home`` it sees this home as the daemon's unit lets it: read-only but for the folders that both users write.
-    The Python in use may lie where that user cannot read: what it loads late is loaded now.
-    """
-    for name in ("unicode_escape", "idna", "latin_1", "ascii", "utf_8_sig"):
-        codecs.lookup(name)
-    importlib.import_module("_strptime")
-    if home:
-        _protect(home)
-    os.setgroups([gid])
-    os.setgid(uid)
-    os.setuid(uid)
-
-
-def _protect(home: str) -> None:
-    """Do to a home what systemd does for ProtectSystem=strict and ReadWritePaths: bind mounts, seen by this process."""
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS) != 0:
-        raise OSError(ctypes.get_errno(), "a namespace of mounts")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    for folder, right in ((home, "ro"), *((f"{home}/{name}", "rw") for name in WRITTEN)):
-        subprocess.run(["mount", "--bind", folder, folder], check=True)
-        subprocess.run(["mount", "-o", f"remount,bind,{right}", folder], check=True)
-
-
-def end_without_freeing(program: Callable[[], object]) -> None:
-    """Run a program, and end the process as the interpreter does, but free no object.
-
-    To free what a fork shares with its parent copies it first: 90 ms of CPU for each daemon and command.
-    """
-    try:
-        program()
-        code = 0
-    except SystemExit as end:
-        if not isinstance(end.code, int | None):
-            raise  # a message to print
-        code = end.code or 0
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def watch_results() -> None:
-    """Check what commands print; loaded by its path, as an installed package may be called `tests`."""
-    found = importlib.util.spec_from_file_location("json_results", Path(__file__).with_name("json_results.py"))
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    module.watch()
-
-
-def _open(given: str, output: str, errors: str) -> None:
-    """Open standard input, output and error anew; the requests and answers of the parent are closed thereby."""
-    for number, (path, flags) in enumerate(((given, os.O_RDONLY), (output, _APPEND), (errors, _APPEND))):
-        file = os.open(path, flags, 0o666)
-        os.dup2(file, number)
-        os.close(file)
-
-
-if __name__ == "__main__":
-    sys.path[0] = str(ROOT)
-    gc.disable()  # what is loaded is no garbage
-    modules: dict[str, list[str]] = {}
-    for name in _LOADED:
-        importlib.import_module(name)
-        modules[name] = [*sys.modules]
-    compile_pages()
-    make_commands()
-    make_tones()
-    watch_results()
-    gc.freeze()
-    words = serve() if fork_for_each_connection(socket.socket(fileno=int(sys.argv[1]))) else None
-    if words is not None and words[0] == _SCRIPT:
-        sys.argv[:] = words[1:]
-        gc.enable()
-        end_without_freeing(functools.partial(runpy.run_path, words[1], run_name="__main__"))
-    elif words == [_MODULES]:
-        end_without_freeing(lambda: print(json.dumps(modules)))  # noqa: T201 - to who asked
-    elif words is not None:
-        sys.argv[:] = ["recorder", *words]
-        end_without_freeing(main)

@@ -29,7 +29,7 @@ from hypothesis.internal.entropy import deterministic_PRNG
 from recorder.calls.notices import SHIPPED
 from recorder.cli.cli import first_line
 from recorder.cli.tree import COMMANDS
-from tests.helpers import preloaded, rewritten
+from tests.helpers import loader_process, preloaded, rewritten
 from tests.helpers.descriptors import make_room
 from tests.helpers.processors import PROCESSORS
 from tests.helpers.prompts_once import make_ready
@@ -76,8 +76,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 def _prepare_once() -> None:
     """Do once what each worker would do for itself: most of them come to it."""
-    preloaded.compile_pages()
-    preloaded.make_commands()
+    loader_process.compile_pages()
+    loader_process.make_commands()
     for words in COMMANDS:
         first_line(words)
     make_ready(SHIPPED)

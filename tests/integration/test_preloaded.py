@@ -81,7 +81,7 @@ def test_a_forked_program_ends_as_any_other(last: str) -> None:
 import atexit, sys, threading, time, types
 sys.modules["tests"] = types.ModuleType("tests")  # another distribution installs a package of that name
 sys.modules["tests"].__path__ = [{str(preloaded.ROOT / "tests")!r}]
-from tests.helpers.preloaded import end_without_freeing
+from tests.helpers.loader_process import end_without_freeing
 def program():
     atexit.register(print, "at exit")
     threading.Thread(target=lambda: (time.sleep(0.1), print("thread"))).start()

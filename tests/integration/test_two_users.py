@@ -29,7 +29,7 @@ from recorder.service.findings import Level
 from recorder.service.home_check import check_folders
 from storage.audit import AuditLog
 from storage.audit_reading import of_act
-from tests.helpers import preloaded
+from tests.helpers import loader_process, preloaded
 from tests.helpers.console_site import Browser
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import ADMIN, HANGS_S, HEARER, PASSWORD, RecorderHome, eventually, must
@@ -84,7 +84,7 @@ def as_user(uid: int, act: Callable[[], object], group: int = GROUP) -> str:
         said = b""
         try:
             os.close(reading)
-            preloaded.become(uid, group)
+            loader_process.become(uid, group)
             act()
         except BaseException as error:  # noqa: BLE001 - the parent looks
             said = f"{type(error).__name__}: {error}".encode()
