@@ -18,7 +18,8 @@ from typing import Any
 
 from tests.helpers import recorder_home
 from tests.leak.plan import VIA_CONSOLE, Plan, plan
-from tests.leak.run import Result, Run, Say
+from tests.leak.result import Result, Say
+from tests.leak.run import Run
 from tests.leak.search import DIGITS
 
 _SOURCES = ("audio", "storage", "sip", "recorder", "deploy", "setup.py", "pyproject.toml", "README.md", "LICENSE")
@@ -323,8 +324,8 @@ def _run(mutations: Sequence[Mutation]) -> Result:
         if has_console:
             run.take_away()
         if sinks:
-            run.search_sinks(*sinks)
-        run.check_places()
+            run.sinks.search(*sinks)
+        run.sinks.check_places()
     return run.result
 
 

@@ -17,7 +17,7 @@ from tests.leak.judge import (
     percentiles,
 )
 from tests.leak.plan import IMPOSSIBLE, MOMENTS, TRIGGERS
-from tests.leak.run import Result
+from tests.leak.result import Result
 
 _SHORT = {
     "plain": "plain", "late": "late", "too_late": ">4s",

@@ -1,4 +1,4 @@
-"""A run of the leak suite: calls in waves, verdicts, sinks, proofs of the sinks, and what came of it all."""
+"""A run of the leak suite: calls in waves, verdicts, copies and pages; its sinks are searched by `SinkSearch`."""
 
 import gc
 import itertools
@@ -8,10 +8,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,72 +30,25 @@ from tests.helpers.starvation import noting_starvation
 from tests.leak import exports
 from tests.leak.faults import Disk, freezing
 from tests.leak.front import PBX, TRUNK, Front
-from tests.leak.judge import Leak, Verdict, judge, owed_samples
+from tests.leak.judge import judge
 from tests.leak.media import STALL_S, Studio
 from tests.leak.passage import TwiceRing
 from tests.leak.plan import SESSIONS, Plan
-from tests.leak.process_sinks import in_child
+from tests.leak.result import Result, Say, Searched
 from tests.leak.ring import Lines, Ring
-from tests.leak.scene import Scene, Sink
-from tests.leak.search import DIGITS, Finder, Hit, digits_said
+from tests.leak.scene import Scene
+from tests.leak.search import DIGITS, Finder
 from tests.leak.session import SessionRing
-from tests.leak.signals import secret_codes, secret_symbols
-from tests.leak.sinks import sinks_of, strangers_in, unregistered
+from tests.leak.signals import secret_symbols
+from tests.leak.sink_search import SinkSearch
 from tests.leak.site import MANAGER, Site, site
 from tests.leak.watch import Watch
 
-Say = Callable[[str], None]
 KILL_AFTER_S = (3.2, 5.6)
 ROUND = 4
 """Calls that go round a recorder which was killed."""
 TURN_S = 0.0005
 """How long another thread keeps a voice waiting."""
-_PLANTED_NUMBER = "4929130718346275"
-
-
-@dataclass(slots=True)
-class Searched:
-    """What was searched of a sink in a run."""
-
-    bytes: int = 0
-    pieces: int = 0
-    is_proven: bool | None = None
-
-
-@dataclass(slots=True)
-class Result:
-    """What came of a run; see `tests.leak.report`."""
-
-    seed: int
-    verdicts: list[Verdict] = field(default_factory=list)
-    cells: Counter[tuple[str, str]] = field(default_factory=Counter)
-    searched: dict[str, Searched] = field(default_factory=dict)
-    leaks: list[tuple[str, Leak]] = field(default_factory=list)
-    """What was found in sinks, by the call's name."""
-    faults: list[str] = field(default_factory=list)
-    how_watched: str = ""
-    relayed: int = 0
-    """Packets that the kernel relayed for the last daemon."""
-    written: int = 0
-    latest_s: float = 0.0
-    unconfirmed: int = 0
-    """How many acts the recorder got no CPU to confirm."""
-    took_s: float = 0.0
-
-    @property
-    def all_leaks(self) -> list[tuple[str, Leak]]:
-        """Every leak, in containers and elsewhere."""
-        return [(v.name, leak) for v in self.verdicts for leak in v.leaks] + self.leaks
-
-    @property
-    def all_faults(self) -> list[str]:
-        """Everything else that is wrong."""
-        return self.faults + [f"{v.name}: {fault}" for v in self.verdicts for fault in v.faults]
-
-    @property
-    def is_clean(self) -> bool:
-        """Tell whether nothing was found and nothing went wrong."""
-        return not self.all_leaks and not self.all_faults
 
 
 @contextmanager
@@ -173,6 +125,7 @@ class Run:
         self.watch: Watch
         self.disk: Disk
         self.scene: Scene
+        self.sinks: SinkSearch
 
     def __enter__(self) -> Self:
         make_room()
@@ -194,6 +147,10 @@ class Run:
         self.watch = stack.enter_context(Watch(lambda path: path.startswith(f"{folder}/")))
         self.site.unwatched = self.watch.paused
         self.scene = Scene(self.site, self.watch)
+        self.sinks = SinkSearch(
+            scene=self.scene, finder=self.finder, plans=self.plans, numbers=self._numbers, rings=self._by_voice,
+            spare_voice=max(self._symbols, default=0) + 2, result=self.result, say=self.say,
+        )  # fmt: skip
         self.result.how_watched = self.watch.how
         return self
 
@@ -341,121 +298,6 @@ class Run:
                 return rows
             time.sleep(0.1)
 
-    # --- sinks
-
-    def search_sinks(self, *names: str) -> None:
-        """Search every sink, or some, as they are now."""
-        sinks = sinks_of(self.scene)
-        for sink in sinks:
-            if not names or sink.name in names:
-                for leak in self._search(sink):
-                    self.result.leaks.append(leak)
-        self.say(f"{len(names) or len(sinks)} sinks are searched")
-
-    def _search(self, sink: Sink) -> Iterator[tuple[str, Leak]]:
-        searched = self.result.searched.setdefault(sink.name, Searched())
-        for label, data in sink.read(self.scene):
-            searched.pieces += 1
-            searched.bytes += len(data)
-            where = f"{sink.name}: {label}"
-            for hit in self.finder.find(data):
-                name, length = self._whose(hit, is_container=sink.name.startswith("containers"))
-                if length:
-                    what = f"secret {hit.form}"
-                    yield name, Leak(sink=where, what=what, offset=hit.offset, length=length)
-            if sink.is_log or sink.hides_numbers:
-                yield from self._lines(sink, where, data)
-
-    def _whose(self, hit: Hit, *, is_container: bool) -> tuple[str, int]:
-        """Return the call of a hit, and how many samples of it are owed; those in containers have been judged."""
-        if hit.form in ("digits", "event codes"):
-            plan = self._numbers.get(hit.voice)
-            return (plan.name if plan is not None else "a plant"), hit.length
-        ring = self._by_voice.get(hit.voice)
-        if ring is None:
-            return f"voice {hit.voice}", hit.length
-        return ring.plan.name, 0 if is_container else owed_samples(ring, hit.voice, hit.index, hit.length)
-
-    def _lines(self, sink: Sink, where: str, data: bytes) -> Iterator[tuple[str, Leak]]:
-        text = data.decode("utf-8", "replace")
-        lines = text.splitlines()
-        for plan in self.plans:
-            kind = digits_said(lines, plan.digits) if len(plan.digits) >= DIGITS and sink.is_log else None
-            if kind is not None:
-                yield (
-                    plan.name,
-                    Leak(sink=where, what=f"digits one by one: {kind[:120]}", offset=0, length=len(plan.digits)),
-                )
-            at = text.find(plan.caller) if sink.hides_numbers else -1
-            if at >= 0:
-                yield plan.name, Leak(sink=where, what="the caller's number", offset=at, length=len(plan.caller))
-
-    def check_places(self) -> None:
-        """Fail for every file that was written to a place that no sink covers."""
-        for written in unregistered(self.scene):
-            self.result.faults.append(f"process {written.pid} wrote {written.path}, which no sink covers")
-        self.result.faults += [
-            f"{path} is in the recorder's folder and no sink covers it" for path in strangers_in(self.scene)
-        ]
-        self.result.written = len({written.path for written in self.watch.written})
-
-    # --- proofs
-
-    def prove_sinks(self, *names: str) -> None:
-        """Plant a secret in every sink in turn, or in some: the search must find it there, else it is blind."""
-        planted = self._spare_voice()
-        symbols = secret_symbols([planted])[0]
-        prover = Finder()
-        prover.add_voice(planted, symbols)
-        prover.add_number(_PLANTED_NUMBER)
-        sinks = [sink for sink in sinks_of(self.scene) if not names or sink.name in names]
-        for number, sink in enumerate(sinks):
-            audio = secret_codes(symbols[number * 400 : number * 400 + 200], 8)
-            with ExitStack() as undo:
-                undo.callback(setattr, self.scene, "pids", self.scene.pids)
-                self.scene.pids = set()  # those of the recorder have been looked into
-                sink.plant(self.scene, audio, _PLANTED_NUMBER, undo)
-                hits: list[Hit] = []
-                for _, data in sink.read(self.scene):
-                    hits += prover.find(data)
-                    if not _not_found(sink, hits):
-                        break
-            self._note_proof(sink, hits)
-
-    def prove_exports(self) -> None:
-        """Plant a secret in a recording that is exported in each format; and files that the watch has to notice."""
-        symbols = secret_symbols([self._spare_voice()])[0]
-        for form, is_found in exports.prove(self.scene, secret_codes(symbols[-8000:], 8)).items():
-            proven = self.result.searched.setdefault(f"export as {form}", Searched())
-            proven.is_proven = is_found
-            if not is_found:
-                self.result.faults.append(f"a secret planted in a recording is not found in its export as {form}")
-        self._prove_watch()
-        self.say("every sink is proven by a plant")
-
-    def _note_proof(self, sink: Sink, hits: list[Hit]) -> None:
-        missing = _not_found(sink, hits)
-        self.result.searched.setdefault(sink.name, Searched()).is_proven = not missing
-        if missing:
-            self.result.faults.append(f"{sink.name}: planted {missing} were not found: the search is blind there")
-
-    def _spare_voice(self) -> int:
-        return max(self._symbols, default=0) + 2
-
-    def _prove_watch(self) -> None:
-        """Write where nothing may be written, as a child of ours: it must be noticed."""
-        stray = f"/var/tmp/recorder-leak-stray-{self.site.home.root.parent.name}"
-        inside = f"{self.site.home.root}/forgotten.txt"
-        with ExitStack() as undo:
-            for path in (stray, inside):
-                undo.callback(Path(path).unlink, missing_ok=True)
-                in_child(self.scene, f"open({path!r}, 'w').write('x')", b"", "", undo)
-            if not {stray, inside} <= {written.path for written in unregistered(self.scene)}:
-                self.result.faults.append("a file written outside every sink was not noticed: the watch is blind")
-            if inside not in strangers_in(self.scene):
-                self.result.faults.append("a file in no sink was not noticed in the recorder's folder")
-        self.watch.forget(stray, inside)
-
     # --- exports
 
     def check_exports(self, most: int) -> None:
@@ -499,11 +341,3 @@ class Run:
             self.scene.urls += scraped
             if any(client.get(path).status_code != httpx2.codes.OK for client, path in scraped):
                 self.result.faults.append("the metrics cannot be scraped")
-
-
-def _not_found(sink: Sink, hits: Sequence[Hit]) -> str:
-    """Return what was planted in a sink and is not among the hits: "audio", "digits", or ""."""
-    has_audio = any(hit.form in ("alaw", "ulaw", "linear16") and hit.length >= 200 for hit in hits)
-    if sink.is_audio and not has_audio:
-        return "audio"
-    return "" if any(hit.form == "digits" for hit in hits) else "digits"

@@ -10,7 +10,8 @@ from benchmarks.packet_path import PacketPath
 from tests.helpers import recorder_home
 from tests.leak import report
 from tests.leak.plan import matrix, two_matrices, without_console
-from tests.leak.run import Result, Run
+from tests.leak.result import Result
+from tests.leak.run import Run
 from tests.leak.server_sinks import SERVER_SINKS
 
 
@@ -52,11 +53,11 @@ def run_calls(
         run.judge_calls()
         run.take_away()
         run.pages()
-        run.search_sinks()
-        run.check_places()
+        run.sinks.search()
+        run.sinks.check_places()
         run.check_exports(2 if is_short else 16)
-        run.prove_sinks()
-        run.prove_exports()
+        run.sinks.prove()
+        run.sinks.prove_exports()
         run.result.faults += edges_beyond(run.result)
     run.result.took_s = time.monotonic() - began_s
     return run.result
@@ -76,9 +77,9 @@ def run_with_server(seed: int, cluster: Path, *, slots: int) -> Result:
         run.start(has_console=False)
         run.make_calls()
         run.judge_calls()
-        run.search_sinks(*names)
-        run.check_places()
-        run.prove_sinks(*names)
+        run.sinks.search(*names)
+        run.sinks.check_places()
+        run.sinks.prove(*names)
         run.result.faults += edges_beyond(run.result)
     return run.result
 

@@ -13,7 +13,7 @@ from recorder.service.kernel_relay import obstacle, read_means
 from tests.helpers.processors import PROCESSORS
 from tests.leak import mutations, report
 from tests.leak.plan import MOMENTS, TRIGGERS, VIA_CONSOLE, matrix
-from tests.leak.run import Result
+from tests.leak.result import Result
 from tests.leak.server_sinks import SERVER_SINKS
 from tests.leak.sinks import SINKS
 from tests.leak.suite import run_calls, run_with_server
