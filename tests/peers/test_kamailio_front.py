@@ -2,52 +2,40 @@
 
 import itertools
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.ports import free_port
 from tests.helpers.exactness import heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import user_of
-from tests.helpers.kamailio import PATIENT, UNASKED, Address, Kamailio, kamailio
-from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually, recorder_home
-from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
+from tests.helpers.kamailio import PATIENT, UNASKED
+from tests.helpers.kamailio_site import KAMAILIO, KamailioSite
+from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually
+from tests.helpers.sip_peer import Answer, Call, Caller, Message, State
 from tests.helpers.voices import TICKS_PER_S, Studio, Voice
 
 pytestmark = pytest.mark.peer
-KAMAILIO, TRUNK, PBX, RECORDER = "127.0.0.20", "127.0.0.30", "127.0.0.40", "127.0.0.1"
 _numbers = itertools.count(1)
 
 
-@dataclass
-class Line:
-    """A trunk's caller, Kamailio, a recorder and the PBX's officer."""
+class Line(KamailioSite):
+    """A site with one recorder, whose calls have voices."""
 
-    folder: Path
-    home: RecorderHome
-    address: Address
-    caller: Caller
-    officer: Officer
-    studio: Studio
-    voices: dict[str, Voice]
-    running: ExitStack
-    proxy: Kamailio = field(init=False)
-    defined: Mapping[str, str] | None = None
+    def __init__(self, folder: Path, studio: Studio) -> None:
+        super().__init__(folder, ["recorder"], answer=self._speak)
+        self.studio = studio
+        self.voices: dict[str, Voice] = {}
 
-    def fronted(self, defined: Mapping[str, str]) -> "Line":
-        """Have a Kamailio with these names between trunk, recorder and PBX: the one that runs, if it has them."""
-        if defined != self.defined:
-            self.running.close()
-            self.defined = None
-            made = kamailio(
-                self.folder, address=self.address, trunk=self.caller.address, pbx=self.officer.address,
-                recorders=[self.home.sip], defined=defined,
-            )  # fmt: skip
-            self.proxy, self.defined = self.running.enter_context(made), defined
-        return self
+    @property
+    def home(self) -> RecorderHome:
+        return self.homes[0]
+
+    def _speak(self, invite: Message) -> Answer:
+        voice = self.voices.get(user_of(invite))
+        return Answer(status=404) if voice is None else replace(Answer(after_s=0.05), media=voice.media())
 
     def call(self, *, number: str = "2001") -> tuple[str, Call, Voice, Voice]:
         """Have the trunk place a call; returns its number, its leg and both voices."""
@@ -56,30 +44,12 @@ class Line:
         self.voices[name] = right
         return name, self.caller.invite(self.proxy.address, number, from_number=name, media=left.media()), left, right
 
-    def arrived(self, name: str, *, timeout_s: float = HANGS_S) -> Call:
-        """Wait until the call is offered at the PBX."""
-        found = lambda: next((c for c in self.officer.incoming() if user_of(c.invite) == name), None)  # noqa: E731
-        return eventually(found, f"the call from {name} is at the PBX", timeout_s=timeout_s)
-
 
 @pytest.fixture(scope="module")
 def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     """All but Kamailio, which goes on until a test wants one with other names."""
-    folder = tmp_path_factory.mktemp("kamailio")
-    voices: dict[str, Voice] = {}
-
-    def answer(invite: Message) -> Answer:
-        voice = voices.get(user_of(invite))
-        return Answer(status=404) if voice is None else replace(Answer(after_s=0.05), media=voice.media())
-
-    with ExitStack() as stack:
-        studio = stack.enter_context(Studio())
-        officer = stack.enter_context(Officer((PBX, 0), answer=answer))
-        caller = stack.enter_context(Caller((TRUNK, 0)))
-        port = free_port()
-        home = stack.enter_context(recorder_home(folder / "recorder", next_hop=f"{KAMAILIO}:{port}"))
-        running = stack.enter_context(ExitStack())
-        yield Line(folder, home, (KAMAILIO, port), caller, officer, studio, voices, running)
+    with Studio() as studio, Line(tmp_path_factory.mktemp("kamailio"), studio) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,68 +3,44 @@
 import itertools
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks.ports import free_port
 from tests.helpers.exchange import user_of
-from tests.helpers.kamailio import PATIENT, UNASKED, Address, Kamailio, kamailio
-from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually, recorder_home
-from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer
+from tests.helpers.kamailio import PATIENT, UNASKED, kamailio
+from tests.helpers.kamailio_site import KAMAILIO, TRUNK, KamailioSite
+from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually
+from tests.helpers.sip_peer import Answer, Call, Message
 
 pytestmark = [pytest.mark.peer, pytest.mark.cluster]
 SCENARIO = Path(__file__).parent / "scenarios" / "uac_by_routes.xml"
-KAMAILIO, TRUNK, PBX = "127.0.0.20", "127.0.0.30", "127.0.0.40"
 NUMBERS = [str(number) for number in range(4000, 4012)]
 """Numbers that are not nominated, so that a call is answered at once and costs little."""
 BUSY = "4999"
 _callers = itertools.count(1)
 
 
-@dataclass
-class Site:
-    """A trunk's caller, Kamailio, two recorders and the PBX's officer."""
+class Site(KamailioSite):
+    """A site with two recorders, where calls to 2001 must be recorded."""
 
-    folder: Path
-    address: Address
-    north: RecorderHome
-    south: RecorderHome
-    caller: Caller
-    officer: Officer
-    running: ExitStack
-    proxy: Kamailio = field(init=False)
-    defined: Mapping[str, str] | None = None
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, ["north", "south"], answer=_answer, always={"MUST_BE_RECORDED": '"^2001$"'})
 
-    def fronted(self, defined: Mapping[str, str]) -> "Site":
-        """Have a Kamailio with these names between trunk, recorders and PBX: the one that runs, if it has them.
+    @property
+    def north(self) -> RecorderHome:
+        return self.homes[0]
 
-        Its list goes on from those before.
-        """
-        if defined != self.defined:
-            self.running.close()
-            self.defined = None
-            made = kamailio(
-                self.folder, address=self.address, trunk=self.caller.address, pbx=self.officer.address,
-                recorders=[self.north.sip, self.south.sip], defined={"MUST_BE_RECORDED": '"^2001$"', **defined},
-            )  # fmt: skip
-            self.proxy, self.defined = self.running.enter_context(made), defined
-        return self
+    @property
+    def south(self) -> RecorderHome:
+        return self.homes[1]
 
     def place(self, number: str) -> tuple[str, Call]:
         """Place a call; return the caller's number and their leg."""
         name = f"0163298{next(_callers):04d}"
         return name, self.caller.invite(self.proxy.address, number, from_number=name)
-
-    def arrived(self, name: str) -> Call:
-        """Wait until a call is at the PBX."""
-        return eventually(
-            lambda: next((one for one in self.officer.incoming() if user_of(one.invite) == name), None),
-            f"the call of {name} is at the PBX",
-        )
 
     def connect(self, number: str) -> tuple[Call, Call]:
         """Place a call that is answered; return both legs."""
@@ -106,24 +82,15 @@ def hang_up(call: Call) -> None:
     call.wait_ended(HANGS_S)
 
 
+def _answer(invite: Message) -> Answer:
+    return Answer(status=503) if invite.uri.startswith(f"sip:{BUSY}@") else Answer(after_s=0.02)
+
+
 @pytest.fixture(scope="module")
 def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """All but Kamailio, which goes on until a test wants one with other names."""
-    folder = tmp_path_factory.mktemp("nodes")
-
-    def answer(invite: Message) -> Answer:
-        return Answer(status=503) if invite.uri.startswith(f"sip:{BUSY}@") else Answer(after_s=0.02)
-
-    with ExitStack() as stack:
-        officer = stack.enter_context(Officer((PBX, 0), answer=answer))
-        caller = stack.enter_context(Caller((TRUNK, 0)))
-        port = free_port()
-        north, south = (
-            stack.enter_context(recorder_home(folder / name, next_hop=f"{KAMAILIO}:{port}"))
-            for name in ("north", "south")
-        )
-        running = stack.enter_context(ExitStack())
-        yield Site(folder, (KAMAILIO, port), north, south, caller, officer, running)
+    with Site(tmp_path_factory.mktemp("nodes")) as made:
+        yield made
 
 
 @pytest.fixture
