@@ -88,7 +88,7 @@ cdef extern from "core.h" nogil:
     int core_send_dtmf(core *, int64_t leg, int digit, int duration_ms)
     int core_leg_statistics(core *, int64_t leg, leg_statistics *)
     int64_t core_leg_silence(core *, int64_t leg)
-    int core_leg_waits(core *, int64_t leg)
+    int core_leg_has_packets(core *, int64_t leg)
     int core_inject(core *, int64_t leg, int is_rtcp, const uint8_t *packet, size_t length, int64_t arrival_ns)
     int core_prepare(core *, int64_t look_back, int64_t ring)
     int64_t core_open_tap(core *, int64_t left, int64_t right, int64_t look_back, int64_t ring, int mask, int is_closed, int64_t now_ns)

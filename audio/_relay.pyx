@@ -334,10 +334,10 @@ cdef class Core:
             silent_ns = core_leg_silence(self.core, leg)
         return checked(silent_ns, "leg_silence")
 
-    def leg_waits(self, int64_t leg):
+    def leg_has_packets(self, int64_t leg):
         with nogil:
-            code = core_leg_waits(self.core, leg)
-        return checked(code, "leg_waits") != 0
+            code = core_leg_has_packets(self.core, leg)
+        return checked(code, "leg_has_packets") != 0
 
     def inject(self, int64_t leg, bytes packet, int64_t arrival_ns, *, bint is_rtcp=False):
         cdef const uint8_t *data = packet

@@ -72,6 +72,6 @@ class LegControls:
         """Return the seconds since a leg's peer last sent anything, or since it was bridged or began to receive."""
         return self._core.leg_silence(leg) / 1_000_000_000
 
-    def has_waiting(self, leg: LegId) -> bool:
+    def has_waiting_packets(self, leg: LegId) -> bool:
         """Tell whether RTP that has come at a leg waits for its media thread."""
-        return self._core.leg_waits(leg)
+        return self._core.leg_has_packets(leg)

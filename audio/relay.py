@@ -173,6 +173,16 @@ class Relay:
             self._forget_keys(leg)
             self._pool.give_back(self._pairs.pop(leg))
 
+    def take_no_more(self, leg: LegId) -> None:
+        """Have the kernel drop what comes at a leg from now on; what has come is taken. A bridge that it is in ends.
+
+        A datagram socket that is connected takes in only what its peer sends: here its peer is itself.
+        """
+        with self._lock:
+            rtp = self._pairs[leg].rtp
+            rtp.connect(rtp.getsockname())
+        self.unbridge(leg)
+
     def local_address(self, leg: LegId) -> MediaAddress:
         """Return the address and ports of ours, for the SDP."""
         pair = self._pairs[leg]

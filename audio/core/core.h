@@ -132,7 +132,7 @@ int core_leg_statistics(struct core *core, int64_t leg, struct leg_statistics *o
 /* Nanoseconds since the newest packet of a leg's peer, or since it was bridged or began to receive; or an error. */
 int64_t core_leg_silence(struct core *core, int64_t leg);
 /* Whether RTP that has come at a leg waits for its media thread; or an error. */
-int core_leg_waits(struct core *core, int64_t leg);
+int core_leg_has_packets(struct core *core, int64_t leg);
 int core_inject(struct core *core, int64_t leg, int is_rtcp, const uint8_t *packet, size_t length, int64_t arrival_ns);
 
 #define SILENCED_SPANS 64 /* more are merged, so that they cover more, never less */

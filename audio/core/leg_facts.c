@@ -37,7 +37,7 @@ int64_t core_leg_silence(struct core *core, int64_t id)
     return result;
 }
 
-int core_leg_waits(struct core *core, int64_t id)
+int core_leg_has_packets(struct core *core, int64_t id)
 {
     int error, bytes = 0;
     struct leg *leg = leg_look(core, id, &error); /* which takes what the kernel has relayed */

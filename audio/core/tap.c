@@ -96,7 +96,7 @@ static int64_t open_on(struct thread *thread, struct leg *legs[2], int64_t look_
     return tap->id;
 }
 
-static int fits(int64_t look_back_ticks, int64_t ring_ticks)
+static int is_ring_size(int64_t look_back_ticks, int64_t ring_ticks)
 {
     return ring_ticks >= 1024 && ring_ticks <= MAX_RING_TICKS && ring_ticks % 64 == 0 && look_back_ticks >= 0 &&
            look_back_ticks < ring_ticks;
@@ -104,7 +104,7 @@ static int fits(int64_t look_back_ticks, int64_t ring_ticks)
 
 int core_prepare(struct core *core, int64_t look_back_ticks, int64_t ring_ticks)
 {
-    if (!fits(look_back_ticks, ring_ticks))
+    if (!is_ring_size(look_back_ticks, ring_ticks))
         return -EINVAL;
     slab_prepare(&core->slabs, sizeof(struct leg), 0);
     slab_prepare(&core->slabs, sizeof(struct tap), 0);
@@ -115,7 +115,7 @@ int core_prepare(struct core *core, int64_t look_back_ticks, int64_t ring_ticks)
 int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t look_back_ticks, int64_t ring_ticks,
                       int mask_left_digits, int is_closed, int64_t now_ns)
 {
-    if (!fits(look_back_ticks, ring_ticks) || (!left && !right))
+    if (!is_ring_size(look_back_ticks, ring_ticks) || (!left && !right))
         return -EINVAL;
     slab_prepare(&core->slabs, sizeof(struct tap), 0);
     void *prepared = tap_memory_prepare(core, look_back_ticks, ring_ticks);

@@ -142,6 +142,8 @@ class CallServices:
     """Tells whether recordings cannot be written now."""
     tallies: Tallies = field(default_factory=Tallies)
     lateness: Lateness = field(default_factory=Lateness)
+    closing: set[str] = field(default_factory=set)
+    """Ids of recordings whose call has ended and whose media is not closed yet."""
     open_recordings: set[str] = field(default_factory=set)
     """Ids of recordings whose tap was opened and whose row is not filed yet."""
 

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import partial
 from typing import Protocol
 
 from audio.types import LegId as MediaLegId
@@ -55,14 +54,6 @@ class RecordedPart(RecordableCall):
     def media_legs(self) -> Sequence[MediaLegId | None]:
         """Return the media legs that are open now; None for a party that has none."""
 
-    @abstractmethod
-    def close(self, end: str) -> None:
-        """Close the media, then the recording.
-
-        Args:
-            end: How the call ended, as rows name it.
-        """
-
     def close_after_last_packets(self, end: str) -> None:
         """Close the media and the recording once the last packets of the call have been taken."""
-        close_after_last_packets(self.services, lambda: self.media_legs, partial(self.close, end))
+        close_after_last_packets(self, end)

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from audio.relay import Relay
 from audio.types import LegId as MediaLegId
 from recorder.calls.call_services import CallServices
-from recorder.calls.closing import CLOSING_S
 from recorder.calls.component import Component, Result
 from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.recording_in_progress import Gate, NotBegun, RecordingInProgress
@@ -30,6 +29,9 @@ from recorder.rules.sign_on import NOT_PROVEN
 from storage.types import Officer, Outcome, PlayedMessage, RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)
+
+CLOSING_S = 0.06
+"""How long media legs stay open after a hang-up at least, seconds: the BYE may overtake the last packets."""
 
 
 class Recording(Component[RecordableCall]):

@@ -24,6 +24,7 @@ from audio.types import TapOptions
 from recorder.access.signing import Verifier
 from recorder.audit.anchoring import LAST_TIMEOUT_S
 from recorder.calls.call_services import CallServices
+from recorder.calls.closing import LONGEST_WAIT_S, LOOK_EVERY_S
 from recorder.calls.live_calls import LiveCalls
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.tallies import Tallies
@@ -82,7 +83,9 @@ from storage.types import RecordingId
 _log = logging.getLogger(__name__)
 
 SETTLE_S = 0.3
-"""From the last hang-up to the end of the loop, seconds: media legs close a moment after their calls."""
+"""From the last hang-up to the end of the loop at least, seconds: media legs close a moment after their calls."""
+LEAVE_S = SETTLE_S + LONGEST_WAIT_S + 1.0
+"""From the last hang-up to the end of the loop at most, seconds."""
 LATE_LOOK_S = 2.0
 """How often to look for late work to file, seconds; each kind of work has its own time of the next try."""
 ANCHORS_S = 3 * LAST_TIMEOUT_S + 1.0
@@ -332,7 +335,14 @@ class Daemon:
         _log.info("leaving; %d calls are ended", self._control.live)
         is_busy = self._control.live or self._services.open_recordings or self._registrars
         self._control.stop()
-        self._reactor.call_later(SETTLE_S if is_busy else 0.0, self._reactor.stop)
+        self._reactor.call_later(SETTLE_S if is_busy else 0.0, self._leave, time.monotonic() + LEAVE_S)
+
+    def _leave(self, latest_s: float) -> None:
+        """End the loop, once the media of the calls is closed."""
+        if self._services.closing and time.monotonic() < latest_s:
+            self._reactor.call_later(LOOK_EVERY_S, self._leave, latest_s)
+        else:
+            self._reactor.stop()
 
     def _close(self) -> None:
         self._manager.extend(CLOSING_S)

@@ -161,14 +161,33 @@ def test_what_has_come_at_a_leg_waits_until_the_core_is_turned(relay: Relay) -> 
     leg, other = relay.open_leg(), relay.open_leg()
     port = relay.local_address(leg).rtp_port
     relay.set_media(leg, media())
-    assert not relay.legs.has_waiting(leg)
+    assert not relay.legs.has_waiting_packets(leg)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         for _ in range(2):
             peer.sendto(VOICE, ("127.0.0.1", port))
-    eventually(lambda: relay.legs.has_waiting(leg), "the packets have come")
-    assert not relay.legs.has_waiting(other)
+    eventually(lambda: relay.legs.has_waiting_packets(leg), "the packets have come")
+    assert not relay.legs.has_waiting_packets(other)
     relay.turn(START_NS + MS)
-    assert not relay.legs.has_waiting(leg)
+    assert not relay.legs.has_waiting_packets(leg)
     relay.close_leg(leg)
     with pytest.raises(KeyError):
-        relay.legs.has_waiting(leg)
+        relay.legs.has_waiting_packets(leg)
+
+
+def test_a_leg_that_takes_no_more_takes_what_has_come(relay: Relay) -> None:
+    leg, other = relay.open_leg(), relay.open_leg()
+    to = ("127.0.0.1", relay.local_address(leg).rtp_port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        for each in (leg, other):
+            relay.set_media(each, media(peer.getsockname()[1]))
+        relay.bridge(leg, other)
+        peer.sendto(VOICE, to)
+        eventually(lambda: relay.legs.has_waiting_packets(leg), "the packet has come")
+        relay.take_no_more(leg)
+        for _ in range(3):
+            peer.sendto(VOICE, to)
+        for passed_ms in range(1, 6):
+            relay.turn(START_NS + passed_ms * MS)
+    assert not relay.legs.has_waiting_packets(leg)
+    assert (relay.legs.statistics(leg).received, relay.legs.statistics(other).sent) == (1, 0)

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.dialogs import Address
 from benchmarks.messages import parse
+from recorder.calls.siprec.lifecycle import SessionLifecycle
 from storage.audit import AuditLog
 from storage.g711 import TRANSCODE
 from tests.helpers.exactness import PACKET_S, SILENT_ALAW, Kept, kept_of
@@ -107,6 +108,26 @@ def test_the_last_packets_are_kept_although_the_media_thread_was_held_up(site: S
     _, found = both(site, session)
     for kept in found:
         assert kept.offset + kept.spans[-1][1] >= kept.voice.tick_at(ended_s) + FRAME
+
+
+def test_a_key_in_the_last_packets_is_silenced_although_the_session_has_ended(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SessionLifecycle, "has_officers_keys", False)  # so a key may be the caller's on either side
+    session = site.session()
+    session.invite()
+    session.talk_for(2.0)
+    cast(TurnedHome, site.home).hold_up_media(0.5)
+    voice = session.lines[1].voice
+    voice.press("4", ms=100)
+    session.talk_for(0.3)
+    session.bye()
+    _, found = both(site, session)
+    _, start, end = voice.pressed[0]
+    for kept in found:
+        assert not [
+            span for span in kept.spans if span[0] < end - found[1].offset and start - found[1].offset < span[1]
+        ]
 
 
 def test_a_session_that_begins_inactive(site: Site) -> None:

@@ -5,6 +5,7 @@ directly. `tests.helpers.virtual.scene` has the clock, sippy's loop and the netw
 """
 
 import logging
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -174,6 +175,11 @@ class TurnedDaemon(Prompted):
             return
         daemon._control.stop()
         self._world.turn(recorder.service.daemon.SETTLE_S)
+        left: list[bool] = []
+        with patch.object(daemon._reactor, "stop", lambda: left.append(True)):
+            daemon._leave(time.monotonic() + recorder.service.daemon.LEAVE_S)
+            assert self._world.wait_for(lambda: left, 2 * recorder.service.daemon.LEAVE_S), "the loop does not end"
+        assert not daemon._services.closing, "the loop has ended before the media of a call was closed"
         daemon._socket.close()
         daemon._endpoint.close(keep=daemon._control.surviving_legs())
         self._world.wait_for(lambda: not daemon._services.open_recordings, recorder.service.daemon.FILING_S)
