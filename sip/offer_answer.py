@@ -129,14 +129,18 @@ class TakenStream:
 
 def local_offer(local: LocalStream) -> Written:
     """Return an offer of our one audio stream with its keys, in its place among the session's other m-lines."""
+    rest = [[line] for line in local.others]
+    return written(local, [*rest[: local.at], offered_lines(local), *rest[local.at :]])
+
+
+def offered_lines(local: LocalStream) -> list[str]:
+    """Return the section of our one audio stream in an offer."""
     formats = [(codec, codec) for codec in local.codecs]
     profile = "RTP/SAVP" if local.cryptos else "RTP/AVP"
     direction = (local.sends, local.receives)
-    ours = _audio_lines(
+    return _audio_lines(
         local.rtp_port, formats, local.event_pt, protocol=profile, cryptos=local.cryptos, direction=direction
     )
-    rest = [[line] for line in local.others]
-    return written(local, [*rest[: local.at], ours, *rest[local.at :]])
 
 
 def answer(

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sip import offer_answer
-from sip.offer_answer import LocalStream, NegotiatedMedia
+from sip.offer_answer import LocalStream, NegotiatedMedia, Written
+from sip.sdes import Srtp
 from sip.sdp import Description, MediaDescription, UnacceptableError
 
 MAX_LINES = 4
@@ -20,15 +21,17 @@ MAX_LINES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One m-line of the client.
+    """One m-line.
 
     Attributes:
-        stream: The offer.
+        label: The client's a=label, or "".
+        section: Our section of the session description, without a=record.
         local: Our side, to be kept; None if it is rejected.
-        media: The result; None if it is rejected.
+        media: The result; None if it is rejected, or offered by us and not answered yet.
     """
 
-    stream: MediaDescription
+    label: str
+    section: tuple[str, ...] = field(repr=False)
     local: LocalStream | None = None
     media: NegotiatedMedia | None = None
 
@@ -38,57 +41,58 @@ class Line:
         return self.media is not None and self.media.receives
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingAnswer:
-    """An answer, and the state to keep for the next one.
-
-    Attributes:
-        content: The session description.
-        session: The session with its version, as a `LocalStream` without a port.
-        lines: Each m-line, in order.
-    """
-
-    content: bytes = field(repr=False)
-    session: LocalStream
-    lines: tuple[Line, ...]
-
-
 def usable(offer: Description, session: LocalStream) -> tuple[int, ...]:
     """Return the positions of the m-lines that can be recorded, at most `MAX_LINES`; lines that are sent come first."""
     found = [at for at, stream in enumerate(offer.streams) if stream.suits(session.srtp, is_heard_only=True)]
     return tuple(sorted(sorted(found, key=lambda at: not offer.streams[at].sends)[:MAX_LINES]))
 
 
-def answer(
-    offer: Description, session: LocalStream, locals_: Sequence[LocalStream | None], *, record: str | None
-) -> RecordingAnswer:
-    """Answer an offer.
+def answer(offer: Description, srtp: Srtp, locals_: Sequence[LocalStream | None]) -> tuple[Line, ...]:
+    """Answer each m-line of an offer, in order; `describe` writes the answer.
 
     Args:
         offer: The client's offer.
-        session: Of the last answer, or a new one: address, o= and whether keys are needed.
+        srtp: Whether keys are needed.
         locals_: Our side of each m-line in order, with its port; None, or a missing entry, rejects the line.
-        record: Value of a=record (RFC 7866 section 6.2): ``on``, ``off`` or ``paused``; None leaves it out.
 
     Raises:
         UnacceptableError: No m-line can be recorded: 488.
     """
-    lines, sections = [], []
+    lines = []
     for at, stream in enumerate(offer.streams):
         local = locals_[at] if at < len(locals_) else None
-        if local is None or not stream.suits(session.srtp, is_heard_only=True):
-            lines.append(Line(stream=stream))
-            sections.append([*offer_answer.rejected(stream), *_label(stream)])
+        if local is None or not stream.suits(srtp, is_heard_only=True):
+            lines.append(Line(label=stream.label, section=(*offer_answer.rejected(stream), *_label(stream))))
             continue
         ours = dataclasses.replace(local, sends=False, receives=True)
         codecs = [codec for _, codec in stream.codecs]
         taken = offer_answer.answer_stream(offer, stream, ours, preference=codecs, more=codecs)
-        lines.append(Line(stream=stream, local=taken.local, media=taken.media))
-        sections.append([*taken.lines, *_label(stream), *([f"a=record:{record}"] if record else [])])
+        section = (*taken.lines, *_label(stream))
+        lines.append(Line(label=stream.label, section=section, local=taken.local, media=taken.media))
     if not any(line.local for line in lines):
         raise UnacceptableError("no m-line has audio that can be recorded")
-    written = offer_answer.written(session, sections)
-    return RecordingAnswer(content=written.content, session=written.local, lines=tuple(lines))
+    return tuple(lines)
+
+
+def offer(local: LocalStream) -> Line:
+    """Return a line of our own that receives only, to be offered by `describe`."""
+    ours = dataclasses.replace(local, sends=False, receives=True)
+    return Line(label="", section=tuple(offer_answer.offered_lines(ours)), local=ours)
+
+
+def describe(session: LocalStream, lines: Sequence[Line], *, record: str | None) -> Written:
+    """Write the session description of some lines; the version rises if it differs from the last.
+
+    Args:
+        session: Of the last description, or a new one: address and o=, without a port.
+        lines: Each m-line, in order.
+        record: Value of a=record (RFC 7866): ``on``, ``off`` or ``paused``; None leaves it out.
+
+    Returns:
+        The description, and the session to keep for the next one.
+    """
+    told = [f"a=record:{record}"] if record else []
+    return offer_answer.written(session, [[*line.section, *(told if line.local else [])] for line in lines])
 
 
 def _label(stream: MediaDescription) -> list[str]:

@@ -26,6 +26,11 @@ class HoldRule:
         self._is_ending = False
         """The end of a hold is being stored; if another act overtakes it, it has no effect."""
 
+    @property
+    def is_ending(self) -> bool:
+        """Tell whether the pause of a hold ends as soon as that is stored."""
+        return self._is_ending and not self._controls.recording.call.is_held
+
     def apply(self) -> None:
         """Pause or resume, by whether a party has the call on hold now."""
         controls, recording = self._controls, self._controls.recording

@@ -99,7 +99,9 @@ def _sdp(data: bytes) -> None:
     written, media = offer_answer.answer(description, _OURS)
     assert len(sdp.parse(written.content).streams) == len(description.streams)
     assert 0 < media.remote_rtp_port <= 65535
-    recording_sdp.answer(description, _OURS, [_OURS] * len(description.streams), record="on")
+    lines = recording_sdp.answer(description, _OURS.srtp, [_OURS] * len(description.streams))
+    again = sdp.parse(recording_sdp.describe(_OURS, lines, record="on").content)
+    assert len(again.streams) == len(description.streams)
 
 
 def _crypto(data: bytes) -> None:

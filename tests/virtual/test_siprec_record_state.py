@@ -1,12 +1,13 @@
-"""What a client with record-aware is told (a=record, RFC 7866 section 6.2) is the state of the recording."""
+"""What a client with record-aware is told (a=record, RFC 7866) is the state of the recording."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recorder.calls.session_register import REGISTER
+from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import REQUIRE, Session, sections
 from tests.helpers.siprec_policy import Site
 from tests.helpers.siprec_shapes import Call, Who
@@ -18,6 +19,14 @@ AWARE = (*REQUIRE, "Supported: record-aware")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with siprec_site(tmp_path_factory.mktemp("record_state")) as (home, clients):
+        yield Site(home, clients)
+
+
+@pytest.fixture(scope="module")
+def unheld_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A recorder that does not record calls on hold."""
+    folder, edits = tmp_path_factory.mktemp("record_state_hold"), (("record_hold = true ", "record_hold = false "),)
+    with siprec_site(folder, edits=edits) as (home, clients):
         yield Site(home, clients)
 
 
@@ -35,6 +44,28 @@ def begun(session: Session) -> str:
 def re_offered(session: Session) -> str:
     """Send lines and metadata as they are now; returns the state that the client is told."""
     return told(session.ask("INVITE", *session.body()).body)
+
+
+def held(session: Session, direction: str) -> str:
+    """Put every line on hold, or end that; returns the state that the client is told."""
+    for line in session.lines:
+        line.direction = direction
+    return re_offered(session)
+
+
+def offered(session: Session, headers: Sequence[str] = AWARE) -> bytes:
+    """Send an INVITE without a body, and take the recorder's offer; returns the offer."""
+    session.send("INVITE", headers=headers)
+    final = session.client.final(session.call_id, "INVITE", session.cseq)
+    assert final.status == 200
+    session.remote = final.value("To")
+    session.send("ACK", session.sdp(), "application/sdp", cseq=session.cseq)
+    return final.body
+
+
+def version(content: bytes) -> int:
+    """Return the version in o=."""
+    return int(next(line for line in content.decode().splitlines() if line.startswith("o=")).split()[2])
 
 
 def act(site: Site, session: Session, word: str, **body: Any) -> None:
@@ -88,4 +119,67 @@ def test_a_session_that_is_transferred_away_and_back(site: Site) -> None:
         )
         assert re_offered(session) == state
     assert site.live(session)["state"] == "recording"
+    session.bye()
+
+
+def test_a_hold_that_is_not_recorded(unheld_site: Site) -> None:
+    session = unheld_site.session()
+    assert begun(session) == "on"
+    for _ in range(2):
+        assert held(session, "inactive") == "paused"
+        assert unheld_site.live(session)["reasons"] == ["hold"]
+        assert held(session, "sendonly") == "on"
+        eventually(lambda: unheld_site.live(session)["state"] == "recording", "recording goes on after the hold")
+    session.bye()
+
+
+def test_a_session_that_begins_on_hold(unheld_site: Site) -> None:
+    session = unheld_site.session()
+    for line in session.lines:
+        line.direction = "inactive"
+    assert begun(session) == "paused"
+    assert unheld_site.live(session)["reasons"] == ["hold"]
+    assert held(session, "sendonly") == "on"
+    session.bye()
+
+
+def test_the_end_of_a_hold_ends_no_other_pause(unheld_site: Site) -> None:
+    session = unheld_site.session()
+    assert begun(session) == "on"
+    assert held(session, "inactive") == "paused"
+    act(unheld_site, session, "pause")
+    assert held(session, "sendonly") == "paused"
+    eventually(lambda: unheld_site.live(session)["reasons"] == ["agent"], "the hold has ended")
+    act(unheld_site, session, "resume")
+    assert re_offered(session) == "on"
+    session.bye()
+
+
+def test_a_hold_that_is_recorded(site: Site) -> None:
+    session = site.session()
+    assert begun(session) == "on"
+    assert held(session, "inactive") == "on"
+    assert site.live(session)["state"] == "recording"
+    session.bye()
+
+
+def test_an_offer_of_the_recorder_in_a_session(site: Site) -> None:
+    """An INVITE without a body is answered with the lines as they are; only a change raises the version (RFC 3264)."""
+    session = site.session()
+    first = session.invite(headers=AWARE).body
+    assert offered(session) == first, "nothing has changed"
+    for count, (word, state) in enumerate((("pause", "paused"), ("resume", "on")), 1):
+        act(site, session, word)
+        offer = offered(session)
+        assert told(offer) == state
+        assert version(offer) == version(first) + count
+        assert offered(session) == offer, "nothing has changed since"
+    session.bye()
+
+
+def test_a_client_that_does_not_ask_gets_the_same_offer(site: Site) -> None:
+    session = site.session()
+    first = session.invite().body
+    act(site, session, "pause")
+    assert offered(session, REQUIRE) == first
     session.bye()

@@ -108,16 +108,22 @@ class SessionLifecycle(Component[CopiedCall]):
         sides = self.decision.sides if self._listening is not None else None
         return frozenset() if sides is None else frozenset(at for at in (sides.left, sides.right) if at is not None)
 
-    def record_state(self, labels: tuple[str | None, ...]) -> str | None:
-        """Return the value of a=record for lines with these labels; None if the SRC does not support it (RFC 7866)."""
+    def record_state(self, *, is_hold_ending: bool) -> str | None:
+        """Return the value of a=record by the last `update` (RFC 7866).
+
+        Args:
+            is_hold_ending: The pause of a hold ends as soon as that is stored, and does not count any more.
+
+        Returns:
+            ``on``, ``off`` or ``paused``; None if the SRC does not support the attribute.
+        """
         call = self._call
         if "record-aware" not in call.offered.supported:
             return None
-        pause_reasons, left = call.recording.pause_reasons, self._left(is_beginning=self.stage is Stage.WAITING)
-        has_ended = pause_reasons.final is not None and not pause_reasons.is_away  # what is away can come back
-        if self._decide(labels).closed is not None or has_ended or left.final is not None:
+        pause_reasons = call.recording.pause_reasons
+        if self.decision.closed is not None or pause_reasons.final is not None:
             return "off"
-        return "paused" if pause_reasons.reasons or left.reasons else "on"
+        return "paused" if pause_reasons.reasons - ({HOLD} if is_hold_ending else set()) else "on"
 
     def update(self) -> None:
         """Decide again, by the current participants and lines, and carry the decision out."""

@@ -6,7 +6,7 @@
 import dataclasses
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from audio.types import Codec, LegMedia, MediaAddress
 from audio.types import LegId as MediaLegId
@@ -41,19 +41,12 @@ class SessionLines(Component[RecordableCall]):
         self._lines: tuple[Line, ...] = ()
         self._session = offer_answer.LocalStream(ip="", rtp_port=0, session_id=secrets.randbelow(2**31), srtp=srtp)
         self._heard: dict[MediaLegId, int] = {}
-        self._offered: offer_answer.LocalStream | None = None
-        self.content = b""
-        """The last description that was sent."""
 
-    def take(self, body: Body, record: Callable[[tuple[str | None, ...]], str | None]) -> Body:
-        """Apply an offer; return the answer.
+    def take(self, body: Body) -> None:
+        """Apply an offer; `describe` returns the answer.
 
         Lines that stay keep their ports. Lines that are removed keep them until `close_removed`, because the tap may
         still use them.
-
-        Args:
-            body: The session description.
-            record: Returns the value of a=record for the labels of the lines (see `labels`).
 
         Raises:
             MediaError: Nothing in the offer can be recorded (488). Nothing has changed.
@@ -61,24 +54,19 @@ class SessionLines(Component[RecordableCall]):
         """
         offer = _parse(body)
         try:
-            return self._apply_offer(offer, record)
+            self._apply_offer(offer)
         finally:
             wipe_offered(offer)  # the media core has the keys that it needs
 
-    def offer(self) -> Body:
-        """Return an offer of one line, for an INVITE without an offer, as from a phone's built-in bridge.
+    def offer(self) -> None:
+        """Open one line, to be offered to an INVITE without an offer, as from a phone's built-in bridge.
 
         Raises:
             PortsExhaustedError: No ports are left (503).
         """
         (local,) = self._open((0,), 1)
         assert local is not None
-        written = offer_answer.local_offer(
-            dataclasses.replace(local, session_id=self._session.session_id, sends=False, receives=True)
-        )
-        self._offered, self.content = written.local, written.content
-        self._session = dataclasses.replace(self._session, version=written.local.version, text=written.local.text)
-        return Body(content=written.content)
+        self._lines = (recording_sdp.offer(local),)
 
     def take_answer(self, body: Body) -> None:
         """Apply the answer to the recorder's offer.
@@ -86,28 +74,37 @@ class SessionLines(Component[RecordableCall]):
         Raises:
             MediaError: Nothing in the answer can be recorded.
         """
-        assert self._offered is not None
-        reply, offered = _parse(body), self._offered
+        (line,) = self._lines
+        assert line.local is not None
+        reply = _parse(body)
         try:
-            media = offer_answer.answered(offered, reply)
+            media = offer_answer.answered(line.local, reply)
         except sdp.UnacceptableError as error:
             raise MediaError(str(error)) from error
-        self._lines = (Line(stream=reply.streams[0], local=offered, media=media),)
+        self._lines = (dataclasses.replace(line, label=reply.streams[0].label, media=media),)
         self._listen(self._legs[0], media)
 
-    def _apply_offer(self, offer: sdp.Description, record: Callable[[tuple[str | None, ...]], str | None]) -> Body:
+    def describe(self, record: str | None) -> Body:
+        """Return the lines as an offer or an answer; only a change raises its version (RFC 3264 section 8).
+
+        Args:
+            record: Value of a=record: ``on``, ``off`` or ``paused``; None leaves it out.
+        """
+        written = recording_sdp.describe(self._session, self._lines, record=record)
+        self._session = written.local
+        return Body(content=written.content)
+
+    def _apply_offer(self, offer: sdp.Description) -> None:
         usable = recording_sdp.usable(offer, self._session)
         if not usable:
             raise MediaError("no m-line has G.711 or G.722 audio over RTP, or over SRTP with a usable key")
         locals_ = self._open(usable, len(offer.streams))
-        labels = tuple(stream.label if at in usable else None for at, stream in enumerate(offer.streams))
-        answer = recording_sdp.answer(offer, self._session, locals_, record=record(labels))
-        for at, line in enumerate(answer.lines):
+        lines = recording_sdp.answer(offer, self._session.srtp, locals_)
+        for at, line in enumerate(lines):
             if line.media is not None and line.local is not None:
                 self._listen(self._legs[at], line.media)
                 self._wipe_old(at, line.local.cryptos)
-        self._session, self._lines, self.content = answer.session, answer.lines, answer.content
-        return Body(content=answer.content)
+        self._lines = lines
 
     def _open(self, usable: Sequence[int], count: int) -> list[offer_answer.LocalStream | None]:
         """Open missing legs, all or none; return the local description of each line, None if it is not usable."""
@@ -157,7 +154,7 @@ class SessionLines(Component[RecordableCall]):
     @property
     def labels(self) -> tuple[str | None, ...]:
         """Return a=label of each m-line, "" if it has none; None for a line that is not received."""
-        return tuple(line.stream.label if line.media is not None else None for line in self._lines)
+        return tuple(line.label if line.media is not None else None for line in self._lines)
 
     @property
     def sent(self) -> frozenset[int]:
@@ -181,7 +178,7 @@ class SessionLines(Component[RecordableCall]):
 
     def close_removed(self) -> None:
         """Close the legs of lines that were removed; the tap must not use them any more."""
-        for at in [at for at in self._legs if at >= len(self._lines) or self._lines[at].media is None]:
+        for at in [at for at in self._legs if at >= len(self._lines) or self._lines[at].local is None]:
             leg = self._legs.pop(at)
             self._heard.pop(leg, None)
             self._services.relay.close_leg(leg)

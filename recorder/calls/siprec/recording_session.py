@@ -101,14 +101,15 @@ class RecordingSession(SipCall):
         """
         if self.offered.body is None:
             self._awaits_answer = True
-            self.services.endpoint.answer(self._leg, self._lines.offer(), is_recorder=True)
+            self._lines.offer()
+            self.services.endpoint.answer(self._leg, self._lines.describe(None), is_recorder=True)
             self._probe_later()
             return
         if self._parts.sdp is None:
             raise MediaError("the INVITE has no session description")
-        answer = self._lines.take(Body(content=self._parts.sdp), self._lifecycle.record_state)
+        self._lines.take(Body(content=self._parts.sdp))
         self._update()  # records before the client knows where to send: nothing that it sends comes too early
-        self.services.endpoint.answer(self._leg, answer, is_recorder=True)
+        self.services.endpoint.answer(self._leg, self._description(), is_recorder=True)
         self._probe_later()
 
     def receive(self, event: SipEvent, leg: LegId) -> None:
@@ -133,21 +134,20 @@ class RecordingSession(SipCall):
         """Handle a re-INVITE or UPDATE with lines, metadata or both; answer an empty one with the current lines."""
         endpoint = self.services.endpoint
         if body is None:
-            endpoint.answer_offer(self._leg, Body(content=self._lines.content))
+            endpoint.answer_offer(self._leg, self._description())
             return
         parts = parts_of(body)
         self._lifecycle.learn(parts.metadata)
-        answer = None
         if parts.sdp is not None:
             try:
-                answer = self._lines.take(Body(content=parts.sdp), self._lifecycle.record_state)
+                self._lines.take(Body(content=parts.sdp))
             except (MediaError, PortsExhaustedError) as error:
                 _log.info("recording session %s: re-offer refused: %s", self.recorded.id, error)
                 endpoint.refuse_offer(self._leg, 488 if isinstance(error, MediaError) else 503)
                 self._update()
                 return
         self._update()
-        endpoint.answer_offer(self._leg, answer)
+        endpoint.answer_offer(self._leg, self._description() if parts.sdp is not None else None)
 
     def _answered(self, body: Body | None) -> None:
         """Handle the answer to the recorder's offer, or to the lines that an empty re-INVITE was answered with."""
@@ -167,7 +167,7 @@ class RecordingSession(SipCall):
         if self._awaits_answer:
             self._lines.take_answer(Body(content=content or b""))
         elif content is not None:
-            self._lines.take(Body(content=content), self._lifecycle.record_state)
+            self._lines.take(Body(content=content))
 
     def _info(self, body: Body) -> None:
         """Handle an INFO with metadata or a digit; a digit is taken as the caller's, as it does not name a party."""
@@ -176,6 +176,10 @@ class RecordingSession(SipCall):
             self._update()
         else:
             self.recorded.keypad.info(self.recorded.progress.outside, body)
+
+    def _description(self) -> Body:
+        """Return the lines as they are, and the state of the recording if the client wants to know it."""
+        return self._lines.describe(self._lifecycle.record_state(is_hold_ending=self._hold_rule.is_ending))
 
     def _update(self) -> None:
         """Start, change or stop recording by the current participants and lines."""

@@ -125,9 +125,11 @@ def held() -> HeldCall:
 def test_the_end_of_a_hold_resumes(held: HeldCall) -> None:
     held.hold(is_held=False)
     assert held.pause_reasons.reasons == {HOLD}, "not before it is stored"
+    assert held.rule.is_ending
     told = held.told
     held.disk.settle()
     assert held.pause_reasons.reasons == RESUMED
+    assert not held.rule.is_ending
     assert held.told > told, "who watches"
 
 
@@ -141,6 +143,7 @@ def test_an_end_that_a_pause_overtook_is_not_forgotten(held: HeldCall) -> None:
 def test_a_hold_that_comes_back_overtakes_its_end(held: HeldCall) -> None:
     held.hold(is_held=False)
     held.hold(is_held=True)
+    assert not held.rule.is_ending
     held.disk.settle()
     assert held.pause_reasons.reasons == STUCK
     assert not held.reopened, "not for a moment"

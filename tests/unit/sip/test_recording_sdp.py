@@ -1,6 +1,7 @@
 """Answers of a recording server: every m-line in its place, received only, labels and ports as they were."""
 
 import dataclasses
+from typing import NamedTuple
 
 import pytest
 
@@ -20,14 +21,24 @@ def local(port: int) -> offer_answer.LocalStream:
     return offer_answer.LocalStream(ip="192.0.2.1", rtp_port=port, session_id=0)
 
 
+class Answer(NamedTuple):
+    """An answer, with the session to keep for the next one."""
+
+    lines: tuple[recording_sdp.Line, ...]
+    content: bytes
+    session: offer_answer.LocalStream
+
+
 def answered(
     text: str, ports: list[int | None], session: offer_answer.LocalStream = SESSION, record: str | None = None
-) -> recording_sdp.RecordingAnswer:
+) -> Answer:
     offer = sdp.parse((HEAD + text).encode())
-    return recording_sdp.answer(offer, session, [None if p is None else local(p) for p in ports], record=record)
+    lines = recording_sdp.answer(offer, session.srtp, [None if p is None else local(p) for p in ports])
+    written = recording_sdp.describe(session, lines, record=record)
+    return Answer(lines, written.content, written.local)
 
 
-def sections(answer: recording_sdp.RecordingAnswer) -> list[list[str]]:
+def sections(answer: Answer) -> list[list[str]]:
     head, *rest = answer.content.decode().split("m=")
     assert head.startswith("v=0\r\no=- 77 ")
     return [("m=" + one).split("\r\n")[:-1] for one in rest]
@@ -124,6 +135,23 @@ def test_the_version_rises_with_each_change_only() -> None:
     assert [one.session.version for one in (first, same, held, paused)] == [1, 1, 2, 3]
     assert b"\r\na=record:paused\r\n" in paused.content
     assert b"a=record" not in held.content
+
+
+def test_the_state_is_told_on_lines_that_are_taken_only() -> None:
+    video = "m=video 5000 RTP/AVP 96\r\nc=IN IP4 192.0.2.9\r\n"
+    got = answered(video + TWO, [None, 30000, 30002], record="on")
+    assert ["a=record:on" in lines for lines in sections(got)] == [False, True, True]
+
+
+def test_the_recorders_own_offer_receives_only() -> None:
+    line = recording_sdp.offer(local(30000))
+    for record, told in ((None, []), ("paused", ["a=record:paused"])):
+        written = recording_sdp.describe(SESSION, [line], record=record)
+        (lines,) = sections(Answer((line,), written.content, written.local))
+        assert lines[0] == "m=audio 30000 RTP/AVP 8 0 9 101"
+        assert lines[-1 - len(told) :] == ["a=recvonly", *told]
+    assert line.media is None
+    assert not line.is_active
 
 
 def test_srtp_is_answered_in_kind_each_line_with_a_key_of_its_own() -> None:
