@@ -183,3 +183,36 @@ def test_a_client_that_does_not_ask_gets_the_same_offer(site: Site) -> None:
     act(site, session, "pause")
     assert offered(session, REQUIRE) == first
     session.bye()
+
+
+@pytest.mark.parametrize(("peer", "state"), [("everything", "on"), ("sbc", "off"), ("unattested", "off")])
+def test_an_invite_without_an_offer(site: Site, peer: str, state: str) -> None:
+    """The recorder's offer has the state that follows from its answer; "sbc" does not say who takes part."""
+    session = site.session(peer)
+    session.origin, session.lines = session.call.caller.user, session.lines[:1]
+    offer = offered(session)
+    assert told(offer) == state
+    if state == "on":
+        assert site.live(session)["state"] == "recording"
+        act(site, session, "pause")
+        later = offered(session)
+        assert (told(later), version(later)) == ("paused", version(offer) + 1)
+    session.bye()
+
+
+def test_an_invite_without_an_offer_of_a_session_that_returns(site: Site) -> None:
+    headers = (*AWARE, "Session-ID: ab30317f1a784dc48ff824d0d3715d87;remote=00000000000000000000000000000000")
+    for word, state in (("pause", "on"), ("opt-out", "paused"), ("", "off")):
+        session = site.session("everything", caller="+441632960990")
+        session.origin, session.lines = session.call.caller.user, session.lines[:1]
+        assert told(offered(session, headers)) == state
+        if word:
+            act(site, session, word, by="mary", reason="they asked")
+        session.bye()
+
+
+def test_a_client_that_does_not_ask_is_not_told_in_an_offer(site: Site) -> None:
+    session = site.session("everything")
+    session.origin, session.lines = session.call.caller.user, session.lines[:1]
+    assert b"a=record" not in offered(session, REQUIRE)
+    session.bye()

@@ -109,7 +109,7 @@ class SessionLifecycle(Component[CopiedCall]):
         return frozenset() if sides is None else frozenset(at for at in (sides.left, sides.right) if at is not None)
 
     def record_state(self, *, is_hold_ending: bool) -> str | None:
-        """Return the value of a=record by the last `update` (RFC 7866).
+        """Return the value of a=record by the last `update`, or before it by what it will do (RFC 7866).
 
         Args:
             is_hold_ending: The pause of a hold ends as soon as that is stored, and does not count any more.
@@ -120,10 +120,13 @@ class SessionLifecycle(Component[CopiedCall]):
         call = self._call
         if "record-aware" not in call.offered.supported:
             return None
-        pause_reasons = call.recording.pause_reasons
-        if self.decision.closed is not None or pause_reasons.final is not None:
+        reasons, final = call.recording.pause_reasons.reasons, call.recording.pause_reasons.final
+        if self.stage is Stage.WAITING:  # the recorder offers the lines: recording begins with the answer
+            left = self._left(is_beginning=True)
+            reasons, final = reasons | left.reasons, final or left.final
+        if self.decision.closed is not None or final is not None:
             return "off"
-        return "paused" if pause_reasons.reasons - ({HOLD} if is_hold_ending else set()) else "on"
+        return "paused" if reasons - ({HOLD} if is_hold_ending else set()) else "on"
 
     def update(self) -> None:
         """Decide again, by the current participants and lines, and carry the decision out."""

@@ -102,13 +102,11 @@ class RecordingSession(SipCall):
         if self.offered.body is None:
             self._awaits_answer = True
             self._lines.offer()
-            self.services.endpoint.answer(self._leg, self._lines.describe(None), is_recorder=True)
-            self._probe_later()
-            return
-        if self._parts.sdp is None:
+        elif self._parts.sdp is None:
             raise MediaError("the INVITE has no session description")
-        self._lines.take(Body(content=self._parts.sdp))
-        self._update()  # records before the client knows where to send: nothing that it sends comes too early
+        else:
+            self._lines.take(Body(content=self._parts.sdp))
+            self._update()  # records before the client knows where to send: nothing that it sends comes too early
         self.services.endpoint.answer(self._leg, self._description(), is_recorder=True)
         self._probe_later()
 
