@@ -13,7 +13,7 @@ from storage.audit import AuditLog
 from storage.g711 import TRANSCODE
 from tests.helpers.exactness import PACKET_S, SILENT_ALAW, Kept, kept_of
 from tests.helpers.recorder_home import eventually
-from tests.helpers.siprec_client import Line, Session, ports, sections
+from tests.helpers.siprec_client import REQUIRE, Line, Session, ports, sections
 from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.siprec_shapes import packed
 from tests.helpers.virtual.exchange import TurnedHome
@@ -466,6 +466,21 @@ def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site, has
     channels = [site.home.copy(row["id"])[:2] for row in rows]
     silent = {tuple(set(channel) == {SILENT_ALAW} for channel in pair) for pair in channels}
     assert silent == {(True, False), (False, True)}, "the officer's half is on the right, the caller's on the left"
+
+
+def test_metadata_before_the_answer_to_the_recorders_offer(site: Site) -> None:
+    session = site.session()
+    session.lines = session.lines[:1]
+    session.send("INVITE", headers=REQUIRE)
+    final = session.client.final(session.call_id, "INVITE", session.cseq)
+    session.remote, cseq = final.value("To"), session.cseq
+    assert session.ask("INFO", document(session), METADATA).status == 200
+    session.send("ACK", session.sdp(), "application/sdp", cseq=cseq)
+    session.talk(final)
+    session.talk_for(0.5)
+    assert site.live(session)["state"] == "recording"
+    session.bye()
+    assert whole(site, session)["operator"] == "alice"
 
 
 def speak_at_once(session: Session, patch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,8 @@ class RecordingSession(SipCall):
         """Handle an INFO with metadata or a digit; a digit is taken as the caller's, as it does not name a party."""
         if is_metadata_type(body.content_type) or body.content_type.lower().startswith("multipart/"):
             self._lifecycle.learn(parts_of(body).metadata)
-            self._update()
+            if not self._awaits_answer:  # before it there is no line to record; it is followed by an update
+                self._update()
         else:
             self.recorded.keypad.info(self.recorded.progress.outside, body)
 
