@@ -68,9 +68,10 @@ class Connections(abc.ABC):
                 has come, it is then sent once more, on a new connection (RFC 9110 section 9.2.2).
 
         Raises:
-            NobodyThereError: It could not be sent, or not once more.
+            NobodyThereError: It was not sent.
             TimeoutError: No connection, or no whole response, in time.
-            BrokenOffError: The response is not valid; the daemon may or may not have acted.
+            BrokenOffError: The response is not valid, or there was none and the request could not be sent once more;
+                the daemon may or may not have acted.
         """
         deadline = time.monotonic() + self._timeout_s
 
@@ -85,13 +86,19 @@ class Connections(abc.ABC):
             return answer
 
         kept = self._taken()
-        if kept is not None:
+        if kept is None:
+            return ask_on(self._new(deadline))
+        try:
+            return ask_on(kept)
+        except UnansweredError as unanswered:
+            if not is_idempotent:
+                raise
             try:
-                return ask_on(kept)
-            except UnansweredError:
-                if not is_idempotent:
-                    raise
-        return ask_on(self._new(deadline))
+                return ask_on(self._new(deadline))
+            except (TimeoutError, BrokenOffError):
+                raise
+            except OSError as error:  # it would say that nothing was sent, and the first time something was
+                raise unanswered from error
 
     def close(self) -> None:
         """Close idle connections, and the others when their answer is there. Idempotent."""

@@ -18,6 +18,7 @@ from recorder.control.connections import (
     DaemonAnswer,
     DaemonConnections,
     NobodyThereError,
+    UnansweredError,
 )
 from recorder.control.node_connections import NodeConnections
 from sip.options import Address
@@ -156,6 +157,38 @@ def test_a_request_is_not_sent_again(path: Path, answers: list[list[bytes]], *, 
         with pytest.raises(BrokenOffError):
             connections.ask("POST", "/b", {}, is_idempotent=is_idempotent)
     assert len(other.requests) == sent
+
+
+class NotTwice(DaemonConnections):
+    """Cannot make a second connection, as where the daemon has ended in between."""
+
+    made = 0
+
+    def _connected(self, deadline: float) -> socket.socket:
+        self.made += 1
+        if self.made > 1:
+            raise ConnectionRefusedError("nobody listens")
+        return super()._connected(deadline)
+
+
+class NotSignedTwice(Signing):
+    """Cannot sign again what has no answer."""
+
+    def _signed(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> Mapping[str, str]:
+        if self.signed == 2:
+            raise PermissionError("the key cannot be read")
+        return super()._signed(method, target, headers, content)
+
+
+@pytest.mark.parametrize("kind", [NotTwice, NotSignedTwice])
+def test_what_may_have_been_done_is_not_said_to_have_reached_nobody(path: Path, kind: type[DaemonConnections]) -> None:
+    second: list[list[bytes]] = [[]] if kind is NotSignedTwice else []
+    with peer(path, [WHOLE, b""], *second) as other, contextlib.closing(kind(path, timeout_s=5)) as connections:
+        connections.ask("GET", "/a", {})
+        with pytest.raises(UnansweredError) as raised:
+            connections.ask("POST", "/b", {}, b"[1]", is_idempotent=True)
+    assert len(other.requests) == 2
+    assert isinstance(raised.value.__cause__, NobodyThereError if kind is NotTwice else PermissionError)
 
 
 def test_an_answer_that_does_not_end_in_time(path: Path) -> None:
