@@ -171,12 +171,17 @@ class Prompt:
         return len(self.audio[Codec.PCMA]) / TICKS_PER_S
 
 
+MOST_LOOK_BACK_S = 500.0
+"""Longest look-back of a tap, seconds. Its rings are then 8 MB; the core takes rings of up to 2**22 ticks a channel."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapOptions:
     """How a tap keeps audio in memory.
 
     Attributes:
-        look_back_s: Audio younger than this is never handed out, so that a pause can still erase it; in [0.5, 60].
+        look_back_s: Audio younger than this is never handed out, so that a pause can still erase it; in
+            [0.5, MOST_LOOK_BACK_S].
         mask_left_digits: Silence every digit of the left channel (the caller), 200 ms either side, on both.
     """
 

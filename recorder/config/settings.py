@@ -10,9 +10,9 @@ from datetime import date, time, timedelta
 from functools import cached_property
 from typing import Annotated
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Interval, Le
 
-from audio.types import MediaIo
+from audio.types import MOST_LOOK_BACK_S, MediaIo
 from recorder.common.logs import LogFormat
 from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.config.anchor_options import AnchorOptions
@@ -133,7 +133,7 @@ class Notice:
 class Pause:
     """Settings of pauses."""
 
-    look_back_s: float = 5.0
+    look_back_s: Annotated[float, Le(MOST_LOOK_BACK_S)] = 5.0
     erase_s: float = 3.0
     pause_keys: str = "*1"
     """The default of old files without this key, which must not change. `init` writes other keys."""

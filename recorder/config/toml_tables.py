@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Gt, Interval, Le
 
 from recorder.config.sip_transports import parse_address, parse_target
 from sip.options import Address
@@ -32,11 +32,13 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
     return {key: hint for key, hint in hints.items() if key not in DERIVED}
 
 
-def _outside(limit: Gt | Ge | Interval, value: float) -> str | None:
+def _outside(limit: Gt | Ge | Le | Interval, value: float) -> str | None:
     """Return the words for a range that a value does not lie in, or None."""
     over, least, most = (getattr(limit, name, None) for name in ("gt", "ge", "le"))
     if (over is None or value > over) and (least is None or value >= least) and (most is None or value <= most):
         return None
+    if most is not None and over is None and least is None:
+        return f"be at most {most:g}"
     if most is not None:
         return f"lie in [{least}, {most}]" if over is None else f"lie in ({over}, {most}]"
     return f"be at least {least}" if over is None else f"be over {over}"

@@ -14,7 +14,17 @@ import pytest
 from audio.blocks import AudioRun, LostRange, decode_block
 from audio.relay import Relay
 from audio.taps import ring_ticks
-from audio.types import AudioLost, Channel, Codec, LegMedia, MediaAddress, RelayOptions, TapId, TapOptions
+from audio.types import (
+    MOST_LOOK_BACK_S,
+    AudioLost,
+    Channel,
+    Codec,
+    LegMedia,
+    MediaAddress,
+    RelayOptions,
+    TapId,
+    TapOptions,
+)
 from tests.helpers.recorder_home import eventually
 
 NS_PER_TICK = 125_000
@@ -207,6 +217,15 @@ def test_the_memory_of_the_first_call_is_there_before_it_and_stays_for_the_next(
             assert huge_pages() - before == 4
     del relay
     assert huge_pages() == without_relay
+
+
+def test_a_tap_can_have_the_longest_look_back_that_the_configuration_takes() -> None:
+    options = TapOptions(look_back_s=MOST_LOOK_BACK_S)
+    with Relay(RelayOptions(ports=(41000, 41999), lock_memory=False)) as relay:
+        relay.taps.prepare(options)
+        tap = relay.taps.open(relay.open_leg(), None, options)
+        assert relay.taps.position_s(tap) >= 0
+        relay.taps.release(tap)
 
 
 def test_no_memory_can_be_prepared_for_a_look_back_that_no_tap_could_have() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from audio.types import MOST_LOOK_BACK_S
 from recorder.config.reading import read_config
 from recorder.config.settings import Config, Voicemail
 from recorder.config.sip_transports import sip_options
@@ -92,6 +93,11 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
 
 def test_whole_numbers_are_fine_where_seconds_are_wanted(tmp_path: Path) -> None:
     assert read_config(written(tmp_path, "[pause]\nlook_back_s = 6\n")).pause.look_back_s == 6.0
+
+
+def test_the_longest_look_back_is_taken(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path, f"[pause]\nlook_back_s = {MOST_LOOK_BACK_S}\n"))
+    assert config.pause.look_back_s == MOST_LOOK_BACK_S
 
 
 def test_off_turns_an_optional_key_off(tmp_path: Path) -> None:

@@ -142,6 +142,11 @@ ALONE = {
         3,
         "look_back_s is 1.2: shorter than digit window + detector lag + writer period (1.3 s)",
     ),
+    "a look-back that no tap can have": (
+        "[pause]\nlook_back_s = 500.5\n",
+        2,
+        "look_back_s is 500.5: it must be at most 500",
+    ),
     "erase longer than what is in memory": ("[pause]\nlook_back_s = 3.0\n", 1, "erase_s is 3: it must lie in"),
     "negative erase": ("[pause]\nerase_s = -1.0\n", 2, "erase_s is -1: it must lie in"),
     "keys without a star": ('[pause]\npause_keys = "11"\n', 2, "pause_keys must be * and one more key, not '11'"),

@@ -43,6 +43,7 @@ def test_it_accepts_files_that_are_read(schema: dict[str, Any], toml: str) -> No
     "toml",
     [
         "[pause]\nlook_back_s = true\n",
+        "[pause]\nlook_back_s = 500.5\n",
         "[pause]\nmax_s = 0\n",
         "[pause]\nreminder_s = 0\n",
         "[pause]\nreminder_s = false\n",
