@@ -1,6 +1,7 @@
 """Builds the components of the daemon; `daemon` starts and stops them."""
 
 import hashlib
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 from audio.port_memory import PortMemory
 from audio.relay import Relay
-from audio.types import RelayOptions
+from audio.types import RelayOptions, TapOptions
 from audio.writer import PausableWriter, WriterOptions
 from recorder.access.agents import SignOns
 from recorder.access.pins import PinFile, Pins
@@ -58,6 +59,8 @@ from storage.erasures import Erasures
 from storage.index import Index
 from storage.keys import NodeKeys
 from storage.vault import Vault
+
+_log = logging.getLogger(__name__)
 
 AUDIT_LOCK_S = 1.0
 """Timeout for the lock on the audit log, seconds: shorter than the time in which an act must be confirmed."""
@@ -144,6 +147,14 @@ def open_media(config: Config, port_memory: PortMemory) -> MediaCore:
     relay, kernel_obstacle = open_relay(options, port_memory)
     report_io(relay, media.io, kernel)
     return MediaCore(relay=relay, kernel_obstacle=kernel_obstacle, is_lockable=is_lockable)
+
+
+def prepare_first_call(relay: Relay, config: Config) -> None:
+    """Have memory ready for the first call (ADR 76). Without it that call waits for it: a failure is only logged."""
+    try:
+        relay.taps.prepare(TapOptions(look_back_s=config.pause.look_back_s))
+    except (ValueError, MemoryError, OSError) as error:
+        _log.warning("no memory was prepared for the first call, which takes a little longer: %s", error)
 
 
 def make_writer(

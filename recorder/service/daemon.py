@@ -20,7 +20,6 @@ from typing import Any
 from fastapi import FastAPI
 
 from audio.port_memory import PortMemory
-from audio.types import TapOptions
 from recorder.access.signing import Verifier
 from recorder.audit.anchoring import LAST_TIMEOUT_S
 from recorder.calls.call_services import CallServices
@@ -55,6 +54,7 @@ from recorder.service.composition import (
     make_resolver,
     make_writer,
     open_media,
+    prepare_first_call,
 )
 from recorder.service.disk_faults import DiskFaults
 from recorder.service.disk_watch import DiskWatch
@@ -227,7 +227,7 @@ class Daemon:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, which drain first (`Draining`); SIGHUP reloads the configuration."""
         self._relay.start()
-        self._relay.taps.prepare(TapOptions(look_back_s=self._services.config.pause.look_back_s))
+        prepare_first_call(self._relay, self._services.config)
         self._writer.start()
         self._media_events.start()
         self._resolver.want(target for route in self._services.config.route for target in route.targets)

@@ -25,6 +25,8 @@ from audio.types import (
     TapId,
     TapOptions,
 )
+from recorder.config.settings import Config, Pause
+from recorder.service.composition import prepare_first_call
 from tests.helpers.recorder_home import eventually
 
 NS_PER_TICK = 125_000
@@ -226,6 +228,16 @@ def test_a_tap_can_have_the_longest_look_back_that_the_configuration_takes() -> 
         tap = relay.taps.open(relay.open_leg(), None, options)
         assert relay.taps.position_s(tap) >= 0
         relay.taps.release(tap)
+
+
+def test_a_start_goes_on_where_no_memory_can_be_prepared(caplog: pytest.LogCaptureFixture) -> None:
+    impossible = Config(pause=Pause(look_back_s=MOST_LOOK_BACK_S + 60))
+    with Relay(RelayOptions(ports=(41000, 41999), lock_memory=False)) as relay:
+        prepare_first_call(relay, Config())
+        assert caplog.messages == []
+        prepare_first_call(relay, impossible)
+    (message,) = caplog.messages
+    assert message.startswith("no memory was prepared for the first call")
 
 
 def test_no_memory_can_be_prepared_for_a_look_back_that_no_tap_could_have() -> None:
