@@ -259,7 +259,7 @@ class Daemon:
             _log.warning("a stop ends calls at once: the systemd unit has no Type=notify; copy it from deploy/ again")
         freeze_startup_objects()
         self._stalls.watch()
-        self._stalls.start_looking()
+        self._stalls.start_asking()
         self._disk.keep(self._reactor, self._executors.filing)
         self._disk_faults.keep(self._reactor, self._executors.filing)
         self._metrics = start_listener(

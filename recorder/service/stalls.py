@@ -1,5 +1,6 @@
 """Measures how long the call thread was blocked, and SIP, keys and commands with it."""
 
+import itertools
 import logging
 import sys
 import threading
@@ -14,9 +15,12 @@ from recorder.calls.call_services import Scheduler
 _log = logging.getLogger(__name__)
 
 EVERY_S = 0.1
+_NONE_DUE = float("inf")
 _COUNTED_S, _TOLD_S, _WINDOW_S = 0.1, 1.0, 60.0
 _LOOKED_S, _FRAMES = 0.5, 4
-"""How late the timer is when the call thread's stack is read, seconds; and how many of its calls are logged."""
+"""How long a function has waited when the call thread's stack is read, seconds; how many calls of it are logged."""
+_LOOK_TURNS = 3
+"""In how many turns of the thread `stalls` the call thread is looked at once."""
 
 
 def ready_s(thread: int) -> float:
@@ -34,12 +38,16 @@ def ready_s(thread: int) -> float:
 
 
 class Stalls:
-    """A timer of the call thread that measures how late it fires. Call thread only, except `as_json` and `look`.
+    """Measures how long a function waits that another thread submits to the call thread, as SIP and commands do.
 
-    It is due every 100 ms. If it is late, the thread was blocked: by one of its own callbacks, by another thread that
-    held the interpreter (such as Python's collector), or by a machine with no free processor. A block of length L is
-    measured as L less up to 100 ms. Timers fire up to 10 ms late anyway (`Reactor.call_later`). Figures that need a
-    system call are read on another thread: the timer would release the interpreter, and wait to have it again.
+    One is due every 100 ms. If it runs late, the thread was blocked: by one of its own callbacks, by another thread
+    that held the interpreter (such as Python's collector), or by a machine with no free processor. Lateness counts from
+    when the function was due, not from when it was submitted, because whoever holds the interpreter delays both
+    threads. A block of length L is measured as L less up to 100 ms.
+
+    The lateness of a timer would not do: timers that are due together leave turns to commands (`sip.timer_slices`).
+    Figures that need a system call are read on the thread `stalls`, because the call thread would release the
+    interpreter for it, and wait to have it again.
 
     Args:
         scheduler: The call thread's scheduler.
@@ -56,27 +64,36 @@ class Stalls:
         self._scheduler, self._clock, self._worked_s = scheduler, clock, worked_s
         self._worked_before_s = self._ready_before_s = self._ready_s = 0.0
         self._where = ""
-        self._due_s = self._window_ends_s = 0.0
+        self._due_s, self._window_ends_s = _NONE_DUE, 0.0
         self._longest_s = self._last_window_s = self._window_s = 0.0
         self._counted = 0
         self._told_s = float("-inf")
 
     def watch(self) -> None:
-        """Start the timer; it runs as long as the call thread."""
-        self._window_ends_s = self._clock() + _WINDOW_S
-        self._wait()
+        """Begin to measure. Call thread."""
+        self._window_ends_s, self._worked_before_s = self._clock() + _WINDOW_S, self._worked_s()
 
-    def start_looking(self) -> None:
-        """Start a thread that notes what the call thread, which calls this, is doing whenever its timer is overdue."""
+    def start_asking(self) -> None:
+        """Start the thread that submits functions, and notes what the call thread, which calls this, does meanwhile."""
         threading.Thread(
-            target=self._look_now_and_then,
+            target=self._ask_and_look,
             args=(threading.get_ident(), threading.get_native_id()),
             name="stalls",
             daemon=True,
         ).start()
 
+    def ask(self, due_s: float) -> None:
+        """Submit a function, unless the last one has not run yet. Thread `stalls`.
+
+        Args:
+            due_s: When it was due, by the monotonic clock; now, or earlier if this thread was kept waiting.
+        """
+        if self._due_s == _NONE_DUE:
+            self._due_s = due_s
+            self._scheduler.submit(self._answer)
+
     def look(self, frame: FrameType | None, ready_s: float) -> None:
-        """Note what the call thread is doing, if its timer is overdue. Not on the call thread.
+        """Note what the call thread is doing, if a function is overdue. Thread `stalls`.
 
         Args:
             frame: Innermost frame of the call thread.
@@ -84,7 +101,7 @@ class Stalls:
         """
         overdue_s = self._clock() - self._due_s
         self._ready_s = ready_s
-        if overdue_s < 0:
+        if overdue_s < EVERY_S:
             self._ready_before_s = ready_s
         elif overdue_s >= _LOOKED_S and not self._where:
             self._where = _calls(frame)
@@ -97,11 +114,8 @@ class Stalls:
             "stalls_over_100_ms": self._counted,
         }
 
-    def _wait(self) -> None:
-        self._due_s, self._worked_before_s = self._clock() + EVERY_S, self._worked_s()
-        self._scheduler.call_later(EVERY_S, self._beat)
-
-    def _beat(self) -> None:
+    def _answer(self) -> None:
+        """Measure how late this runs. Call thread."""
         now_s = self._clock()
         late_s = max(0.0, now_s - self._due_s)
         if now_s >= self._window_ends_s:
@@ -122,12 +136,15 @@ class Stalls:
                 f"; it was in {self._where}" if self._where else "",
             )
         self._where = ""
-        self._wait()
+        self._due_s, self._worked_before_s = _NONE_DUE, self._worked_s()
 
-    def _look_now_and_then(self, call_thread: int, native: int) -> None:
-        while True:
-            time.sleep(_LOOKED_S / 2)
-            self.look(sys._current_frames().get(call_thread), ready_s(native))
+    def _ask_and_look(self, call_thread: int, native: int) -> None:
+        for turn in itertools.count():
+            due_s = self._clock() + EVERY_S
+            time.sleep(EVERY_S)
+            self.ask(due_s)
+            if turn % _LOOK_TURNS == 0:
+                self.look(sys._current_frames().get(call_thread), ready_s(native))
 
 
 def _calls(frame: FrameType | None) -> str:

@@ -1,4 +1,4 @@
-"""By as much as the beat of the call thread comes late, the thread was held."""
+"""By as much as a function that is submitted to the call thread runs late, the thread was held."""
 
 import logging
 import sys
@@ -13,32 +13,55 @@ from recorder.service.stalls import EVERY_S, Stalls, ready_s
 
 
 class CallThread:
-    """A call thread by a clock of its own, which other work may hold."""
+    """A call thread by a clock of its own, which other work may hold, and the thread that submits functions to it.
+
+    Attributes:
+        timers_late_s: How long timers that are due leave turns to what is submitted.
+    """
 
     def __init__(self) -> None:
         self.now_s = 1000.0
-        self.worked_s = 0.0
+        self.worked_s = self.timers_late_s = 0.0
+        self.asks: Callable[[float], object] = lambda _due_s: None
+        self._asks_s = self.now_s + EVERY_S
+        self._submitted: list[Callable[..., object]] = []
         self._due: list[tuple[float, Callable[..., object]]] = []
 
     def clock(self) -> float:
         return self.now_s
 
-    def submit(self, fn: Callable[..., object], *args: object) -> None:
-        raise AssertionError
+    def submit(self, fn: Callable[..., object], *_args: object) -> None:
+        self._submitted.append(fn)
 
     def call_later(self, seconds: float, fn: Callable[..., object], *_args: object) -> None:
         self._due.append((self.now_s + seconds, fn))
 
     def go_on(self, seconds: float) -> None:
         until_s = self.now_s + seconds
-        while self._due and self._due[0][0] <= until_s:
-            due_s, fn = self._due.pop(0)
-            self.now_s = max(self.now_s, due_s)
-            fn()
-        self.now_s = max(self.now_s, until_s)
+        self._run()
+        while self._asks_s <= until_s:
+            self._ask()
+            self._run()
+        self.now_s = until_s
 
-    def hold(self, seconds: float) -> None:
-        self.now_s += seconds
+    def hold(self, seconds: float, *, is_for_all: bool = False) -> None:
+        """Let time pass while the call thread is held, or all threads, as in a process that is stopped."""
+        until_s = self.now_s + seconds
+        while self._asks_s <= until_s and not is_for_all:
+            self._ask()
+        self.now_s = until_s
+
+    def _ask(self) -> None:
+        due_s, self.now_s = self._asks_s, max(self.now_s, self._asks_s)
+        self.asks(due_s)
+        self._asks_s = self.now_s + EVERY_S
+
+    def _run(self) -> None:
+        submitted, self._submitted = self._submitted, []
+        due = [fn for due_s, fn in self._due if due_s + self.timers_late_s <= self.now_s]
+        self._due = [(due_s, fn) for due_s, fn in self._due if due_s + self.timers_late_s > self.now_s]
+        for fn in submitted + due:
+            fn()
 
 
 @pytest.fixture
@@ -50,6 +73,7 @@ def thread() -> CallThread:
 def stalls(thread: CallThread) -> Stalls:
     watched = Stalls(thread, thread.clock, lambda: thread.worked_s)
     watched.watch()
+    thread.asks = watched.ask
     return watched
 
 
@@ -63,13 +87,37 @@ def test_a_thread_that_nobody_holds_has_no_stall(thread: CallThread, stalls: Sta
     assert seen(stalls) == (0.0, 0.0, 0)
 
 
-def test_a_stall_is_seen_less_what_the_beat_still_had_to_wait(thread: CallThread, stalls: Stalls) -> None:
+def test_a_stall_is_seen_less_the_time_until_a_function_is_due(thread: CallThread, stalls: Stalls) -> None:
     thread.go_on(10.04)
     thread.hold(0.7)
     thread.go_on(1)
     longest, lately, counted = seen(stalls)
     assert 700 - 1000 * EVERY_S <= longest <= 700
     assert (lately, counted) == (longest, 1)
+
+
+def test_who_keeps_the_thread_that_asks_from_its_work_keeps_the_call_thread_too(
+    thread: CallThread, stalls: Stalls
+) -> None:
+    thread.go_on(10.04)
+    thread.hold(0.7, is_for_all=True)
+    thread.go_on(1)
+    longest, _, counted = seen(stalls)
+    assert 700 - 1000 * EVERY_S <= longest <= 700
+    assert counted == 1
+
+
+def test_timers_that_leave_turns_to_commands_are_no_stall(thread: CallThread, stalls: Stalls) -> None:
+    thread.timers_late_s = 0.7
+    thread.go_on(10)
+    assert seen(stalls) == (0.0, 0.0, 0)
+
+
+def test_one_function_waits_at_a_time(thread: CallThread, stalls: Stalls) -> None:
+    thread.hold(1.0)
+    assert len(thread._submitted) == 1
+    thread.go_on(1)
+    assert seen(stalls)[2] == 1
 
 
 def test_the_longest_is_kept_and_that_of_lately_is_forgotten(thread: CallThread, stalls: Stalls) -> None:
