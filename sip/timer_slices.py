@@ -22,10 +22,11 @@ ORIGINAL = EventDispatcher2.dispatchTimers
 def install() -> None:
     """Have sippy's loop run its timers in slices; doing it again changes nothing."""
     EventDispatcher2.dispatchTimers = run_due
+    EventDispatcher2.is_going_on = False
 
 
 def run_due(loop: Sippy) -> None:
-    """Run timers that are due, in the order of their time, for `SLICE_S`; the loop's next turn goes on with the rest.
+    """Run timers that are due, in the order of their time, for `SLICE_S`; go on after what waits for the loop by then.
 
     Otherwise it does what ``dispatchTimers`` of sippy does, but for timers whose intervals vary at random: nothing here
     has one.
@@ -34,7 +35,10 @@ def run_due(loop: Sippy) -> None:
     while loop.tlisteners:
         timer = loop.tlisteners[0]
         is_cancelled = timer.cb_func is None
-        if not is_cancelled and (timer.etime.monot > loop.last_ts.monot or MonoTime().monot >= ends_s):
+        if not is_cancelled and timer.etime.monot > loop.last_ts.monot:
+            return
+        if not is_cancelled and MonoTime().monot >= ends_s:
+            _go_on_later(loop)
             return
         heappop(loop.tlisteners)
         if is_cancelled:
@@ -43,6 +47,18 @@ def run_due(loop: Sippy) -> None:
         _run(loop, timer)
         if loop.endloop:
             return
+
+
+def _go_on_later(loop: Sippy) -> None:
+    if not loop.is_going_on:  # else it waits for the loop already
+        loop.is_going_on = True
+        loop.callFromThread(_go_on, loop)
+
+
+def _go_on(loop: Sippy) -> None:
+    loop.is_going_on = False
+    loop.last_ts = MonoTime()
+    run_due(loop)
 
 
 def _run(loop: Sippy, timer: Sippy) -> None:
