@@ -76,20 +76,43 @@ class SessionRegister:
         return LeftSession(reasons=reasons, final=max(finals, key=_FINAL.index, default=None))
 
     def put(
-        self, sessions: Iterable[str], groups: Iterable[str], *, state: PauseState, reasons: Iterable[str]
+        self,
+        sessions: Iterable[str],
+        groups: Iterable[str],
+        *,
+        state: PauseState,
+        reasons: Iterable[str],
+        is_added: bool = False,
     ) -> "Future[None]":
-        """Store the pause state of a session; the future is done when it is on disk."""
-        kept = sorted(set(reasons) - {HOLD})
-        is_final = state.value in _FINAL
-        fields = {"state": state.value, "reasons": kept, "at": round(self._now())} if kept or is_final else None
-        changes = {_digest(name): fields for name in sessions}
-        changes |= {_digest(name): fields for name in groups if is_final}
+        """Store the pause state of a session; the future is done when it is on disk.
+
+        Args:
+            sessions: Names of the session itself.
+            groups: Names of its group; only a final state is stored for them.
+            state: The pause state.
+            reasons: The pause reasons; SIP hold is left out.
+            is_added: Add to what is stored under each name: clear no reason, and replace no final state by another.
+        """
+        kept, is_final = frozenset(reasons) - {HOLD}, state.value in _FINAL
+        names = [*sessions, *(groups if is_final else ())]
+        changes = {
+            _digest(name): self._fields(state.value, kept, self._of(name) if is_added else None) for name in names
+        }
         for name, value in changes.items():
             self._states.pop(name, None)
             if value is not None:
                 self._states[name] = value
         changes |= self._outdated()
         return self._executor.submit(self._journal.save, changes, dict(self._states))
+
+    def _fields(self, state: str, reasons: frozenset[str], before: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return what is stored under a name, with what was stored ``before``; None for nothing."""
+        if before is not None:
+            reasons |= frozenset(before["reasons"])
+            state = before["state"] if before["state"] in _FINAL else state
+        if not reasons and state not in _FINAL:
+            return None
+        return {"state": state, "reasons": sorted(reasons), "at": round(self._now())}
 
     def _outdated(self) -> dict[str, None]:
         """Remove old states, and return their names for the journal."""

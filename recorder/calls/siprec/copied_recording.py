@@ -210,9 +210,10 @@ class CopiedRecording(Component[SipCall], CopiedCall):
         )
 
     def store_elsewhere(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
-        """Store the pause state in the session register too."""
-        metadata = self._metadata
-        return [self.services.sessions.put(metadata.sessions, metadata.groups, state=state, reasons=reasons)]
+        """Store the pause state in the session register too; a session that is away clears nothing of its twins'."""
+        metadata, is_away = self._metadata, self.recording.pause_reasons.is_away
+        register = self.services.sessions
+        return [register.put(metadata.sessions, metadata.groups, state=state, reasons=reasons, is_added=is_away)]
 
     @property
     def media_legs(self) -> tuple[MediaLegId, ...]:

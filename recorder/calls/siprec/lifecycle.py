@@ -6,6 +6,7 @@
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Iterable
 
 from audio.types import DtmfPolicy
 from audio.types import LegId as MediaLegId
@@ -138,8 +139,7 @@ class SessionLifecycle(Component[CopiedCall]):
             case SessionAction.OPEN:
                 self._open()
             case SessionAction.FOLLOW | SessionAction.RETURN:
-                self._restore_pauses()
-                self._follow()
+                self._go_on()
             case SessionAction.LEAVE:
                 self._leave()
             case SessionAction.NOTHING if self.stage is Stage.WAITING:
@@ -150,6 +150,7 @@ class SessionLifecycle(Component[CopiedCall]):
                 pass
 
     def _store_new_names(self) -> None:
+        """Store the pause state under new names too, beside what an earlier session has left there."""
         names, pause_reasons = frozenset(self._metadata.sessions), self._call.recording.pause_reasons
         if (
             names != self._known_names
@@ -157,7 +158,7 @@ class SessionLifecycle(Component[CopiedCall]):
             and (pause_reasons.reasons - {HOLD} or pause_reasons.final is not None)
         ):
             self._call.services.sessions.put(
-                names, self._metadata.groups, state=pause_reasons.state, reasons=pause_reasons.reasons
+                names, self._metadata.groups, state=pause_reasons.state, reasons=pause_reasons.reasons, is_added=True
             )
         self._known_names = names
 
@@ -182,17 +183,29 @@ class SessionLifecycle(Component[CopiedCall]):
             self._seal(document)
         call.controls.begun()
 
-    def _restore_pauses(self) -> None:
-        """Apply the pause state of an earlier session, if a name that is new says that this session continues it."""
+    def _go_on(self) -> None:
+        """Follow the decision, with the pause state of an earlier session if a new name says that this continues it."""
         call, left = self._call, self._left(is_beginning=False)
-        with contextlib.suppress(RefusedError):
-            if left.final is Final.OPTED_OUT and call.recording.pause_reasons.final is None:
-                call.controls.opt_out("the session had been opted out before it came back", RETURNED)
-            elif left.final is Final.DISCARDED and call.recording.pause_reasons.final is None:
-                call.controls.pause(AGENT, RETURNED)  # discards the recording, if the service requires that
-            for reason in sorted(left.reasons - call.recording.pause_reasons.reasons):
-                self.remarks.add(Remark.RETURNED)
-                call.controls.pause(reason, RETURNED)
+        pause_reasons = call.recording.pause_reasons
+        reasons = set(left.reasons - pause_reasons.reasons)
+        if reasons:
+            self.remarks.add(Remark.RETURNED)
+        if left.final is Final.DISCARDED:
+            reasons.add(AGENT)  # discards the recording, if the service requires that
+        elif left.final is Final.OPTED_OUT and (pause_reasons.final is None or pause_reasons.is_away):
+            call.controls.opt_out("the session had been opted out before it came back", RETURNED)
+        if pause_reasons.is_away:
+            pause_reasons.reasons |= reasons  # a call that is away cannot be paused, and `_follow` would open the gate
+            self._follow()
+            self._pause(reasons)
+        else:
+            self._pause(reasons)
+            self._follow()
+
+    def _pause(self, reasons: Iterable[str]) -> None:
+        with contextlib.suppress(RefusedError):  # recording has ended for the rest of the call
+            for reason in sorted(reasons):
+                self._call.controls.pause(reason, RETURNED)
 
     def _left(self, *, is_beginning: bool) -> LeftSession:
         """Return the pause state to go on with; a recording that begins is paused if the journal cannot be read."""

@@ -4,6 +4,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from recorder.calls.session_register import KEPT_S, MOST, LeftSession, SessionRegister
 from recorder.common.serial_executor import SerialExecutor
 from recorder.rules.pausing import Final, PauseState
@@ -56,6 +58,23 @@ def test_what_was_resumed_or_only_held_is_forgotten(tmp_path: Path) -> None:
     found.put(["a"], [], state=PauseState.RECORDING, reasons=[])
     found.put(["h"], [], state=PauseState.PAUSED, reasons=["hold"])
     assert found.left(["a", "h"]) == LeftSession()
+
+
+@pytest.mark.parametrize(
+    ("state", "reasons", "final"),
+    [(PauseState.PAUSED, {"agent"}, None), (PauseState.OPTED_OUT, set(), Final.OPTED_OUT)],
+)
+def test_what_is_added_clears_nothing(
+    tmp_path: Path, state: PauseState, reasons: set[str], final: Final | None
+) -> None:
+    found = register(tmp_path, Clock())
+    found.put(["a"], [], state=state, reasons=reasons)
+    found.put(["a", "b"], [], state=PauseState.OUT_OF_SCOPE, reasons=[], is_added=True)
+    assert found.left(["a"]) == LeftSession(reasons=frozenset(reasons), final=final)
+    assert found.left(["b"]) == LeftSession()
+    found.put(["a", "b"], [], state=PauseState.PAUSED, reasons=["manager", "hold"], is_added=True)
+    assert found.left(["a"]) == LeftSession(reasons=frozenset(reasons | {"manager"}), final=final)
+    assert found.left(["b"]) == LeftSession(reasons=frozenset({"manager"}))
 
 
 def test_a_day_later_nobody_asks(tmp_path: Path) -> None:
