@@ -128,7 +128,7 @@ class CardDiscard:
         try:
             if unknown is not None or not may_go.result():
                 self._keep_paused(pending, unknown)
-            elif self._recording.pause_reasons.final is not None:  # another act has ended recording meanwhile
+            elif self._has_ended:  # another act has ended recording meanwhile
                 self._settle()
                 pending.answer_as(pending.paused)
             else:
@@ -137,6 +137,11 @@ class CardDiscard:
             pending.refuse(error)
         finally:
             self._close_if_decided()
+
+    @property
+    def _has_ended(self) -> bool:
+        pause_reasons = self._recording.pause_reasons
+        return pause_reasons.final is not None and not pause_reasons.is_away  # what is away may come back
 
     def _count_undecided(self, more: int) -> None:
         self._deciding += more

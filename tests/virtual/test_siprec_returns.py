@@ -4,6 +4,7 @@ What an earlier session or a twin left holds from the first sample on, and the c
 """
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import REQUIRE, Session, sections
 from tests.helpers.siprec_policy import METADATA, Site, document
+from tests.helpers.virtual.exchange import TurnedHome
 from tests.helpers.virtual.siprec import siprec_site
 
 AWARE = (*REQUIRE, "Supported: record-aware")
@@ -163,6 +165,33 @@ def test_under_a_name_that_was_discarded(discarding_site: Site) -> None:
     assert re_offered(session, session=first.call.session) != "on"  # it is paused until the database has answered
     eventually(lambda: site.live(session)["state"] == "discarded", "nothing keeps it")
     session.talk_for(0.5)
+    session.bye()
+    row = site.home.row_of(session.call.caller.user)
+    assert (row["outcome"], row["reason"]) == ("blocked", "discarded")
+
+
+class Orders:
+    """A filing executor whose database does not answer before the test says so."""
+
+    def __init__(self) -> None:
+        self.answer: Future[bool] = Future()
+
+    def submit(self, *_: object) -> "Future[bool]":
+        return self.answer
+
+
+def test_a_discard_that_is_decided_while_it_is_away(discarding_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, orders = discarding_site, Orders()
+    session = begun(site)
+    assert isinstance(site.home, TurnedHome)
+    with monkeypatch.context() as patch:
+        patch.setattr(site.home.daemon_now.services, "orders", orders)
+        act(site, session, "pause", by="alice", person=OFFICER)
+        assert re_offered(session, officer=AWAY) == "off"
+        assert site.live(session)["state"] == "out_of_scope"
+        orders.answer.set_result(True)
+        eventually(lambda: site.live(session)["state"] == "discarded", "a call that is away has not ended")
+    assert re_offered(session) == "off"
     session.bye()
     row = site.home.row_of(session.call.caller.user)
     assert (row["outcome"], row["reason"]) == ("blocked", "discarded")
