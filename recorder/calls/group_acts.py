@@ -202,8 +202,8 @@ class GroupActs:
             if found is Match.SAME and other.id not in before:
                 self._relate(controls, other)
             if found is not Match.NONE:
-                _carry_over(controls, other, found)
-                _carry_over(other, controls, found)
+                carry_over(controls, other, found)
+                carry_over(other, controls, found)
             if found is Match.SAME or other.id in before:
                 other.recording.call.publish()
 
@@ -327,7 +327,7 @@ def _match(one: RecordingControls, other: RecordingControls) -> Match:
     return Match.NONE if facts is None or other_facts is None else match(facts, other_facts)
 
 
-def _carry_over(shut: RecordingControls, other: RecordingControls, found: Match) -> None:
+def carry_over(shut: RecordingControls, other: RecordingControls, found: Match) -> None:
     """Apply the pause reasons and the final state of one recording to another of the same conversation."""
     for reason in sorted(shut.recording.pause_reasons.reasons - other.recording.pause_reasons.reasons - {HOLD}):
         acts = shut.recording.pause_reasons.acts.get(reason) or (new_act_id(),)

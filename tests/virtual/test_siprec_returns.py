@@ -48,9 +48,9 @@ def re_offered(dialog: Session, *, officer: str = "2001", **names: Any) -> str:
     return state
 
 
-def begun(site: Site, **names: str) -> Session:
+def begun(site: Site, *, officer: str = "2001", **names: str) -> Session:
     """Begin a session that has these names, and talk."""
-    session = site.session(names=names)
+    session = site.session(officer=officer, names=names)
     assert session.invite(headers=AWARE).status == 200
     session.talk_for(0.3)
     return session
@@ -141,6 +141,23 @@ def test_its_twin_was_paused_meanwhile(site: Site, word: str, body: dict[str, An
     back = begun(site, **names)
     assert site.live(back)["state"] == "paused"
     back.bye()
+
+
+@STOPPED
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_session_that_was_stopped_becomes_its_twin(
+    site: Site, word: str, told: str, state: str, is_away: bool
+) -> None:
+    one, other = begun(site, officer="2002"), begun(site)  # a pause acts on every call at an extension
+    if is_away:
+        assert re_offered(one, officer=AWAY) == "off"
+    act(site, other, word)
+    assert re_offered(other, session=one.call.session) == told
+    if is_away:
+        assert re_offered(one, officer="2002") == told
+    check_nothing_kept(site, one, state)
+    assert site.live(other)["state"] == state
+    other.bye()
 
 
 @pytest.mark.parametrize("is_away", [False, True])

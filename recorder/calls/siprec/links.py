@@ -6,7 +6,9 @@ sessions of their own. Their recordings are related to each other.
 
 from collections.abc import Iterable
 
+from recorder.calls.group_acts import carry_over
 from recorder.calls.recording_controls import RecordingControls
+from recorder.calls.rules.conversation import Match
 from storage.types import RecordingId
 
 MOST = 2000
@@ -22,10 +24,14 @@ class SessionLinks:
         self._session_names: dict[RecordingId, frozenset[str]] = {}
 
     def add_names(self, controls: RecordingControls, sessions: Iterable[str], groups: Iterable[str]) -> None:
-        """Note the names of a session, and relate its recording to those of sessions that share a name."""
+        """Note the names of a session, and relate its recording to those of sessions that share a name.
+
+        Its pause state is applied to sessions in progress that become its twins. It has theirs already, from the
+        session register.
+        """
         recording = controls.recording
         self._live[recording.id] = controls
-        sessions = frozenset(sessions)
+        sessions, before = frozenset(sessions), self._session_names.get(recording.id, frozenset())
         self._session_names[recording.id] = sessions
         for name in (*sorted(sessions), *groups):
             known = self._names.pop(name, [])
@@ -36,6 +42,11 @@ class SessionLinks:
                         live.recording.relates_to(recording.id)
             self._names[name] = known if recording.id in known else [*known, recording.id]
         self._remove_old()
+        if sessions == before:
+            return  # the usual update
+        for twin in self.twins(controls):
+            if before.isdisjoint(self._session_names[twin.id]):
+                carry_over(controls, twin, Match.SAME)
 
     def twins(self, controls: RecordingControls) -> list[RecordingControls]:
         """Return the other recordings in progress whose sessions share a session name."""
