@@ -19,7 +19,7 @@ Only these modules use sippy, and no sippy object leaves them: this one, `sip.tr
 `sip.offer_answer_state`, `sip.offered_invite`, `sip.invited`, `sip.inviting`, `sip.reoffers`, `sip.reliable_uas`,
 `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`, `sip.authorization`, `sip.registration`,
 `sip.watch`, `sip.sanity`, `sip.uas_core`, `sip.lean_transactions`, `sip.stack_message`, `sip.stack_speed`,
-`sip.stack_addresses`, `sip.timer_slices`.
+`sip.stack_addresses`, `sip.timer_slices`, `sip.loop_pace`.
 """
 
 import logging

@@ -10,11 +10,13 @@ from sippy.Core import EventDispatcher
 from sippy.Core.EventDispatcher import EventDispatcher2
 from sippy.Time.MonoTime import MonoTime
 
+from sip.loop_pace import set_left
 from sip.stack_addresses import Sippy
 
 SLICE_S = 0.005
 """Longest time for which the call thread goes on with one kind of work before other work has a turn."""
 
+_TIMERS = "timers"
 ORIGINAL = EventDispatcher2.dispatchTimers
 """What is replaced."""
 
@@ -22,43 +24,34 @@ ORIGINAL = EventDispatcher2.dispatchTimers
 def install() -> None:
     """Have sippy's loop run its timers in slices; doing it again changes nothing."""
     EventDispatcher2.dispatchTimers = run_due
-    EventDispatcher2.is_going_on = False
 
 
 def run_due(loop: Sippy) -> None:
-    """Run timers that are due, in the order of their time, for `SLICE_S`; go on after what waits for the loop by then.
+    """Run timers that are due, in the order of their time, for `SLICE_S`; the loop's next turn goes on with the rest.
 
     Otherwise it does what ``dispatchTimers`` of sippy does, but for timers whose intervals vary at random: nothing here
     has one.
     """
-    ends_s = MonoTime().monot + SLICE_S
+    set_left(_TIMERS, _leaves_some(loop, MonoTime().monot + SLICE_S))
+
+
+def _leaves_some(loop: Sippy, ends_s: float) -> bool:
+    """Run timers that are due until a time; tell whether some are left."""
     while loop.tlisteners:
         timer = loop.tlisteners[0]
         is_cancelled = timer.cb_func is None
         if not is_cancelled and timer.etime.monot > loop.last_ts.monot:
-            return
+            return False
         if not is_cancelled and MonoTime().monot >= ends_s:
-            _go_on_later(loop)
-            return
+            return True
         heappop(loop.tlisteners)
         if is_cancelled:
             loop.twasted -= 1
             continue
         _run(loop, timer)
         if loop.endloop:
-            return
-
-
-def _go_on_later(loop: Sippy) -> None:
-    if not loop.is_going_on:  # else it waits for the loop already
-        loop.is_going_on = True
-        loop.callFromThread(_go_on, loop)
-
-
-def _go_on(loop: Sippy) -> None:
-    loop.is_going_on = False
-    loop.last_ts = MonoTime()
-    run_due(loop)
+            return False
+    return False
 
 
 def _run(loop: Sippy, timer: Sippy) -> None:

@@ -9,6 +9,7 @@ import collections
 import errno
 import socket
 from collections.abc import Callable, Collection
+from functools import partial
 
 from sippy.Core.EventDispatcher import ED2
 from sippy.SipConf import SipConf
@@ -20,6 +21,7 @@ from sip.connector import Parcel
 from sip.datagram_socket import DatagramSocket
 from sip.limits import Intake, Peers
 from sip.lookups import Lookups
+from sip.loop_pace import set_left
 from sip.message import encode_for_wire, is_ip
 from sip.options import Address, PeerLimits, SipOptions, TransportKind
 from sip.reactor import QuietLogger, Sippy
@@ -144,7 +146,7 @@ class Transport:
         self.arrivals = Arrivals(self._trust, self._intake, self, self.counters, match)
         self.lookups = Lookups(socket.AF_INET6 if ":" in options.listen.host else socket.AF_INET)
         self._is_closed = False
-        self._work = WorkQueue(ED2.callFromThread)
+        self._work = WorkQueue(ED2.callFromThread, set_left=partial(set_left, "sip"))
         SipConf.my_uaname = options.user_agent
         SipConf.autoconvert_tel_url = True
         config = {

@@ -18,12 +18,16 @@ class WorkQueue:
     Args:
         submit: Runs a function soon on the call thread, after what was submitted before; any thread.
         clock: Monotonic clock, seconds.
+        set_left: Called on the call thread after each slice, with whether it has left something.
     """
 
     def __init__(
-        self, submit: Callable[[Callable[[], None]], object], clock: Callable[[], float] = time.monotonic
+        self,
+        submit: Callable[[Callable[[], None]], object],
+        clock: Callable[[], float] = time.monotonic,
+        set_left: Callable[[bool], object] = lambda _is_left: None,
     ) -> None:
-        self._submit, self._clock = submit, clock
+        self._submit, self._clock, self._set_left = submit, clock, set_left
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
         self._is_submitted = False
@@ -37,14 +41,19 @@ class WorkQueue:
             self._submit(self._work)
 
     def _work(self) -> None:
-        ends_s = self._clock() + SLICE_S
+        has_left = self._has_left(self._clock() + SLICE_S)
+        if has_left:
+            self._submit(self._work)
+        self._set_left(has_left)
+
+    def _has_left(self, ends_s: float) -> bool:
+        """Work until a time; tell whether something may be left."""
         while True:
             with self._lock:
                 if not self._waiting:
                     self._is_submitted = False
-                    return
+                    return False
                 fn, args = self._waiting.popleft()
             guarded(fn, *args)
             if self._clock() >= ends_s:
-                break
-        self._submit(self._work)
+                return True

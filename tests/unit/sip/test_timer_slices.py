@@ -25,8 +25,7 @@ class Loop:
         monkeypatch.setattr(MonoTime, "clock_getdtime", lambda _clock: self.now_s)
         self.tlisteners: list[Any] = []
         self.twasted = 0
-        self.endloop = self.is_going_on = False
-        self.submitted: list[tuple[Any, ...]] = []
+        self.endloop = False
         self.my_ident = threading.get_ident()
         self.last_ts = MonoTime.MonoTime()
 
@@ -34,15 +33,6 @@ class Loop:
         timer = EventDispatcher2.regTimer(self, fn, seconds, times, False, *args)
         timer.go()
         return timer
-
-    def callFromThread(self, *call: Any) -> None:  # noqa: N802 - sippy's name
-        self.submitted.append(call)
-
-    def do_submitted(self) -> None:
-        """Do what has been submitted by now, as the loop does between two looks at its timers."""
-        due, self.submitted = self.submitted, []
-        for fn, *args in due:
-            fn(*args)
 
     def turn(self, dispatch: Callable[[Any], None], at_s: float) -> None:
         """Have the loop look at its timers."""
@@ -56,7 +46,11 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
     return Loop(monkeypatch)
 
 
-def test_a_burst_of_timers_leaves_turns_to_other_work_and_keeps_its_order(loop: Loop) -> None:
+def test_a_burst_of_timers_leaves_turns_to_other_work_and_keeps_its_order(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr(timer_slices, "set_left", lambda _kind, is_left: told.append(is_left))
     done: list[object] = []
 
     def close(call: int) -> None:
@@ -65,29 +59,13 @@ def test_a_burst_of_timers_leaves_turns_to_other_work_and_keeps_its_order(loop: 
 
     for call in range(10):
         loop.after(2.0 + call / 1e6, close, call)
-    loop.turn(timer_slices.run_due, 2.1)
-    for _ in range(3):
-        loop.callFromThread(done.append, "other work")
-        loop.do_submitted()
-    assert done == [0, 1, 2, 3, 4, 5, 6, 7, "other work", 8, 9, "other work", "other work"]
-    assert loop.tlisteners == loop.submitted == []
-
-
-def test_timers_that_are_left_are_submitted_once(loop: Loop) -> None:
-    done: list[int] = []
-
-    def close(call: int) -> None:
-        loop.now_s += SLICE_S
-        done.append(call)
-
-    for call in range(4):
-        loop.after(1.0 + call / 1e6, close, call)
-    for _ in range(3):
-        loop.turn(timer_slices.run_due, 2.0)
-    assert (len(done), len(loop.submitted)) == (3, 1)
-    loop.do_submitted()
-    loop.do_submitted()
-    assert (done, loop.submitted) == ([0, 1, 2, 3], [])
+    told.clear()
+    for _ in range(4):
+        loop.turn(timer_slices.run_due, 2.1)
+        done.append("other work")
+    assert done == [0, 1, 2, 3, "other work", 4, 5, 6, 7, "other work", 8, 9, "other work", "other work"]
+    assert told == [True, True, False, False], "the loop is told when it has to look again soon"
+    assert loop.tlisteners == []
 
 
 def test_one_timer_runs_in_each_turn_however_long_it_takes(loop: Loop) -> None:

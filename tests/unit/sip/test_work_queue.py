@@ -12,7 +12,8 @@ class Loop:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.submitted: list[Callable[[], None]] = []
-        self.queue = WorkQueue(self.submitted.append, lambda: self.now_s)
+        self.told: list[bool] = []
+        self.queue = WorkQueue(self.submitted.append, lambda: self.now_s, self.told.append)
 
     def turn(self) -> None:
         """Do what is submitted by now, as the loop does before it looks at its timers."""
@@ -37,6 +38,7 @@ def test_a_burst_leaves_turns_to_other_work_and_keeps_its_order() -> None:
         done.append("timers")
     assert done == [0, 1, 2, 3, "health", "timers", 4, 5, 6, 7, "timers", 8, 9, "timers"]
     assert loop.submitted == []
+    assert loop.told == [True, True, False], "the loop is told when it has to look again soon"
 
 
 def test_work_that_is_put_later_runs_and_a_failure_stops_nothing() -> None:
