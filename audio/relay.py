@@ -177,6 +177,9 @@ class Relay:
         """Have the kernel drop what comes at a leg from now on; what has come is taken. A bridge that it is in ends.
 
         A datagram socket that is connected takes in only what its peer sends: here its peer is itself.
+
+        Raises:
+            OSError: From the system; nothing was changed.
         """
         with self._lock:
             rtp = self._pairs[leg].rtp

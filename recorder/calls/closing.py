@@ -1,5 +1,6 @@
 """Closes the media and the recording of a call that has ended, after its last packets. Call thread only."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -69,8 +70,9 @@ class _Closing:
     def _wait(self) -> None:
         if not self._has_waited:
             self._has_waited = True
-            for leg in self._legs():  # who sends on must not keep the call open
-                self._relay.take_no_more(leg)
+            for leg in self._legs():  # who sends on must not keep the call open for all of the time
+                with contextlib.suppress(OSError):  # without it the wait ends by its limit
+                    self._relay.take_no_more(leg)
         self._call.services.scheduler.call_later(LOOK_EVERY_S, self.look)
 
     def _legs(self) -> list[LegId]:
