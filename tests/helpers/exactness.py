@@ -28,6 +28,15 @@ class Kept:
     spans: list[tuple[int, int]]
     length: int
 
+    @property
+    def end_tick(self) -> int:
+        """Return the tick of the voice's stream after the last that was kept."""
+        return self.offset + self.spans[-1][1]
+
+    def has_some_of(self, start: int, end: int) -> bool:
+        """Tell whether anything between two positions was kept."""
+        return any(first < end and start < last for first, last in self.spans)
+
     def position_of(self, moment_s: float) -> float:
         """Return where in the channel, seconds, stands what was sent at a moment."""
         tick, at_s = next((t, s) for t, s in reversed(self.voice.sent) if s <= moment_s)

@@ -73,7 +73,7 @@ def test_what_was_said_is_kept_and_heard_to_the_byte(lines: Exchange) -> None:
     assert officer.offset + officer.spans[0][0] <= late, "the officer's first word is kept"
     assert caller.spans[0][0] <= FRAME + late
     for side in (caller, officer):
-        assert side.offset + side.spans[0][1] >= side.voice.tick_at(hung_up_s) + FRAME
+        assert side.end_tick >= side.voice.tick_at(hung_up_s) + FRAME
     from_officer, from_caller = (
         heard_frames(talk.left, talk.right),
         heard_frames(talk.right, talk.left, since_s=joined_s),

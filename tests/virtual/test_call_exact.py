@@ -4,22 +4,19 @@ import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from recorder.calls.closing import LONGEST_WAIT_S
-from recorder.calls.recording import CLOSING_S
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index, open_reader
 from storage.runs import AUDIO, parse
 from tests.helpers.exactness import PACKET_S, SILENT_ULAW, Kept, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange
-from tests.helpers.virtual.exchange import TurnedHome, exchange
+from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import FRAME, PCMA, PCMU, TICKS_PER_S
 
 
@@ -57,85 +54,9 @@ def test_each_channel_holds_exactly_the_bytes_from_the_joining_to_the_hang_up(li
     # The officer began to speak when joined: not a byte of it is missing.
     assert officer.offset + officer.spans[0][0] == 0
     for side in (caller, officer):
-        assert side.offset + side.spans[0][1] >= side.voice.tick_at(hung_up_s) + FRAME
+        assert side.end_tick >= side.voice.tick_at(hung_up_s) + FRAME
     assert_same_clock(caller, officer)
     assert caller.spans[0][0] <= FRAME, "the recording begins with the joining"
-
-
-def test_the_last_packets_are_kept_although_the_media_thread_was_held_up(lines: Exchange) -> None:
-    talk = lines.call()
-    recording = talk.join()
-    talk.talk_for(1)
-    cast(TurnedHome, lines.home).hold_up_media(0.4)
-    talk.talk_for(0.2)
-    hung_up_s = time.monotonic()
-    row = talk.hang_up()
-
-    assert (row["outcome"], row["packets_lost"]) == ("recorded", [0, 0])
-    for channel, voice in zip(lines.home.exported(recording)[:2], (talk.left, talk.right), strict=False):
-        kept = kept_of(channel, voice)
-        assert len(kept.spans) == 1
-        assert kept.offset + kept.spans[0][1] >= voice.tick_at(hung_up_s) + FRAME
-
-
-def test_last_packets_with_a_key_in_them_are_silenced(lines: Exchange) -> None:
-    talk = lines.call()
-    recording = talk.join()
-    talk.talk_for(2)
-    cast(TurnedHome, lines.home).hold_up_media(1.3)
-    talk.right.press("4")
-    talk.talk_for(1)
-    talk.hang_up()
-    left, right, _ = lines.home.exported(recording)
-    caller, officer = kept_of(left, talk.left), kept_of(right, talk.right)
-    _, start, end = talk.right.pressed[0]
-    assert not [span for span in caller.spans if span[0] < end - officer.offset and start - officer.offset < span[1]]
-
-
-def test_a_call_ends_although_the_media_thread_does_not_go_on(lines: Exchange) -> None:
-    talk = lines.call()
-    talk.join()
-    talk.talk_for(1)
-    cast(TurnedHome, lines.home).hold_up_media(5.0)
-    talk.talk_for(0.2)
-    hung_up_s = time.monotonic()
-    talk.hang_up()
-    assert time.monotonic() - hung_up_s < CLOSING_S + LONGEST_WAIT_S + 0.2
-
-
-def test_what_is_said_on_after_a_hang_up_is_not_kept(lines: Exchange) -> None:
-    talk = lines.call()
-    recording = talk.join()
-    talk.talk_for(1)
-    cast(TurnedHome, lines.home).hold_up_media(0.6)
-    talk.talk_for(0.2)
-    before, hung_up_s = lines.home.index_state(), time.monotonic()
-    talk.first.hang_up()
-    time.sleep(CLOSING_S + 0.2)  # officers hang up late, and who attacks does not
-    talk.left.hush()
-    talk.right.hush()
-    lines.home.row_of(talk.number, before=before)
-    _, right, _ = lines.home.exported(recording)
-    kept = kept_of(right, talk.right)
-    assert kept.offset + kept.spans[-1][1] <= talk.right.tick_at(hung_up_s + CLOSING_S) + 2 * FRAME
-
-
-def test_a_stop_waits_for_the_last_packets(lines: Exchange) -> None:
-    talk = lines.call()
-    recording = talk.join()
-    talk.talk_for(1)
-    cast(TurnedHome, lines.home).hold_up_media(0.8)
-    talk.talk_for(0.1)
-    stopped_s = time.monotonic()
-    talk.left.hush()
-    talk.right.hush()
-    try:
-        lines.home.stop()
-    finally:
-        lines.home.start()
-    left, _, _ = lines.home.exported(recording)
-    kept = kept_of(left, talk.left)
-    assert kept.offset + kept.spans[-1][1] >= talk.left.tick_at(stopped_s)
 
 
 def assert_same_clock(caller: Kept, officer: Kept) -> None:

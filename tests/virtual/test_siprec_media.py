@@ -1,22 +1,19 @@
-"""Lines of a recording session: held, added, removed, encrypted, mixed; pauses and keys; sessions that come back."""
+"""Lines of a recording session: held, added, removed, encrypted, mixed; pauses and keys."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from benchmarks.dialogs import Address
 from benchmarks.messages import parse
-from recorder.calls.siprec.lifecycle import SessionLifecycle
-from storage.audit import AuditLog
 from storage.g711 import TRANSCODE
 from tests.helpers.exactness import PACKET_S, SILENT_ALAW, Kept, kept_of
 from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import REQUIRE, Line, Session, ports, sections
 from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.siprec_shapes import packed
-from tests.helpers.virtual.exchange import TurnedHome
 from tests.helpers.virtual.media import TurnedStudio
 from tests.helpers.virtual.siprec import TurnedClient, siprec_site
 from tests.helpers.voices import FRAME, PCMA, PCMU, TICKS_PER_S, Voice
@@ -63,16 +60,6 @@ def whole(site: Site, session: Session, *, least_s: float = 0.3) -> dict[str, An
     return both(site, session, least_s=least_s)[0]
 
 
-def two(probe: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Wait until there are two of something."""
-
-    def found() -> list[dict[str, Any]] | None:
-        got = probe()
-        return got if len(got) == 2 else None
-
-    return eventually(found, "two of them")
-
-
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 def test_hold_is_answered_inactive_on_the_same_ports_and_the_recording_goes_on(site: Site, method: str) -> None:
     session = site.session()
@@ -95,39 +82,6 @@ def test_hold_is_answered_inactive_on_the_same_ports_and_the_recording_goes_on(s
     session.bye()
     row = whole(site, session)
     assert row["duration_s"] > 0.9, "silence is as long as the hold was"
-
-
-def test_the_last_packets_are_kept_although_the_media_thread_was_held_up(site: Site) -> None:
-    session = site.session()
-    session.invite()
-    session.talk_for(0.5)
-    cast(TurnedHome, site.home).hold_up_media(0.3)
-    session.talk_for(0.1)
-    ended_s = time.monotonic()
-    session.bye()
-    _, found = both(site, session)
-    for kept in found:
-        assert kept.offset + kept.spans[-1][1] >= kept.voice.tick_at(ended_s) + FRAME
-
-
-def test_a_key_in_the_last_packets_is_silenced_although_the_session_has_ended(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(SessionLifecycle, "has_officers_keys", False)  # so a key may be the caller's on either side
-    session = site.session()
-    session.invite()
-    session.talk_for(2.0)
-    cast(TurnedHome, site.home).hold_up_media(0.5)
-    voice = session.lines[1].voice
-    voice.press("4", ms=100)
-    session.talk_for(0.3)
-    session.bye()
-    _, found = both(site, session)
-    _, start, end = voice.pressed[0]
-    for kept in found:
-        assert not [
-            span for span in kept.spans if span[0] < end - found[1].offset and start - found[1].offset < span[1]
-        ]
 
 
 def test_a_session_that_begins_inactive(site: Site) -> None:
@@ -419,53 +373,6 @@ def test_a_record_aware_client_is_told(site: Site) -> None:
     unaware = site.session()
     assert b"a=record" not in unaware.invite().body
     unaware.bye()
-
-
-def test_the_same_session_twice_is_paused_together_and_linked(site: Site) -> None:
-    first = site.session()
-    number = first.call.caller.user
-    first.invite()
-    second = site.session(caller=number, names={"session": first.call.session})
-    second.invite()
-    calls = two(lambda: [one for one in site.home.calls() if one["caller"] == number])
-    first.talk_for(0.3)
-    site.home.act(f"/api/calls/{calls[0]['id']}/pause").raise_for_status()
-    assert {one["state"] for one in site.home.calls() if one["caller"] == number} == {"paused"}
-    site.home.act(f"/api/calls/{calls[1]['id']}/resume").raise_for_status()
-    assert {one["state"] for one in site.home.calls() if one["caller"] == number} == {"recording"}
-    second.bye()
-    first.bye()
-    one, other = two(lambda: site.home.rows(number=number))
-    assert (one["related"], other["related"]) == ([other["id"]], [one["id"]])
-    acts = {(entry.act, entry.subject) for entry in AuditLog(site.home.root / "audit").entries()}
-    assert acts >= {(act, row["id"]) for act in ("call.pause", "call.resume") for row in (one, other)}
-
-
-@pytest.mark.parametrize("has_offer", [True, False])
-def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site, has_offer: bool) -> None:
-    number = f"+44163296077{int(has_offer)}"
-    people = f";x-refci=2729869{int(has_offer)};x-nearendclusterid=C1;x-nearendaddr=2001;x-farendaddr={number}"
-    halves = []
-    for end in ("x-nearend", "x-farend"):
-        half = site.session()
-        half.origin = "2001"
-        half.from_parameters = f";{end}{people}"
-        half.lines = half.lines[:1]
-        half.lines[0].label = ""
-        if has_offer:
-            assert half.invite((half.sdp(), "application/sdp"), ()).status == 200
-        else:
-            half.invite_without_offer()
-        halves.append(half)
-    halves[0].talk_for(0.4)
-    for half in halves:
-        half.bye()
-    rows = two(lambda: site.home.rows(number=number))
-    assert {row["operator"] for row in rows} == {"alice"}
-    assert rows[0]["related"] == [rows[1]["id"]]
-    channels = [site.home.copy(row["id"])[:2] for row in rows]
-    silent = {tuple(set(channel) == {SILENT_ALAW} for channel in pair) for pair in channels}
-    assert silent == {(True, False), (False, True)}, "the officer's half is on the right, the caller's on the left"
 
 
 def test_metadata_before_the_answer_to_the_recorders_offer(site: Site) -> None:

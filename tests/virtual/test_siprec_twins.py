@@ -1,6 +1,6 @@
-"""Two recording sessions of one call: an act at the officer's extension is applied once to each."""
+"""Two recording sessions of one call: they are linked, and an act is applied once to each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,9 +8,11 @@ import pytest
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index
+from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.retention_types import ErasureKind, ErasureOrder
 from storage.types import RecordingId
+from tests.helpers.exactness import SILENT_ALAW
 from tests.helpers.opt_outs import REASON
 from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import Session
@@ -47,6 +49,16 @@ def end(site: Site, *sessions: Session) -> None:
     for session in sessions:
         session.bye()
     eventually(lambda: not site.home.calls(), "both are over")
+
+
+def two(probe: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Wait until there are two of something."""
+
+    def found() -> list[dict[str, Any]] | None:
+        got = probe()
+        return got if len(got) == 2 else None
+
+    return eventually(found, "two of them")
 
 
 def orders_of(site: Site, call: str) -> list[ErasureOrder]:
@@ -86,3 +98,50 @@ def test_nobody_decides_on_a_call_whose_twin_they_are_in(site: Site) -> None:
     assert site.home.act(path, by="mary", person=theirs, reason=REASON).status_code == 403
     site.home.act(path, by="mary", person=MANAGER, reason=REASON).raise_for_status()
     end(site, one, two)
+
+
+def test_the_same_session_twice_is_paused_together_and_linked(site: Site) -> None:
+    first = site.session()
+    number = first.call.caller.user
+    first.invite()
+    second = site.session(caller=number, names={"session": first.call.session})
+    second.invite()
+    calls = two(lambda: [one for one in site.home.calls() if one["caller"] == number])
+    first.talk_for(0.3)
+    site.home.act(f"/api/calls/{calls[0]['id']}/pause").raise_for_status()
+    assert {one["state"] for one in site.home.calls() if one["caller"] == number} == {"paused"}
+    site.home.act(f"/api/calls/{calls[1]['id']}/resume").raise_for_status()
+    assert {one["state"] for one in site.home.calls() if one["caller"] == number} == {"recording"}
+    second.bye()
+    first.bye()
+    one, other = two(lambda: site.home.rows(number=number))
+    assert (one["related"], other["related"]) == ([other["id"]], [one["id"]])
+    acts = {(entry.act, entry.subject) for entry in AuditLog(site.home.root / "audit").entries()}
+    assert acts >= {(act, row["id"]) for act in ("call.pause", "call.resume") for row in (one, other)}
+
+
+@pytest.mark.parametrize("has_offer", [True, False])
+def test_the_two_calls_of_a_built_in_bridge_are_one_conversation(site: Site, has_offer: bool) -> None:
+    number = f"+44163296077{int(has_offer)}"
+    people = f";x-refci=2729869{int(has_offer)};x-nearendclusterid=C1;x-nearendaddr=2001;x-farendaddr={number}"
+    halves = []
+    for end in ("x-nearend", "x-farend"):
+        half = site.session()
+        half.origin = "2001"
+        half.from_parameters = f";{end}{people}"
+        half.lines = half.lines[:1]
+        half.lines[0].label = ""
+        if has_offer:
+            assert half.invite((half.sdp(), "application/sdp"), ()).status == 200
+        else:
+            half.invite_without_offer()
+        halves.append(half)
+    halves[0].talk_for(0.4)
+    for half in halves:
+        half.bye()
+    rows = two(lambda: site.home.rows(number=number))
+    assert {row["operator"] for row in rows} == {"alice"}
+    assert rows[0]["related"] == [rows[1]["id"]]
+    channels = [site.home.copy(row["id"])[:2] for row in rows]
+    silent = {tuple(set(channel) == {SILENT_ALAW} for channel in pair) for pair in channels}
+    assert silent == {(True, False), (False, True)}, "the officer's half is on the right, the caller's on the left"
