@@ -187,18 +187,42 @@ def split_values(value: str) -> list[str]:
     return [part for part in parts if part]
 
 
+_USER_END = re.compile("[:;]")
+"""What ends a user and begins its password or its parameters (RFC 3261 section 19.1.1)."""
+_READ_APART = re.compile("[/?&,%]")
+"""What one peer takes for a part of a user, and another for the end of it or for another escape."""
+
+
 def user_part(address: str) -> str:
     """Return the user of a name-addr, SIP URI or tel URI, without escapes, parameters and password, or "".
 
-    Escaped and plain forms are equal (RFC 3261 section 19.1.4): ``%32001`` must not bypass the rules of 2001.
+    This is the only reading of a user: it is what the rules judge, and what is sent on. Escapes are resolved once.
+    Escaped and plain forms are equal (RFC 3261 section 19.1.4): ``%32001`` must not bypass the rules of 2001. An
+    escaped delimiter ends the user like a plain one, since peers resolve escapes before they look for parameters:
+    ``2002%3bx`` rings 2002 there. What peers read differently ends it too; see `is_ambiguous_user`.
     """
+    return _READ_APART.split(_user_of(address), maxsplit=1)[0]
+
+
+def is_ambiguous_user(address: str) -> bool:
+    """Tell whether peers may read the user of an address differently: it has one of ``/ ? & , %``, escaped or not.
+
+    A dial plan takes ``2002/``, ``2002&1`` and ``2002,x`` for 2002 and an instruction, and one that resolves escapes
+    twice reads ``2002%253bx`` as 2002. A request to such a user is refused.
+    """
+    return _READ_APART.search(_user_of(address)) is not None
+
+
+def _user_of(address: str) -> str:
     bare = strip_quoted(address)
     uri = bare[bare.find("<") + 1 :].split(">", 1)[0] if "<" in bare else bare
     scheme, _, rest = uri.strip().partition(":")
-    if scheme.lower() == "tel":
-        return one_line(unquote(rest.split(";", 1)[0]))
-    user, at, _ = rest.rpartition("@")
-    return one_line(unquote(re.split("[:;]", user, maxsplit=1)[0])) if at else ""
+    if scheme.lower() != "tel":
+        rest, at, _ = rest.rpartition("@")
+        if not at:
+            return ""
+    user = _USER_END.split(rest, maxsplit=1)[0]
+    return one_line(_USER_END.split(unquote(user), maxsplit=1)[0] if "%" in user else user)
 
 
 def display_name(address: str) -> str:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from sip.message import RawMessage, one_line, split_values, strip_quoted, user_part
+from sip.message import RawMessage, is_ambiguous_user, one_line, split_values, strip_quoted, user_part
 
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 _CALL_ID = re.compile(r"[^\s;,]+")
@@ -78,8 +78,8 @@ def parse_refer(message: RawMessage) -> ReferRequest:
         raise TransferError(416, "a Refer-To that is no sip: address")
     user, at, host = rest.partition("@")
     number = user_part(f"<sip:{user}@host>") if at else ""
-    if not number:
-        raise TransferError(404, "a Refer-To without a user")
+    if not number or is_ambiguous_user(f"<sip:{user}@host>"):
+        raise TransferError(404, "a Refer-To without a user, or with one that peers read differently")
     host, _, headers = host.partition("?")
     if _parameter(host, "method") not in (None, "INVITE"):
         raise TransferError(603, "a Refer-To for another method than INVITE")

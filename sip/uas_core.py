@@ -14,7 +14,7 @@ from sip.identity import asserted_user
 from sip.leg_register import LegRegister
 from sip.leg_state import LegState
 from sip.limits import DialogMatch
-from sip.message import RawMessage, display_name, strip_quoted, user_part
+from sip.message import RawMessage, display_name, is_ambiguous_user, strip_quoted, user_part
 from sip.message_io import ALLOW, RECORDING_TYPES, SIPREC, SUPPORTED, body_of
 from sip.options import Address, SipOptions
 from sip.reactor import Sippy
@@ -117,6 +117,8 @@ class UasCore:
         if message.start_line.split(" ")[1].lower().startswith("sips:"):
             # sips requires TLS on every hop to the phone; we cannot promise that for the PBX behind us.
             return 416, []
+        if is_ambiguous_user(message.start_line.split(" ")[1]):
+            return 404, []
         hops = _max_forwards(message)
         if hops <= 0:
             return 483, []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sip.events import Header
-from sip.message import is_ip, split_values, strip_quoted, user_part
+from sip.message import is_ambiguous_user, is_ip, split_values, strip_quoted, user_part
 from sip.options import Address, TransportKind
 
 MOST = 5
@@ -36,7 +36,7 @@ def redirections(headers: Iterable[Header]) -> list[Redirection]:
 
 def _redirection(contact: str) -> Redirection | None:
     match = _URI.search(strip_quoted(contact))
-    if match is None or not is_ip(match.group(1)) or not user_part(contact):
+    if match is None or not is_ip(match.group(1)) or not user_part(contact) or is_ambiguous_user(contact):
         return None
     port = int(match.group(2) or 5060)
     transport = _TRANSPORT.search(match.group(3))

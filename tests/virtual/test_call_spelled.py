@@ -106,3 +106,27 @@ def test_an_outside_number_that_ends_like_an_extension_is_none(site: tuple[Excha
     placed.wait_ended()
     row = lines.home.row_of("92002")
     assert (row["direction"], row["extension"], row["operators"]) == ("outbound", "2001", ["alice"])
+
+
+@pytest.mark.parametrize(("caller", "dialled"), [*enumerate(["2001%3bx", "2001%3Bphone-context=x", "2001%3ax"], 31)])
+def test_an_escaped_delimiter_ends_the_number_that_is_judged_and_dialled(
+    site: tuple[Exchange, Caller], caller: int, dialled: str
+) -> None:
+    lines, trunk = site
+    talk = lines.expect(f"0770090{caller:04d}")
+    talk.first = trunk.invite(lines.home.sip, dialled, from_number=talk.number, media=talk.left.media())
+    talk.join()
+    assert talk.wait_second().invite.uri.startswith("sip:2001@")
+    talk.talk_for(0.5)
+    row = talk.hang_up()
+    assert (row["outcome"], row["extension"], row["notice"]["complete"]) == ("recorded", "2001", True)
+
+
+@pytest.mark.parametrize("dialled", ["2001%2F", "2001%26x", "2001,x", "2001%253bx"])
+def test_a_number_that_peers_read_differently_is_refused(site: tuple[Exchange, Caller], dialled: str) -> None:
+    lines, trunk = site
+    rung = len(lines.officer.incoming())
+    refused = trunk.invite(lines.home.sip, dialled, from_number="07700900041")
+    refused.wait_ended()
+    assert refused.status == 404
+    assert len(lines.officer.incoming()) == rung

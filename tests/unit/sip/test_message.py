@@ -1,10 +1,13 @@
 import contextlib
 import ipaddress
+import re
 import time
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sippy.SipURL import SipURL
 
 from sip import message
 from sip.message_parser import parse_message
@@ -104,6 +107,58 @@ def test_escaped_is_the_same_user() -> None:
     assert message.user_part("<sip:*21%23@h>") == "*21#"
     assert message.user_part("sip:a%40b%0d%0aX@h") == "a@b  X"
     assert message.user_part("tel:%2B44") == "+44"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2002;x=y",
+        "2002%3bx",
+        "2002%3Bphone-context=x",
+        "2002:pw",
+        "2002%3apw",
+        "2002%2F",
+        "2002/x",
+        "2002%26x",
+        "2002,x",
+        "2002%253bx",
+    ],
+)
+def test_the_user_ends_where_a_peer_may_end_it(written: str) -> None:
+    assert message.user_part(f"<sip:{written}@h>") == "2002"
+
+
+@pytest.mark.parametrize("written", ["2002%2F", "2002/x", "2002%26x", "2002&x", "2002,x", "2002?x", "2002%253bx"])
+def test_a_user_that_peers_read_differently_is_ambiguous(written: str) -> None:
+    assert message.is_ambiguous_user(f"<sip:{written}@h>")
+
+
+@pytest.mark.parametrize(
+    "written", ["2002", "+44", "20-02", "20%2002", "2002;x=y", "2002%3bx", "a%40b", "*21%23", "ann=1"]
+)
+def test_other_users_are_not(written: str) -> None:
+    assert not message.is_ambiguous_user(f"<sip:{written}@h>")
+
+
+@given(
+    user=st.text("0123456789+*#abAB-. ", min_size=1, max_size=8),
+    rest=st.text(";:/?&,%=@x2", max_size=4),
+    escaped=st.sets(st.integers(0, 12)),
+    is_upper=st.booleans(),
+)
+def test_what_is_sent_is_read_as_what_was_judged(user: str, rest: str, escaped: set[int], is_upper: bool) -> None:
+    """Whatever is escaped in a user: its reading, written into a URI by the SIP stack and read again, is the same."""
+
+    def written(at: int, char: str) -> str:
+        is_escaped = at in escaped or char in " #%@"
+        return (f"%{ord(char):02X}" if is_upper else f"%{ord(char):02x}") if is_escaped else char
+
+    address = f"sip:{''.join(written(at, char) for at, char in enumerate(user + rest))}@h"
+    judged = message.user_part(address)
+    assert judged == message.user_part(str(SipURL(username=judged, host="h")))
+    # A peer that resolves escapes before it splits, and one that does it twice, read no other number.
+    sent = str(SipURL(username=judged, host="h")).removeprefix("sip:").rpartition("@")[0]
+    assert re.split("[;:/?&,]", unquote(unquote(sent)), maxsplit=1)[0] == judged
 
 
 def test_a_quote_that_is_not_closed_costs_little() -> None:

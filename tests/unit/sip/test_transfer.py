@@ -61,6 +61,8 @@ def test_the_dialog_that_the_new_call_takes_the_place_of(value: str) -> None:
         ((("Refer-To", "<tel:2002>"),), 416),
         ((("Refer-To", "<http://pbx/2002>"),), 416),
         ((("Refer-To", ""),), 400),
+        ((("Refer-To", "<sip:2002%2F@pbx>"),), 404),
+        ((("Refer-To", "<sip:2002%26x@pbx>"),), 404),
         ((("Refer-To", "<sip:pbx>"),), 404),
         ((("Refer-To", "<sip:@pbx>"),), 404),
         ((("Refer-To", "<sip:2002@pbx;method=BYE>"),), 603),
@@ -112,6 +114,11 @@ def test_no_text_gets_out_of_its_line_or_breaks_anything_else(text: str) -> None
 
 def test_a_fragment_is_one_status_line() -> None:
     assert sipfrag(486, "Busy\r\nX: y") == b"SIP/2.0 486 Busy  X: y\r\n"
+
+
+@pytest.mark.parametrize("written", ["2002%3bx", "2002%3Bphone-context=x", "2002%3apw", "%32002;x=y"])
+def test_the_number_of_a_refer_ends_at_an_escaped_delimiter(written: str) -> None:
+    assert parse_refer(refer(f"<sip:{written}@pbx>")).user == "2002"
 
 
 # --- who is at the other end
