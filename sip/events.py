@@ -40,7 +40,9 @@ class CallOffered:
         to_user: User part of To; differs from request_user after a diversion.
         from_user: User part of From, as claimed.
         from_display: Display name of From, as claimed, or "".
-        asserted_user: User part of P-Asserted-Identity (RFC 3325), or None.
+        asserted_user: User part of the first P-Asserted-Identity (RFC 3325), or None.
+        asserted_users: Users that the peer asserts for the calling side, in all values of P-Asserted-Identity and then
+            of Remote-Party-ID.
         sip_call_id: The Call-ID, an opaque string of the peer; must not be used as a file name.
         headers: Identity and history headers to be passed on, in order, one entry for each value
             (P-Asserted-Identity, Privacy, Diversion, History-Info, Alert-Info, Reason, X-*).
@@ -67,6 +69,7 @@ class CallOffered:
     max_forwards: int
     loop_marks: tuple[str, ...]
     body: Body | None
+    asserted_users: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     supported: tuple[str, ...] = ()
     is_recording_client: bool = False

@@ -4,10 +4,11 @@ A transfer inside a PBX shows only here: the same dialog, another name.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sip.message import RawMessage, strip_quoted, user_part
+from sip.message import RawMessage, split_values, strip_quoted, user_part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +70,28 @@ def display_number(message: RawMessage) -> str:
 
 
 def asserted_user(message: RawMessage) -> str:
-    """Return the user of P-Asserted-Identity, or a bare number in its place, or ""."""
-    value = message.value("p-asserted-identity") or ""
-    return user_part(value) or _bare_number(value)
+    """Return the user of the first P-Asserted-Identity, or a bare number in its place, or ""."""
+    return next(_users_in(message, "p-asserted-identity"), "")
+
+
+def asserted_users(message: RawMessage) -> tuple[str, ...]:
+    """Return every user that the peer asserts for its own side, each once.
+
+    P-Asserted-Identity may have several values and lines, one SIP and one tel URI (RFC 3325 section 9.1).
+    Remote-Party-ID comes after it, but for values that name the called party.
+    """
+    return tuple(dict.fromkeys([*_users_in(message, "p-asserted-identity"), *_users_in(message, "remote-party-id")]))
+
+
+_IS_CALLED = re.compile(r";\s*party\s*=\s*\"?called\b", re.IGNORECASE)
+
+
+def _users_in(message: RawMessage, name: str) -> Iterator[str]:
+    for line in message.values(name):
+        for value in split_values(line):
+            user = user_part(value) or _bare_number(value)
+            if user and _IS_CALLED.search(strip_quoted(value)) is None:
+                yield user
 
 
 def _bare_number(address: str) -> str:

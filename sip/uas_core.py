@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from sip.endpoint_services import EndpointServices
 from sip.events import CallOffered, Header, LegId
 from sip.header_policy import MARKER, passed_on
-from sip.identity import asserted_user
+from sip.identity import asserted_user, asserted_users
 from sip.leg_register import LegRegister
 from sip.leg_state import LegState
 from sip.limits import DialogMatch
@@ -162,6 +162,7 @@ def _offered(leg: LegId, message: RawMessage, source: Address, replaced: LegId |
         from_user=user_part(origin),
         from_display=display_name(origin),
         asserted_user=asserted_user(message) or None,
+        asserted_users=asserted_users(message),
         sip_call_id=message.call_id,
         headers=passed_on(message),
         max_forwards=_max_forwards(message),

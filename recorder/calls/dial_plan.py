@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recorder.calls.call_services import CallServices
-from recorder.calls.rules.transfer import Party, PartyStatus
+from recorder.calls.rules.transfer import Party, PartyStatus, tells_nothing
 from recorder.rules.policy import extension_of
 from recorder.rules.routing import NumberKind, Peer, Route, find_peer, find_route, in_order, routes_to_transfer_target
 from sip.events import CallOffered, TargetChanged
@@ -120,6 +120,20 @@ class DialPlan:
         extension = None if is_emergency else extension_of(config.nominated, number)
         is_mailbox = not is_emergency and extension is None and config.voicemail.has(number)
         return Party(number=number, extension=extension, is_emergency=is_emergency, is_mailbox=is_mailbox)
+
+    def as_asserted(self, event: CallOffered) -> CallOffered:
+        """Return an INVITE of a peer inside with the asserted user that counts; others as they are.
+
+        A nominated extension counts before every other value, so that no order of headers hides it. Else the first
+        P-Asserted-Identity counts, and Remote-Party-ID only where From names nobody.
+        """
+        if not event.asserted_users or not self.is_inside(event.source):
+            return event
+        extensions = self._services.config.nominated
+        found = next((user for user in event.asserted_users if extension_of(extensions, user) is not None), None)
+        if found is None and event.asserted_user is None and tells_nothing(event.from_user):
+            found = event.asserted_users[0]
+        return event if found is None else replace(event, asserted_user=found)
 
     def is_known(self, number: str) -> bool:
         """Tell whether a number, in any form, is an extension, a mailbox or an emergency number."""

@@ -89,6 +89,7 @@ class NewCalls:
 
     def _offered(self, event: CallOffered) -> None:
         self.counts["offered"] += 1
+        event = self._plan.as_asserted(event)
         config = self._services.config
         if self._siprec.is_ours(event):
             self._begin_session(event)

@@ -130,3 +130,22 @@ def test_a_number_that_peers_read_differently_is_refused(site: tuple[Exchange, C
     refused.wait_ended()
     assert refused.status == 404
     assert len(lines.officer.incoming()) == rung
+
+
+@pytest.mark.parametrize(
+    ("called", "headers"),
+    [
+        ("907700900161", (("P-Asserted-Identity", "<sip:01632960999@pbx>, <sip:2001@pbx>"),)),
+        ("907700900162", (("P-Asserted-Identity", "<sip:01632960999@pbx>"), ("P-Asserted-Identity", "<tel:2001>"))),
+        ("907700900163", (("Remote-Party-ID", "<sip:2001@pbx>;party=calling;privacy=off"),)),
+    ],
+)
+def test_a_nominated_extension_calls_out_whichever_value_names_it(
+    site: tuple[Exchange, Caller], called: str, headers: tuple[tuple[str, str], ...]
+) -> None:
+    lines, trunk = site
+    placed = lines.caller.invite(lines.home.sip, called, from_number="anonymous", headers=headers)
+    placed.wait_for(lambda call: any(called[1:] in one.invite.uri for one in trunk.incoming()), NOTICE_S + 5)
+    placed.wait_ended()
+    row = lines.home.row_of(called)
+    assert (row["direction"], row["extension"], row["operators"]) == ("outbound", "2001", ["alice"])

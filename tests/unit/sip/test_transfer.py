@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip.identity import Identity
+from sip.identity import Identity, asserted_user, asserted_users
 from sip.message import RawMessage
 from sip.transfer import Replaces, TransferError, parse_refer, parse_replaces, replaces_of, sipfrag
 from tests.helpers.extent import CHARACTERS
@@ -122,6 +122,17 @@ def test_the_number_of_a_refer_ends_at_an_escaped_delimiter(written: str) -> Non
 
 
 # --- who is at the other end
+
+
+def test_every_asserted_value_counts() -> None:
+    invite = message(
+        ("P-Asserted-Identity", '"Alice, Revenues" <sip:+441632960001@pbx>, <tel:2001>'),
+        ("p-asserted-identity", "<sip:2001@pbx>, <sip:2002@pbx>"),
+        ("Remote-Party-ID", "<sip:2003@pbx>;party=calling"),
+        ("Remote-Party-ID", "<sip:2004@pbx>; Party=Called"),
+    )
+    assert asserted_users(invite) == ("+441632960001", "2001", "2002", "2003")
+    assert asserted_user(invite) == "+441632960001"
 
 
 def asserted(user: str, claimed: str = "2001") -> RawMessage:
