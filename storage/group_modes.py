@@ -4,19 +4,27 @@ A folder is shared if it is set-group-ID, its group may read it, and its home ha
 `recorder share` makes. New files in it are readable by the group, and writable if the folder is; new folders are shared
 like it. Elsewhere new files and folders are private to their owner. The umask has no effect.
 
+The kernel hands set-group-ID on to a new folder. It cannot be set afterwards: `RestrictSUIDSGID=` of the units refuses
+chmod(2) and mkdir(2) with that bit. So a new folder has its whole mode from mkdir(2), in a thread whose umask is 0
+(docs/adr/0091-folders-of-two-users-under-the-units.md).
+
 In a shared folder either user could plant a link where the other opens a file. So links and files with a second hard
 link are refused there. In a private folder they are the owner's own, such as a backup by hard links. The mode of
 existing files is never changed.
 """
 
 import contextlib
+import ctypes
 import errno
 import os
 import stat
+import threading
 from pathlib import Path
 
 COMMON = "common"
 """The folder that a home has only if two users share it."""
+_CLONE_FS = 0x200
+_libc = ctypes.CDLL(None, use_errno=True)
 _FORBIDDEN, _FORBIDDEN_IF_SHARED = 0o077, 0o007
 _WHAT_TO_DO = "it is no plain file with one name, as the recorder makes them: find out who put it there, then remove it"
 
@@ -129,14 +137,35 @@ def make_one_folder(folder: Path) -> None:
         OSError: From the system.
     """
     mode = folder_mode(folder.parent)
-    folder.mkdir(mode=mode & 0o777)
     if mode == 0o700:
+        folder.mkdir(mode=mode)
         return
+    _make_without_umask(folder, mode & 0o777)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.fchmod(descriptor, mode)
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:  # the thread got no umask of its own
+            os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
+
+
+def _make_without_umask(folder: Path, mode: int) -> None:
+    """Make a folder with every bit of a mode, where the system lets a thread have a umask of its own."""
+    failed: list[OSError] = []
+
+    def make() -> None:
+        try:
+            if _libc.unshare(_CLONE_FS) == 0:  # umask(2) belongs to the process, and other threads make files meanwhile
+                os.umask(0)
+            folder.mkdir(mode=mode)
+        except OSError as error:
+            failed.append(error)
+
+    maker = threading.Thread(target=make, name="new-folder")
+    maker.start()
+    maker.join()
+    if failed:
+        raise failed[0]
 
 
 def _of_group(folder: Path, *, read: int, write: int) -> int:

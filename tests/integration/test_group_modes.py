@@ -1,9 +1,12 @@
 """What one of two users leaves in a folder of both, to be opened by the other one: links, second names, pipes."""
 
+import ctypes
 import json
 import os
+import platform
 import sqlite3
 import stat
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +24,15 @@ from storage.group_modes import file_mode, make_one_folder, open_file, refuse_li
 from storage.index_file import state_of
 from storage.key_files import read_secret
 from storage.keys import NodeKeys
+
+_ARCHITECTURE, _CHMOD = {"x86_64": (0xC000003E, {90: 1, 91: 1, 268: 2}), "aarch64": (0xC00000B7, {52: 1, 53: 2})}[
+    platform.machine()
+]
+"""Numbers of chmod(2), fchmod(2) and fchmodat(2), with the argument that is the mode."""
+_LOAD, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050001
+_SUID_SGID = 0o6000
+_NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
 
 
 def mode_of(path: Path) -> int:
@@ -115,6 +127,55 @@ def test_a_link_in_place_of_a_new_folder_changes_nothing_behind_it(home: Home, m
     finally:
         os.umask(before)
     assert mode_of(home.root) == 0o2750
+
+
+def refuse_suid_sgid() -> None:
+    """Have chmod(2) of this thread, and of what it starts, refuse set-user-ID and set-group-ID, as the units do."""
+    steps = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, _ARCHITECTURE), (_RETURN, 0, 0, _ALLOW)]
+    for number, argument in _CHMOD.items():
+        steps += [
+            (_LOAD, 0, 0, 0),
+            (_EQUAL, 0, 3, number),
+            (_LOAD, 0, 0, 16 + 8 * argument),
+            (_ANY_BIT, 0, 1, _SUID_SGID),
+            (_RETURN, 0, 0, _REFUSE),
+        ]
+    steps.append((_RETURN, 0, 0, _ALLOW))
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    described = struct.pack("H6xP", len(steps), ctypes.addressof(program))
+    libc = ctypes.CDLL(None, use_errno=True)
+    for words in ((_NO_NEW_PRIVILEGES, 1, 0, 0, 0), (_SET_SECCOMP, _FILTER, described, 0, 0)):
+        if libc.prctl(*words):
+            raise OSError(ctypes.get_errno(), "prctl")
+
+
+def test_folders_of_both_users_are_made_under_the_units_filter(home: Home) -> None:
+    """With `UMask=0077` too: the daemon's first call makes the folders of its year, month and day."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.umask(0o077)
+            refuse_suid_sgid()
+            with pytest.raises(PermissionError):
+                home.state.chmod(0o2770)
+            make_folder(home.recordings / "2026" / "12")
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert {mode_of(path) for path in home.recordings.rglob("*")} == {0o2770}
+    assert (home.recordings / "2026" / "12").stat().st_gid == home.recordings.stat().st_gid
+
+
+def test_making_a_folder_leaves_the_umask_of_the_process(home: Home) -> None:
+    before = os.umask(0o077)
+    try:
+        make_one_folder(home.state / "new")
+        (home.state / "file").touch()
+    finally:
+        assert os.umask(before) == 0o077
+    assert (mode_of(home.state / "new"), mode_of(home.state / "file")) == (0o2770, 0o600)
 
 
 def test_sqlite_follows_no_link_to_the_accounts(home: Home) -> None:
