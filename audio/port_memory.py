@@ -14,15 +14,26 @@ _log = logging.getLogger(__name__)
 _BYTES = 65536 // 2
 
 
+def _open_private(path: Path, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
 class PortMemory:
     """The ports of this run in a file, and what the run before left there.
 
     Args:
         path: The file; made if it is not there. Without it (an OSError is logged) nothing is remembered.
         run: Has a function called on a thread that may wait for a disk; several in their order.
+        open_file: Opens the file by a path and flags, or makes it, and returns the descriptor; without it the file is
+            made as its owner's alone.
     """
 
-    def __init__(self, path: Path, run: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        run: Callable[[Callable[[], None]], object],
+        open_file: Callable[[Path, int], int] = _open_private,
+    ) -> None:
         self._path = path
         self._run = run
         self.former: frozenset[int] = frozenset()
@@ -31,7 +42,7 @@ class PortMemory:
         self._lock = threading.Lock()
         self._noted: list[tuple[int, bool]] = []
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = open_file(path, os.O_RDWR)
             content = os.pread(self._descriptor, _BYTES, 0)
             self.former = frozenset(2 * at for at, value in enumerate(content) if value)
         except OSError as error:

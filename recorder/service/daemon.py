@@ -76,6 +76,7 @@ from recorder.service.stalls import Stalls
 from sip.endpoint import SipEndpoint
 from sip.events import SipEvent
 from sip.reactor import Reactor
+from storage.group_modes import open_file
 from storage.keys import NodeKeys
 from storage.old_calls import OldCalls
 from storage.types import RecordingId
@@ -110,7 +111,7 @@ class Daemon:
         self._site = SiteThreads(home, config, self._index.database, lambda: self._services)
         self._forwarding = Forwarding(home, lambda: self._services.config)
         self._objects = kept_object_process(home, lambda: self._services.config)
-        self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
+        self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit, open_file)
         media = open_media(config, self._port_memory)
         self._relay = media.relay
         tallies = Tallies()
