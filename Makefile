@@ -15,7 +15,7 @@ CORE := $(STAMPS)/core
 PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip chromium-headless-shell \
 	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl prometheus radosgw curl groff-base \
-	portaudio19-dev pulseaudio pulseaudio-utils libasound2-plugins
+	portaudio19-dev pulseaudio pulseaudio-utils libasound2-plugins mmdebstrap
 # Any npm will do: it brings two packages for the pages (deploy/web_assets), and is not needed to install a release.
 NPM_PACKAGES = $(if $(shell command -v npm),,npm)
 
@@ -26,7 +26,7 @@ unexport PYTHONUNBUFFERED
 # A second thread for linear algebra only spins in each of the tests' processes.
 test test-all: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: setup demo test test-cluster test-all screenshots docs check lock audit deb deb-test release bench leak kills fuzz fuzz-core fresh-root clean
+.PHONY: setup demo test test-cluster test-all screenshots docs check lock audit deb deb-test installed release bench leak kills fuzz fuzz-core fresh-root clean
 
 setup: $(CORE)
 
@@ -86,7 +86,7 @@ demo: $(CORE)
 # wait for is telephones, so six at a time share two cores; who runs what is in tests/helpers/units.py.
 TOGETHER = -q --workers auto
 test: $(CORE)
-	$(BIN)/python -m pytest $(TOGETHER) -m "not long"
+	$(BIN)/python -m pytest $(TOGETHER) -m "not long and not installed"
 
 # Several recorders behind Kamailio, on hosts of their own (network namespaces, so as root): one is killed, also with its disk, both are upgraded.
 test-cluster: $(CORE)
@@ -140,6 +140,11 @@ deb:
 # Tests the package in a new root of this Debian release (as root; needs mmdebstrap): install, call, upgrade in a call, purge.
 deb-test: $(CORE)
 	$(BIN)/python -m pytest -q tests/package/test_debian_package.py
+
+# The package on machines of its own, in namespaces, each with its own systemd (as root; docs/testing.md, Installed):
+# what an administrator counts on. SHORT=1 takes what CI runs for every change; ONLY=text takes tests by name.
+installed: $(CORE)
+	$(BIN)/python -m pytest -q -m "installed$(if $(SHORT), and not long)" $(if $(ONLY),-k "$(ONLY)") tests/installed
 
 # A release into dist/x.y.z, with checksums, and its tag: `make release VERSION=x.y.z`; DRY=1 says what stands in the way.
 release: $(CORE)

@@ -27,7 +27,8 @@ def steps(folder: Path, *, calls: int, kills: int, rows: int, fuzz_s: float) -> 
     leaks, killed = folder / "leaks.json", folder / "kills.json"
     leak = ("tests/leak", "--calls", str(calls))
     return [
-        Step(name="tests", command=("-m", "pytest", *TOGETHER), environment=FULL),
+        Step(name="tests", command=("-m", "pytest", *TOGETHER, "-m", "not installed"), environment=FULL),
+        Step(name="the package installed", command=("-m", "pytest", "-q", "-m", "installed", "tests/installed")),
         Step(
             name=f"{calls} calls with secrets, and the mutations",
             command=(*leak, "--seed", "1", "--json", str(leaks)),

@@ -32,28 +32,6 @@ CLONE = "srv/recorder"
 """Outside /root: the tests of two users run the recorder as users who cannot read /root."""
 PACKAGES = ("ca-certificates", "git", "make", "python3")
 """What the README asks of a new machine; make installs the rest."""
-NAMESPACES = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL")
-
-
-def make_root(root: Path, release: str, sources: str) -> None:
-    """Make a minimal root of a release.
-
-    Args:
-        root: Folder to make; absent or empty.
-        release: Codename, for example ``trixie``.
-        sources: Lines for its sources.list.
-
-    Raises:
-        subprocess.CalledProcessError: mmdebstrap failed; it has said why.
-    """
-    options = ("--mode=root", "--variant=minbase", "--quiet", f"--include={','.join(PACKAGES)}")
-    words = [*NAMESPACES, "--mount-proc", "mmdebstrap", *options, release, str(root), "-"]
-    subprocess.run(words, input=sources, text=True, check=True)
-    # mmdebstrap's own list names the keys by their place on this machine; the root's apt knows where its keys are.
-    for path in (root / "etc/apt/sources.list.d").iterdir():
-        path.unlink()
-    (root / "etc/apt/sources.list").write_text(sources)
-    (root / MARK).write_text(release)
 
 
 def use_network(root: Path, environment: dict[str, str]) -> None:
@@ -81,7 +59,7 @@ def clone_head(clone: Path, *, is_update: bool) -> None:
 def run(root: Path, command: str, environment: dict[str, str], cache: Path | None) -> int:
     """Run a shell command in the root's clone, without standard input; return its exit code."""
     words = [
-        *NAMESPACES,
+        *host.NAMESPACES,
         "--propagation",
         "private",
         sys.executable,
@@ -127,7 +105,8 @@ def main() -> int:
             if root.is_dir() and any(root.iterdir()):
                 sys.exit(f"{root} is not empty, and not a root that this program made: choose another folder")
             sources = options.sources.read_text() if options.sources else host.sources_of(options.release)
-            make_root(root, options.release, sources)
+            host.make_root(root, options.release, sources, PACKAGES)
+            (root / MARK).write_text(options.release)
         given = dict(word.split("=", 1) for word in options.env)
         environment = inside.ENVIRONMENT | host.pip_environment() | host.npm_environment() | given
         use_network(root, environment)

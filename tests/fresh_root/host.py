@@ -1,12 +1,14 @@
-"""How this machine reaches packages: where apt, pip and npm look, without what is peculiar to it."""
+"""How this machine reaches packages: where apt, pip and npm look, without what is peculiar to it. And new roots."""
 
 import ast
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
+NAMESPACES = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL")
 _INDEX_FIELDS = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
 _PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "proxy", "cert", "timeout")
 """What says how to reach the index. Constraints and folders of wheels belong to this machine."""
@@ -47,6 +49,27 @@ def translate_sources(fields: str, own: str, release: str) -> str:
         if origin == "Debian" and re.fullmatch(rf"{re.escape(own)}(-\w+)*", suite):
             lines.append(f"deb {uri} {release}{suite.removeprefix(own)} {component}\n")
     return "".join(lines)
+
+
+def make_root(root: Path, release: str, sources: str, packages: Iterable[str]) -> None:
+    """Make a minimal root of a release.
+
+    Args:
+        root: Folder to make; absent or empty.
+        release: Codename, for example ``trixie``.
+        sources: Lines for its sources.list.
+        packages: Names of what it has beyond the minimum.
+
+    Raises:
+        subprocess.CalledProcessError: mmdebstrap failed; it has said why.
+    """
+    options = ("--mode=root", "--variant=minbase", "--quiet", f"--include={','.join(packages)}")
+    words = [*NAMESPACES, "--mount-proc", "mmdebstrap", *options, release, str(root), "-"]
+    subprocess.run(words, input=sources, text=True, check=True)
+    # mmdebstrap's own list names the keys by their place on this machine; the root's apt knows where its keys are.
+    for path in (root / "etc/apt/sources.list.d").iterdir():
+        path.unlink()
+    (root / "etc/apt/sources.list").write_text(sources)
 
 
 def apt_options() -> str:

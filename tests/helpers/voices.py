@@ -73,7 +73,7 @@ class Voice:
     """
 
     def __init__(self, studio: "Studio", *, law: int = PCMA, stream: bytes | None = None) -> None:
-        self.socket = _even_port()
+        self.socket = _even_port(studio.host)
         self.port: int = self.socket.getsockname()[1]
         self.law = law
         self.stream = stream or noise(next(_seeds), law)
@@ -118,7 +118,7 @@ class Voice:
         if self.key is not None:
             changes = {"crypto": crypto_of(self.key), **changes}
         formats = ((self.law, f"{'PCMA' if self.law == PCMA else 'PCMU'}/8000"), (EVENT, "telephone-event/8000"))
-        return Media(**{"ip": "127.0.0.1", "port": self.port, "formats": formats, **changes})  # type: ignore[arg-type]
+        return Media(**{"ip": self._studio.host, "port": self.port, "formats": formats, **changes})  # type: ignore[arg-type]
 
     def talk(self, remote: tuple[str, int] | None) -> None:
         """Begin, or go on, to stream to an address."""
@@ -249,9 +249,14 @@ class Voice:
 
 
 class Studio:
-    """Serves voices; a context manager that owns their sockets and its thread."""
+    """Serves voices; a context manager that owns their sockets and its thread.
 
-    def __init__(self) -> None:
+    Args:
+        host: Their address.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self._voices: list[Voice] = []
         self._due: list[tuple[float, int, Voice]] = []
         self._order = itertools.count()
@@ -298,11 +303,11 @@ class Studio:
                     heapq.heappush(self._due, (due_s + FRAME / TICKS_PER_S, next(self._order), voice))
 
 
-def _even_port() -> socket.socket:
+def _even_port(host: str) -> socket.socket:
     while True:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        opened.bind(("127.0.0.1", 0))
+        opened.bind((host, 0))
         if opened.getsockname()[1] % 2 == 0:
             opened.setblocking(False)
             return opened
