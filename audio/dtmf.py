@@ -215,25 +215,28 @@ class ControlMatcher:
         return action
 
 
+NORTEL_DIGITS = "application/vnd.nortelnetworks.digits"
+_INFO_FIELDS = {"application/dtmf-relay": "signal", NORTEL_DIGITS: "d", "application/dtmf": ""}
+"""The types of INFO bodies that say a key, and the field of their lines that says it; "" is the body alone."""
 _INFO_CODES = {str(code): key for code, key in enumerate(KEYS)}
 
 
 def parse_info_digit(content_type: str, content: bytes) -> str | None:
     """Return the key in the body of a SIP INFO, or None if its type is not one of digits.
 
-    ``application/dtmf-relay`` has lines ``Signal=5`` and ``Duration=160``; ``application/dtmf`` has the key alone.
-    Keys also come as event codes (``10`` is ``*``).
+    ``application/dtmf-relay`` has lines ``Signal=5`` and ``Duration=160``, `NORTEL_DIGITS` lines ``y=Digits`` and
+    ``d=5``; ``application/dtmf`` has the key alone. Keys also come as event codes (``10`` is ``*``).
 
     Raises:
         InfoDigitError: The type says digit, the body holds no key. The message does not quote the body.
     """
-    kind = content_type.split(";", 1)[0].strip().lower()
-    if kind not in {"application/dtmf-relay", "application/dtmf"}:
+    kind = info_type(content_type)
+    if (field := _INFO_FIELDS.get(kind)) is None:
         return None
     if len(content) > _MAX_INFO_BYTES:
         raise InfoDigitError(f"a digit's body has at most {_MAX_INFO_BYTES} bytes, got {len(content)}")
     text = content.decode("ascii", "replace")
-    value = _signal_of(text) if kind == "application/dtmf-relay" else text
+    value = _value_of(field, text) if field else text
     key = value.strip().upper()
     if len(key) == 1 and key in KEYS:
         return key
@@ -242,9 +245,22 @@ def parse_info_digit(content_type: str, content: bytes) -> str | None:
     raise InfoDigitError(f"a body of type {kind} holds no key")
 
 
-def _signal_of(text: str) -> str:
+def info_body(content_type: str, key: str) -> bytes:
+    """Return the body of an INFO that says a key, in one of the types that `parse_info_digit` reads."""
+    kind = info_type(content_type)
+    if kind == NORTEL_DIGITS:
+        return f"p=Digit-Collection\r\ny=Digits\r\nd={key}\r\n".encode("ascii")
+    return f"Signal={key}\r\nDuration=160\r\n".encode("ascii") if _INFO_FIELDS[kind] else key.encode("ascii")
+
+
+def info_type(content_type: str) -> str:
+    """Return the type of a body without parameters, in lower case."""
+    return content_type.split(";", 1)[0].strip().lower()
+
+
+def _value_of(field: str, text: str) -> str:
     for line in text.splitlines():
         name, equals, value = line.partition("=")
-        if equals and name.strip().lower() == "signal":
+        if equals and name.strip().lower() == field:
             return value
     return ""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 
-from audio.dtmf import ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
+from audio.dtmf import ControlAction, ControlMatcher, InfoDigitError, info_body, parse_info_digit
 from audio.types import DigitSource
 from recorder.calls.component import Component
 from recorder.calls.group_acts import GroupActs
@@ -187,9 +187,7 @@ class Keypad(Component[RecordableCall]):
             self._replay_star(side, content_type)
 
     def _replay_star(self, side: Side, content_type: str) -> None:
-        is_relay = content_type.split(";", 1)[0].strip().lower() == "application/dtmf-relay"
-        content = b"Signal=*\r\nDuration=160\r\n" if is_relay else b"*"
-        self._call.pass_info(side, Body(content=content, content_type=content_type))
+        self._call.pass_info(side, Body(content=info_body(content_type, "*"), content_type=content_type))
 
     def _secret_info(self, side: Side, action: ControlAction) -> None:
         """Handle a key of a PIN entry: it is not passed on, and its tone is silenced in the recording."""

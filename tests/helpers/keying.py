@@ -25,6 +25,7 @@ class Carrier(enum.StrEnum):
     EVENT = "rfc4733"
     RELAY = "application/dtmf-relay"
     PLAIN = "application/dtmf"
+    NORTEL = "application/vnd.nortelnetworks.digits"
     TONE = "in-band"
 
     @property
@@ -59,6 +60,8 @@ def tone(key: str, law: int, ms: int = TONE_MS) -> bytes:
 
 def info_of(carrier: Carrier, key: str) -> bytes:
     """Return the body of an INFO for a key."""
+    if carrier is Carrier.NORTEL:
+        return f"p=Digit-Collection\r\ny=Digits\r\ns=success\r\nd={key}\r\n".encode()
     return f"Signal={key}\r\nDuration={TONE_MS}\r\n".encode() if carrier is Carrier.RELAY else key.encode()
 
 

@@ -35,6 +35,7 @@ KEYINGS = {
     "rfc4733": (Carrier.EVENT, PCMA),
     "info dtmf-relay": (Carrier.RELAY, PCMA),
     "info dtmf": (Carrier.PLAIN, PCMA),
+    "info nortel": (Carrier.NORTEL, PCMA),
     "in-band a-law": (Carrier.TONE, PCMA),
     "in-band mu-law": (Carrier.TONE, PCMU),
 }

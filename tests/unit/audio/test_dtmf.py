@@ -8,6 +8,7 @@ from audio.dtmf import (
     CONTROL_TABLE,
     HOLD_NS,
     KEYS,
+    NORTEL_DIGITS,
     SECRET_WAIT_NS,
     ControlAction,
     ControlInput,
@@ -15,6 +16,7 @@ from audio.dtmf import (
     ControlState,
     InfoDigitError,
     SecretKeyed,
+    info_body,
     parse_info_digit,
 )
 from tests.reference.dtmf import EventTracker, KeyPressed, KeyReleased, Press, is_echo
@@ -106,6 +108,8 @@ def test_control_sequences_have_one_form() -> None:
         ("application/dtmf", b"7", "7"),
         ("application/dtmf", b" d\r\n", "D"),
         ("application/dtmf", b"10", "*"),
+        (NORTEL_DIGITS, b"p=Digit-Collection\r\ny=Digits\r\ns=success\r\nd=5\r\n", "5"),
+        ("Application/vnd.NortelNetworks.Digits", b"y=Digits\nd = #\n", "#"),
         ("text/plain", b"7", None),
         ("application/media_control+xml", b"", None),
     ],
@@ -114,12 +118,19 @@ def test_info_digits(kind: str, body: bytes, key: str | None) -> None:
     assert parse_info_digit(kind, body) == key
 
 
-@pytest.mark.parametrize("body", [b"", b"Signal=", b"Signal=4929\r\n", b"4929", b"\xff\xfe", b"1" * 300, b"Signal"])
+@pytest.mark.parametrize(
+    "body", [b"", b"Signal=", b"Signal=4929\r\n", b"4929", b"\xff\xfe", b"1" * 300, b"Signal", b"d=", b"d=4929"]
+)
 def test_bad_info_bodies_are_refused_without_quoting_them(body: bytes) -> None:
-    for kind in ("application/dtmf-relay", "application/dtmf"):
+    for kind in ("application/dtmf-relay", "application/dtmf", NORTEL_DIGITS):
         with pytest.raises(InfoDigitError) as caught:
             parse_info_digit(kind, body)
         assert "4929" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["application/dtmf-relay", "Application/DTMF", NORTEL_DIGITS])
+def test_an_info_that_says_a_key_is_read_as_that_key(kind: str) -> None:
+    assert {key: parse_info_digit(kind, info_body(kind, key)) for key in KEYS} == {key: key for key in KEYS}
 
 
 def test_there_are_sixteen_keys() -> None:
