@@ -68,6 +68,15 @@ def copy_tree(version: str) -> None:
     )
 
 
+def code_name() -> str:
+    """Return a name of what is packaged: eight hex digits of its files and of the locked releases."""
+    digest = hashlib.sha256()
+    for path in sorted(TREE.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(TREE)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:8]
+
+
 def make_wheels(python: Path) -> Path:
     """Return a folder with wheels of the shipped releases, which are kept for the next time, and of the recorder."""
     kept = BUILD / f"wheels-{hashlib.sha256(SHIPPED.read_bytes()).hexdigest()[:12]}"
@@ -95,6 +104,7 @@ def main() -> int:
     python = environment / "bin/python"
     _run(python, *PIP, "install", "--require-hashes", "--no-deps", "-r", ROOT / "deploy/requirements/build.txt")
     copy_tree(options.version)
+    code = code_name()
     wheels = make_wheels(python)
     version = package_version(options.version)
     for old in BUILD.glob("*.deb"):
@@ -102,7 +112,7 @@ def main() -> int:
     cyclonedx = options.tools / "bin/cyclonedx-py"
     _run(
         "dpkg-buildpackage", "-b", "-us", "-uc", "-tc",
-        cwd=TREE, VERSION=version, WHEELS=str(wheels), BUILD=str(environment), CYCLONEDX=str(cyclonedx),
+        cwd=TREE, VERSION=version, CODE=code, WHEELS=str(wheels), BUILD=str(environment), CYCLONEDX=str(cyclonedx),
     )  # fmt: skip
     dist = ROOT / "dist"
     dist.mkdir(exist_ok=True)

@@ -21,9 +21,12 @@ from recorder.config.toml_tables import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
 from recorder.recordings.home_lock import AlreadyRunningError, console_held
 from recorder.service.processes import NotReadyError, drain_and_stop, start, wait_ready
-from storage.errors import StorageError
+from storage.errors import KeyProblemError, StorageError
 
 _log = logging.getLogger("recorder")
+
+TO_CORRECT = 2
+"""Exit code of `run` and `console` where another start is in vain until somebody corrects files: the units know it."""
 
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also log signalling, without bodies or digits.")]
 
@@ -63,18 +66,18 @@ def run(context: LazyServiceContext, verbose: VerboseOption = False) -> None:
     take_short_turns()
     try:
         run_daemon.run(context.home.root)
-    except ConfigError as error:
-        _fail(str(error), 2)
-    except (NoticeError, LimitError, StorageError, AlreadyRunningError, run_daemon.StartError) as error:
+    except (ConfigError, NoticeError, KeyProblemError, run_daemon.SetUpError) as error:
+        _fail(str(error), TO_CORRECT)
+    except (LimitError, StorageError, AlreadyRunningError, run_daemon.StartError) as error:
         _fail(str(error))
 
 
 def console(context: ServiceContext, verbose: VerboseOption = False) -> None:
     """Run the console: the pages and the HTTP interface."""
-    from recorder.service.run_console import ConsoleError, serve  # noqa: PLC0415 - a web framework that other commands need not load
+    from recorder.service.run_console import ConsoleError, ConsoleSetUpError, serve  # noqa: PLC0415 - a web framework that other commands need not load
 
     if context.config.console.listen is None:
-        fail("the console is off: set listen in [console] of recorder.toml", 2)
+        fail("the console is off: set listen in [console] of recorder.toml", TO_CORRECT)
     log_to_stderr(context.config.log.format, is_verbose=verbose)
     forbid_dumps()
     lock_memory()
@@ -82,6 +85,8 @@ def console(context: ServiceContext, verbose: VerboseOption = False) -> None:
     try:
         with console_held(context.home):
             serve(context.home, context.config)
+    except ConsoleSetUpError as error:
+        _fail(str(error), TO_CORRECT)
     except (ConsoleError, StorageError, AlreadyRunningError) as error:
         _fail(str(error))
 

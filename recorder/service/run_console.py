@@ -51,6 +51,10 @@ class ConsoleError(Exception):
     """The console cannot start; the message is a sentence."""
 
 
+class ConsoleSetUpError(ConsoleError):
+    """The same, until somebody has corrected the configuration or a file that it names: another try is in vain."""
+
+
 class _ConsoleServer(uvicorn.Server):
     """Tells the service manager when the console listens, and when it stops."""
 
@@ -172,7 +176,7 @@ def tls_of(config: Config) -> TlsFiles | None:
     try:
         load(TlsOptions(certificate=certificate, private_key=key))
     except TlsFilesError as problem:
-        raise ConsoleError(f"tls_certificate and tls_key in [console]: {problem}") from problem
+        raise ConsoleSetUpError(f"tls_certificate and tls_key in [console]: {problem}") from problem
     return TlsFiles(certificate=Path(certificate), key=Path(key))
 
 

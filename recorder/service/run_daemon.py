@@ -28,6 +28,10 @@ class StartError(Exception):
     """The daemon cannot start; the message says why and what to do."""
 
 
+class SetUpError(StartError):
+    """The same, until somebody has corrected the configuration or a file that it names: another try is in vain."""
+
+
 def _recover(home: Home, config: Config) -> None:
     """Recover recordings that a dead daemon left open. A failure is logged: it must not stop calls."""
     try:
@@ -46,7 +50,7 @@ def run(root: Path) -> None:
     """Run the daemon in a home until it is told to stop.
 
     Raises:
-        ConfigError, NoticeError, StartError, LimitError, AlreadyRunningError: The message is a sentence.
+        ConfigError, NoticeError, StartError, LimitError, AlreadyRunningError, StorageError: The message is a sentence.
     """
     home = Home(root)
     manager = ServiceManager.taken_from(os.environ)
@@ -64,9 +68,9 @@ def run(root: Path) -> None:
         try:
             daemon = Daemon(home, config, manager)
         except (AccountError, PathTooLongError) as error:
-            raise StartError(str(error)) from error
+            raise SetUpError(str(error)) from error
         except TlsFilesError as error:
-            raise StartError(f"cannot start SIP over TLS: {error}") from error
+            raise SetUpError(f"cannot start SIP over TLS: {error}") from error
         except NodeStartError as error:
             raise StartError(str(error)) from error
         except OSError as error:

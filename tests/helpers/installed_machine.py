@@ -341,10 +341,10 @@ class Phones(Exchange):
 
 
 def install(machine: Machine, package: Path, name: str = "package") -> str:
-    """Install a package as an administrator does; return what apt says."""
+    """Install a package as an administrator does, also another one of the same version; return what apt says."""
     copy = f"/srv/{name}_amd64.deb"
     shutil.copy(package, machine.path(copy))
-    return machine.run("apt-get", "install", "-y", "-q", "--no-install-recommends", copy)
+    return machine.run("apt-get", "install", "-y", "-q", "--no-install-recommends", "--reinstall", copy)
 
 
 def make_home(machine: Machine) -> InstalledHome:

@@ -99,7 +99,7 @@ class Service:
         return self._process.poll() is None
 
     def version(self) -> str:
-        """Return the version that it runs, by the files that it has mapped."""
+        """Return the name of the code that it runs, by the files that it has mapped."""
         maps = Path(f"/proc/{self._process.pid}/maps").read_text()
         found = set(re.findall(rf"{PLACE}/([^/\s]+)/", maps))
         assert len(found) == 1, found
@@ -153,8 +153,13 @@ def installed() -> str:
     return run("dpkg-query", "-W", "-f", "${Version}", "council-recorder").strip()
 
 
+def name() -> str:
+    """Return the name of the installed package's code."""
+    return (PLACE / "dist/NAME").read_text().strip()
+
+
 def current() -> str:
-    """Return the version that `recorder` and the units run."""
+    """Return the name of the code that `recorder` and the units run."""
     return str((PLACE / "current").readlink())
 
 
@@ -208,12 +213,12 @@ def use_and_upgrade(new: Path) -> None:
     assert (first["outcome"], first["reason"]) == ("recorded", "caller_hung_up"), first
 
     step("an upgrade in the middle of a call")
-    old = installed()
+    old = name()
     phones = begin_call()
     until(lambda: states() == ["recording"], "the notice is over: they talk")
     said = install(new)
     assert "A recorder of the old version runs on" in said
-    assert installed() != old
+    assert name() != old
     assert daemon.is_running()
     assert (daemon.version(), console.version(), current()) == (old, old, old)
     end_call(phones)
@@ -228,11 +233,11 @@ def use_and_upgrade(new: Path) -> None:
     for service in (daemon, console):
         service.stop()
     run("/usr/lib/council-recorder/use-installed-version")
-    assert current() == installed()
+    assert current() == name()
     assert not (PLACE / old).exists()
     daemon, console = Service("council-recorder"), Service("council-recorder-console")
     until(answers, "the new daemon answers")
-    assert daemon.version() == installed()
+    assert daemon.version() == name()
     assert len(find()) == 2
     recorder("recordings", "verify", "--all")
 

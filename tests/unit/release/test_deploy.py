@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.release import deb
 from tests.helpers.systemd_units import DEPLOY, read_unit
 
 SERVICES = ("council-recorder", "council-recorder-console", "council-recorder-backup")
@@ -76,7 +77,7 @@ def test_a_purge_deletes_only_what_somebody_said_in_words(tmp_path: Path) -> Non
 def version_tree(place: Path, version: str) -> str:
     """Make a package's folder as it would be installed; return the script that switches in it."""
     (place / "dist").mkdir(parents=True, exist_ok=True)
-    for name, text in (("VERSION", version), ("code", version)):
+    for name, text in (("NAME", version), ("code", version)):
         written = place / "dist" / f"{name}.new"  # as dpkg does: a new file in the old one's place
         written.write_text(text)
         written.rename(place / "dist" / name)
@@ -176,3 +177,19 @@ def test_a_package_is_not_mixed_with_an_installation_from_source(tmp_path: Path)
     assert refused.returncode == 1
     for step in ("mv /opt/council-recorder /opt", "rm -f /etc/systemd/system/council-recorder*.service"):
         assert f"  {step}" in refused.stderr
+
+
+def test_two_builds_of_one_version_have_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deb, "TREE", tmp_path)
+    (tmp_path / "recorder").mkdir()
+    (tmp_path / "recorder/call.py").write_text("ring = 1\n")
+    name = deb.code_name()
+    assert re.fullmatch("[0-9a-f]{8}", name)
+    assert deb.code_name() == name
+    (tmp_path / "recorder/call.py").write_text("ring = 2\n")
+    assert deb.code_name() != name
+
+
+@pytest.mark.parametrize("unit", SERVICES[:2])
+def test_a_mistake_in_the_configuration_is_not_tried_again(unit: str) -> None:
+    assert read_unit(f"{unit}.service")["RestartPreventExitStatus"] == ["2"]
