@@ -10,6 +10,8 @@ from argon2.low_level import ARGON2_VERSION
 
 from recorder.access.passwords import MAX_CHARACTERS
 
+CLOSED = "closed by a restore"
+"""In place of a hash: no password is right, until another one is set (`recorder.backups.closing`)."""
 _HASHES_AT_ONCE = 2
 """Each hash takes 64 MiB; many simultaneous sign-ins must not exhaust the memory."""
 
@@ -36,7 +38,9 @@ class PasswordHashes:
         return self.hash_of(password) if self._hasher.check_needs_rehash(password_hash) else password_hash
 
     def matches(self, password_hash: str, password: str) -> bool:
-        """Tell whether a hash is that of a password."""
+        """Tell whether a hash is that of a password; takes as long for `CLOSED`, of which none is."""
+        if password_hash == CLOSED:
+            password_hash = self._nobody
         with self._hashing:
             try:
                 return self._hasher.verify(password_hash, password[: MAX_CHARACTERS + 1])

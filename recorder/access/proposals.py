@@ -44,6 +44,7 @@ from recorder.access.granting import (
     takes_two,
 )
 from recorder.access.identities import disconnect_unless_own
+from recorder.access.password_hashes import CLOSED
 from recorder.access.proposal_rows import columns_of_proposal, details_of_proposal, proposal_of
 from recorder.access.second_factor import remove_factor
 from recorder.access.tables import accounts, proposals, second_factors, tokens
@@ -363,5 +364,6 @@ def _forget_passwords(connection: Connection, which: ColumnElement[bool]) -> Non
 
 
 def _usable(connection: Connection, now: datetime) -> list[Person]:
+    """Return everybody who can sign in: nobody whose password a restore has closed."""
     rows = connection.execute(select(accounts)).mappings().all()
-    return [person_of(row) for row in rows if is_usable(row, now)]
+    return [person_of(row) for row in rows if is_usable(row, now) and row["password_hash"] != CLOSED]

@@ -6,10 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
-from recorder.access.database import open_people
-from recorder.access.tables import sessions
+from recorder.backups.closing import ACTS, Closed, close_access, told_by
 from recorder.backups.restore_plan import RestorePlan
 from recorder.common.home import Home
 from recorder.config.settings import Config
@@ -18,7 +15,7 @@ from recorder.recordings.home_stores import open_vault
 from recorder.recordings.inspection import Inspector
 from recorder.recordings.keyring import months_without_key, private_folder
 from recorder.recordings.recovery import index_container
-from recorder.recordings.replay import replay
+from recorder.recordings.replay import readable, replay
 from recorder.recordings.resurrection_guard import destroy_returned
 from storage.audit import AuditLog
 from storage.database import Database
@@ -42,7 +39,7 @@ class Settled:
         replayed: What was replayed from the audit log, as `recorder.recordings.replay.Replayed` counts it.
         destroyed: Recordings that had been deleted, and were in the snapshot or the index.
         indexed: Recordings whose row was made from the container.
-        sessions: Sign-ins that were ended.
+        access: What was closed of accounts, tokens and grants, and what people have to decide.
         verified: Recordings that were verified.
         problems: What does not verify, by id.
         months_without_key: Months to which recordings are sealed, and whose private key is not there.
@@ -51,7 +48,7 @@ class Settled:
     replayed: dict[str, Any] = field(default_factory=dict)
     destroyed: int = 0
     indexed: int = 0
-    sessions: int = 0
+    access: Closed = field(default_factory=Closed)
     verified: int = 0
     problems: dict[str, str] = field(default_factory=dict)
     months_without_key: list[str] = field(default_factory=list)
@@ -60,7 +57,8 @@ class Settled:
         """Return the results as JSON values."""
         return {
             "replayed": dict(self.replayed), "deleted_again": self.destroyed, "rows_made": self.indexed,
-            "sessions_ended": self.sessions, "verified": self.verified, "problems": dict(self.problems),
+            "sessions_ended": self.access.sessions, "access_closed": list(self.access.closed),
+            "to_decide": list(self.access.decide), "verified": self.verified, "problems": dict(self.problems),
             "months_without_private_key": list(self.months_without_key),
         }  # fmt: skip
 
@@ -76,9 +74,10 @@ def settle(
     now: Callable[[], datetime],
     progress: Progress,
 ) -> None:
-    """Replay the audit log, destroy what was deleted since, complete the index, and verify; safe to run again.
+    """Replay the audit log, close what was closed and destroy what was deleted since, complete the index, and verify.
 
-    Until the data protection officer has compared (`recorder index reconcile`) the sweep deletes nothing.
+    It may be interrupted anywhere and run again. Until the data protection officer has compared
+    (`recorder index reconcile`) the sweep deletes nothing.
 
     Args:
         home: The restored home; nothing else uses it.
@@ -100,9 +99,11 @@ def settle(
     details = {**plan.as_json(), "restored_at": time_to_json(now())}
     audit.append(RESTORED, by, "", details)
     done.indexed = _complete_index(vault, index, plan)
-    done.replayed = replay(audit, database, now).as_json()
+    replayed = replay(audit, database, now)
+    done.replayed = replayed.as_json()
+    told = told_by(readable(audit, ACTS), plan.snapshot.at)
+    done.access = close_access(home, told, is_unsure=bool(plan.gap) or replayed.is_unsure_of_access, now=now())
     done.destroyed = len(destroy_returned(home, vault, database, now)) + len(plan.deleted)
-    done.sessions = _end_sessions(home.people)
     done.months_without_key = months_without_key(private_folder(home, config), vault)
     total = sum(1 for _ in vault.finished())
     for number, found in enumerate(Inspector(vault=vault, index=index).all(), 1):
@@ -133,15 +134,3 @@ def _has_row(index: Index, path: Path) -> bool:
     except NotFoundError:
         return False
     return True
-
-
-def _end_sessions(people: Path) -> int:
-    """End all sign-ins: some may have ended since the snapshot."""
-    if not people.exists():
-        return 0
-    engine = open_people(people)
-    try:
-        with engine.begin() as connection:
-            return connection.execute(sa.delete(sessions)).rowcount
-    finally:
-        engine.dispose()

@@ -202,7 +202,9 @@ def restore(
         print_json(plan | {"dry_run": dry_run})
     else:
         rows = [
-            {"what": key.replace("_", " "), "is": value} for key, value in plan.items() if not isinstance(value, dict)
+            {"what": key.replace("_", " "), "is": value}
+            for key, value in plan.items()
+            if not isinstance(value, dict | list)
         ]
         print_table(rows, [("what", "What"), ("is", "Is")], empty="")
     if made is not None:
@@ -212,6 +214,10 @@ def restore(
 def _tell_restored(made: Restored, home: Path) -> None:
     for note in made.notes:
         say(note)
+    for sentence in made.settled.access.closed:
+        say(f"closed, as the audit log says: {sentence}")
+    for sentence in made.settled.access.decide:
+        say(f"to decide: {sentence}")
     for month in made.settled.months_without_key:
         say(f"recordings are sealed to {month}, whose private key was not in the backup of the keys: they do not open")
     for recording, problem in made.settled.problems.items():

@@ -52,7 +52,7 @@ REPLAYED = frozenset({*HOLD_ACTS, *CLAIM_ACTS, DELETED, *ORDER_ACTS, *COPY_ACTS}
 """Acts that are replayed."""
 
 _SEEN = "a reading or a question; nothing changed"
-_PEOPLE = "accounts, tokens, requests and cases are in another database"
+_PEOPLE = "accounts, tokens, requests and cases are in another database: recorder.backups.closing"
 _KEYS = "its effect is in the key files"
 _RUN = "about a process that has ended"
 _CALL = "the request, not the decision; its calls have ended"
@@ -176,6 +176,8 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
     }
 )
 """Acts that leave nothing to replay, and why."""
+OF_ACCESS = ("people.", "tokens.", "request.", "break_glass.", "accounts.")
+"""Prefixes of acts about who may do what; `recorder.backups.closing` replays them."""
 NOTHING_DONE = (".refused", ".not_stored")
 """Suffixes of acts that did not happen."""
 
@@ -214,6 +216,11 @@ class Replayed:
     deletions: int = 0
     spared: int = 0
     calls: int = 0
+
+    @property
+    def is_unsure_of_access(self) -> bool:
+        """Tell whether an entry that may have closed access cannot be read, or is of a newer version."""
+        return self.unreadable > 0 or any(act.startswith(OF_ACCESS) for act in self.unknown)
 
     def as_json(self) -> dict[str, Any]:
         """Return the results as JSON values."""

@@ -91,6 +91,8 @@ class Restored:
     deleted_again: int | None = None
     rows_made: int | None = None
     sessions_ended: int | None = None
+    access_closed: list[str] | None = None
+    to_decide: list[str] | None = None
     verified: int | None = None
     problems: dict[str, str] | None = None
     months_without_private_key: list[str] | None = None
