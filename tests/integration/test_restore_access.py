@@ -297,7 +297,7 @@ def test_what_was_given_after_the_snapshot_is_left_to_people(
 ) -> None:
     site.back_up()
     site.now += timedelta(minutes=10)
-    site.entry(act, subject, **details)
+    site.audit.append(act, "adam", subject, details)
     assert site.follow() == ""
     new = Opened(site, site.restore())
     assert any(sentence in one for one in new.decide), new.decide
