@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from recorder.rules.typed_dates import readings
+
 _USUAL = "%Y-%m-%d %H:%M:%S"
 _IS_USUAL = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 
@@ -71,12 +73,13 @@ class Times:
     def _utc(self, written: datetime, text: str) -> datetime:
         if written.tzinfo is not None:
             return written.astimezone(UTC)
-        earlier, later = (written.replace(tzinfo=self.zone, fold=fold) for fold in (0, 1))
-        if earlier.utcoffset() == later.utcoffset():
-            return earlier.astimezone(UTC)
-        if self.since is not None and later.astimezone(UTC) < self.since:
-            return earlier.astimezone(UTC)
-        if earlier.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None) != written:
+        found = readings(written, self.zone)
+        if len(found) == 1:
+            return found[0]
+        earlier, later = found or (written.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        if self.since is not None and later < self.since:
+            return earlier
+        if not found:
             raise LocalTimeError(
                 f"{text!r} does not exist in {self.zone}: the clocks went forward over it; give the zone of the PBX"
             )
@@ -85,7 +88,7 @@ class Times:
                 f"{text!r} exists twice in {self.zone}: the clocks went back; say which with --repeated-hour "
                 "(repeated_hour in [[call_records]]), or have the PBX write UTC"
             )
-        return (earlier if self.repeated is Repeated.EARLIER else later).astimezone(UTC)
+        return earlier if self.repeated is Repeated.EARLIER else later
 
 
 def _since_1970(text: str) -> datetime:

@@ -222,7 +222,7 @@ def _spans(
         return {}
     try:
         start = 0.0 if from_ is None else position_in(from_, row.started_at, zone)
-        end = None if to in (None, "end") else position_in(to or "", row.started_at, zone)
+        end = None if to in (None, "end") else position_in(to or "", row.started_at, zone, since_s=start)
         silent = tuple(redaction_from(one, row.started_at, zone, reason=why) for one in redact)
     except ValueError as error:
         fail(str(error), 2)

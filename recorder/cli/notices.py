@@ -1,8 +1,7 @@
 """`recorder notices`: the messages that callers hear, by service and language, and from when they are in force."""
 
 from dataclasses import asdict
-from datetime import date, datetime
-from datetime import time as time_of_day
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +22,7 @@ from recorder.common.clock import utc_now
 from recorder.permissions import Act
 from recorder.rules import wording
 from recorder.rules.notice_schedule import ALL_SERVICES, DEFAULT_LANGUAGE, is_language
-from recorder.rules.typed_dates import TypedDateError, moment_typed
+from recorder.rules.typed_dates import TypedDateError, moment_in, moment_typed
 
 MOST_WORDS_BYTES = 20_000
 NEVER = "never"
@@ -249,11 +248,9 @@ def _moment(context: CommandContext, typed: str | None) -> datetime | None:
     if typed is None:
         return None
     try:
-        found: date | datetime = moment_typed(typed)
+        return moment_in(moment_typed(typed), context.zone, is_end=False)
     except TypedDateError as error:
         fail(f"--from {typed}: {error}", 2)
-    moment = found if isinstance(found, datetime) else datetime.combine(found, time_of_day())
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=context.zone)
 
 
 def _words(text: Path | None, sound: Path) -> str:

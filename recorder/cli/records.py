@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ from recorder.retention.erasure_repositories import order_to_json
 from recorder.rules.authorisation import knows_all, may
 from recorder.rules.call_parts import is_withheld, relation
 from recorder.rules.requesting import AccessKind, AccessRequest
-from recorder.rules.typed_dates import TypedDateError, moment_typed
+from recorder.rules.typed_dates import TypedDateError, moment_in, moment_typed
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
 from storage.errors import NotFoundError
@@ -169,16 +169,20 @@ def search_from(
 
 
 def moment(text: str | None, zone: ZoneInfo, *, is_end: bool) -> datetime | None:
-    """Parse a time or day in the site's time zone, as UTC; exit if it is invalid. A day as an end includes that day."""
+    """Parse a time or day in the site's time zone, as UTC; exit if it is invalid.
+
+    A day as an end includes that day, and a time that comes twice as an end includes its second hour.
+    """
     if text is None:
         return None
     try:
         typed_at = moment_typed(text)
     except TypedDateError as error:
         fail(f"{text!r} is not a time: {error}; or give a day with a time, like 28/11/2026 14:30", 2)
-    if not isinstance(typed_at, datetime):
-        typed_at = datetime.combine(typed_at + timedelta(days=1 if is_end else 0), time())
-    return (typed_at if typed_at.tzinfo else typed_at.replace(tzinfo=zone)).astimezone(UTC)
+    try:
+        return moment_in(typed_at, zone, is_end=is_end)
+    except TypedDateError as error:
+        fail(f"{text!r}: {error}", 2)
 
 
 def number_from(source: str | None) -> str | None:

@@ -2,13 +2,17 @@
 
 ``28/11/2026``, ``28 11 26``, ``28 November 2026``, ``28 Nov 26`` and ``2026-11-28`` are the same day. A year of two
 digits is one of this century.
+
+People type times of the site's clocks. `moment_in` makes each a moment: an hour comes twice on the day on which the
+clocks go back, and one is missing on the day on which they go forward.
 """
 
 import calendar
 import re
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
+from recorder.rules import times
 from recorder.rules.times import MONTHS
 
 EXAMPLE = "28 11 2026"
@@ -116,6 +120,51 @@ def time_typed(text: str) -> time:
     if found[4]:
         hour = hour % 12 + (12 if found[4] == "pm" else 0)
     return time(hour, minute, second)
+
+
+def readings(local: datetime, zone: tzinfo) -> tuple[datetime, ...]:
+    """Return the moments, UTC and in order, at which the clocks of a zone show a time: one, two, or none.
+
+    Args:
+        local: The time on the clock, without zone.
+        zone: The zone.
+
+    Raises:
+        OverflowError: A moment lies outside the years that there are.
+    """
+    each = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return tuple(dict.fromkeys(moment for moment in each if moment.astimezone(zone).replace(tzinfo=None) == local))
+
+
+def moment_in(typed: date | datetime, zone: tzinfo, *, is_end: bool) -> datetime:
+    """Return the moment, UTC, at which a range begins or ends that somebody typed.
+
+    A time that comes twice begins a range at its first reading and ends one at its second, so that the range has both.
+    A day begins a range at its midnight and ends one at the next, so that the range has all of it.
+
+    Args:
+        typed: From `moment_typed`, or put together of `date_typed` and `time_typed`.
+        zone: The site's, for what was typed without a zone.
+        is_end: Whether the range ends there.
+
+    Raises:
+        TypedDateError: The clocks go forward over that time, or the year is impossible.
+    """
+    try:
+        if not isinstance(typed, datetime):
+            midnight = datetime.combine(typed + timedelta(days=is_end), time(), zone)
+            return midnight.astimezone(UTC)
+        if typed.tzinfo is not None:
+            return typed.astimezone(UTC)
+        found = readings(typed, zone)
+    except OverflowError as error:
+        raise TypedDateError(f"The year must be between {_EARLIEST} and {_LATEST}", DatePart.YEAR) from error
+    if not found:
+        clock = times.time_of_day(typed.time(), with_seconds=typed.second > 0)
+        raise TypedDateError(
+            f"There is no {clock} on {times.day(typed)}, because the clocks go forward: enter an earlier or later time"
+        )
+    return found[-1 if is_end else 0]
 
 
 def _year(typed: str) -> int:

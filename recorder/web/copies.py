@@ -60,7 +60,8 @@ class CopyForm:
         with errors.of("start"):
             start_s = position_in(self.start, row.started_at, zone) if self.start.strip() else None
         with errors.of("end"):
-            end_s = position_in(self.end, row.started_at, zone) if self.end.strip() else None
+            since_s = start_s or 0.0
+            end_s = position_in(self.end, row.started_at, zone, since_s=since_s) if self.end.strip() else None
         with errors.of("redact"):
             redactions = tuple(self._redactions(row, zone))
         with errors.of("ground"):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from recorder.rules.typed_dates import TypedDateError, date_of, date_typed, time_typed
+from recorder.rules.typed_dates import TypedDateError, date_of, date_typed, moment_in, time_typed
 from storage.types import Outcome, Search
 
 PAGE_SIZE = 50
@@ -57,7 +57,8 @@ class Form:
 def read_form(sent: Mapping[str, str], timezone: str, *, now: datetime | None = None) -> Form:
     """Parse the search form; dates and times are in the site's time zone.
 
-    "To" includes the day, or the minute, that it names. Typed dates go before a preset.
+    "To" includes the day, or the minute, that it names. Where the clocks go back, a range includes both hours. Typed
+    dates go before a preset.
 
     Args:
         sent: The values by field.
@@ -105,13 +106,11 @@ def _moment(values: Mapping[str, str], which: str, zone: ZoneInfo, errors: dict[
         errors[f"{which}_date"] = f"{error}."
         return None
     try:
-        clock = time_typed(time_text) if time_text else time(0)
+        typed = datetime.combine(day, time_typed(time_text)) if time_text else day
+        return moment_in(typed, zone, is_end=which == "to")
     except TypedDateError as error:
         errors[f"{which}_time"] = f"{error}."
         return None
-    if which == "to" and not time_text:
-        day += timedelta(days=1)
-    return datetime.combine(day, clock, zone).astimezone(UTC)
 
 
 def _outcome(text: str, errors: dict[str, str]) -> Outcome | None:

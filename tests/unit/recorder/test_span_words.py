@@ -54,3 +54,28 @@ def test_redactions(text: str, channels: Channels, span: tuple[float, float]) ->
 def test_no_redactions(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no|ends before"):
         redaction_from(text, STARTED, LONDON, reason="why")
+
+
+BACK = datetime(2026, 10, 25, 0, 50, tzinfo=UTC)
+"""1:50am in summer time; ten minutes later the clocks go back to 1am."""
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [("T01:50", 0.0), ("T01:55", 300.0), ("T01:10", 1200.0), ("T01:40", 3000.0), ("T02:10", 4800.0)],
+)
+def test_positions_where_the_clocks_go_back(text: str, position: float) -> None:
+    assert position_in(text, BACK, LONDON) == position
+
+
+def test_a_span_ends_after_it_begins_where_the_clocks_go_back() -> None:
+    found = redaction_from("T01:55 to T01:52", BACK, LONDON, reason="why")
+    assert (found.start_s, found.end_s) == (300.0, 3720.0)
+    assert position_in("T01:55", BACK, LONDON, since_s=301.0) == 3900.0
+
+
+def test_positions_where_the_clocks_go_forward() -> None:
+    began = datetime(2026, 3, 29, 0, 50, tzinfo=UTC)
+    assert position_in("T02:10", began, LONDON) == 1200.0
+    with pytest.raises(ValueError, match="There is no 1:30am on 29 March 2026, because the clocks go forward"):
+        position_in("T01:30", began, LONDON)

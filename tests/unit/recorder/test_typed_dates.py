@@ -1,10 +1,22 @@
 """Dates and times of day are understood as people type them."""
 
-from datetime import date, time
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import datetimes, just
 
-from recorder.rules.typed_dates import DatePart, TypedDateError, date_of, date_typed, moment_typed, time_typed
+from recorder.rules.typed_dates import (
+    DatePart,
+    TypedDateError,
+    date_of,
+    date_typed,
+    moment_in,
+    moment_typed,
+    readings,
+    time_typed,
+)
 
 THE_DAY = date(2026, 11, 28)
 
@@ -103,3 +115,64 @@ def test_a_day_with_a_time_is_understood(typed: str, wanted: str) -> None:
 def test_an_impossible_day_or_time_says_what_is_wrong(typed: str, sentence: str) -> None:
     with pytest.raises(TypedDateError, match=sentence):
         moment_typed(typed)
+
+
+# --- the days on which the clocks change
+
+LONDON = ZoneInfo("Europe/London")
+
+
+@pytest.mark.parametrize(
+    ("typed", "start", "end"),
+    [
+        # 25 October 2026: at 2am summer time the clocks go back to 1am
+        ("25/10/2026 00:59:59", "2026-10-24T23:59:59", "2026-10-24T23:59:59"),
+        ("25/10/2026 01:00", "2026-10-25T00:00:00", "2026-10-25T01:00:00"),
+        ("25/10/2026 01:25", "2026-10-25T00:25:00", "2026-10-25T01:25:00"),
+        ("25/10/2026 01:59:59", "2026-10-25T00:59:59", "2026-10-25T01:59:59"),
+        ("25/10/2026 02:00", "2026-10-25T02:00:00", "2026-10-25T02:00:00"),
+        ("25/10/2026", "2026-10-24T23:00:00", "2026-10-26T00:00:00"),
+        ("2026-10-25T01:25+01:00", "2026-10-25T00:25:00", "2026-10-25T00:25:00"),
+        ("2026-10-25T01:25Z", "2026-10-25T01:25:00", "2026-10-25T01:25:00"),
+        # 29 March 2026: at 1am the clocks go forward to 2am
+        ("29/3/2026 00:59:59", "2026-03-29T00:59:59", "2026-03-29T00:59:59"),
+        ("29/3/2026 2am", "2026-03-29T01:00:00", "2026-03-29T01:00:00"),
+        ("29/3/2026", "2026-03-29T00:00:00", "2026-03-29T23:00:00"),
+        ("2026-03-29T01:30Z", "2026-03-29T01:30:00", "2026-03-29T01:30:00"),
+    ],
+)
+def test_a_range_has_both_readings_of_a_time_that_comes_twice(typed: str, start: str, end: str) -> None:
+    found = [moment_in(moment_typed(typed), LONDON, is_end=is_end) for is_end in (False, True)]
+    assert [f"{moment:%Y-%m-%dT%H:%M:%S}" for moment in found] == [start, end]
+    assert [moment.tzinfo for moment in found] == [UTC, UTC]
+
+
+@pytest.mark.parametrize(
+    ("typed", "clock"), [("01:00", "1am"), ("1:30am", "1:30am"), ("01:59:59", "1:59:59am"), ("01:30:00", "1:30am")]
+)
+@pytest.mark.parametrize("is_end", [False, True])
+def test_a_time_that_the_clocks_pass_over_is_refused(typed: str, clock: str, *, is_end: bool) -> None:
+    with pytest.raises(TypedDateError) as caught:
+        moment_in(moment_typed(f"29/3/2026 {typed}"), LONDON, is_end=is_end)
+    sentence = f"There is no {clock} on 29 March 2026, because the clocks go forward: enter an earlier or later time"
+    assert str(caught.value) == sentence
+
+
+def test_a_day_whose_midnight_the_clocks_pass_over_is_a_day() -> None:
+    cairo = ZoneInfo("Africa/Cairo")  # 24 April 2026 begins at 1am
+    assert moment_in(date(2026, 4, 24), cairo, is_end=False) == datetime(2026, 4, 23, 22, tzinfo=UTC)
+    assert moment_in(date(2026, 4, 23), cairo, is_end=True) == datetime(2026, 4, 23, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("typed", ["9999-12-31T23:30-01:00", "0001-01-01T00:30+01:00"])
+def test_a_moment_outside_the_years_is_refused(typed: str) -> None:
+    with pytest.raises(TypedDateError, match="The year must be between 1970 and 2999"):
+        moment_in(moment_typed(typed), LONDON, is_end=False)
+
+
+@given(at=datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2999, 1, 1), timezones=just(UTC)))  # noqa: DTZ001
+def test_every_moment_is_among_the_readings_of_its_time(at: datetime) -> None:
+    found = readings(at.astimezone(LONDON).replace(tzinfo=None), LONDON)
+    assert at in found
+    assert list(found) == sorted(found)
+    assert len(found) <= 2
