@@ -87,7 +87,7 @@ def test_a_renewed_certificate_is_read_by_reload_and_a_missing_one_explained(tmp
         papers.issue("recorder", ips=[HOST])
         (tmp_path / "papers" / "recorder.key").unlink()
         done = home.run_apart("run", "-C", str(home.root))
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "cannot start SIP over TLS" in done.stderr
         assert "recorder.key: No such file" in done.stderr
         found = home.run("site-check", "-C", str(home.root))

@@ -71,6 +71,6 @@ def test_a_password_that_others_can_read_keeps_the_daemon_from_starting(home: Re
     home.edit('auth_user = "off"', 'auth_user = "council"')
     home.edit('auth_password_file = "off"', f'auth_password_file = "{secret}"')
     said = home.run_apart("run", "-C", str(home.root))
-    assert said.returncode == 1
+    assert said.returncode == 2
     assert "can be read by others" in said.stderr
     assert "can be read by others" in home.run("site-check", "-C", str(home.root)).stdout

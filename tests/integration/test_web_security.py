@@ -197,7 +197,7 @@ def test_the_console_as_a_process_speaks_https(tmp_path: Path) -> None:
     after = after.replace('tls_key = "off"', f'tls_key = "{authority.ca}"')
     home.config.write_text(before + "[console]" + after)
     wrong = run_apart("console", "-C", str(home.root))
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert "tls_key in [console]" in wrong.stderr
     home.config.write_text(before + "[console]" + after.replace(f'"{authority.ca}"', f'"{key}"'))
     trusted = ssl.create_default_context(cafile=str(authority.ca))
