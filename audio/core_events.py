@@ -1,11 +1,13 @@
 """Events of the media core, as `audio.types` has them. Pure."""
 
+import math
 import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 
 from audio.dtmf import KEYS
 from audio.types import (
+    TICKS_PER_S,
     AudioLost,
     Channel,
     ControlPressed,
@@ -46,7 +48,9 @@ _MAKERS: dict[int, Callable[[int, int, int, int, int], MediaEvent]] = {
     5: lambda i, a, b, c, _: MediaResumed(leg=LegId(i)),
     6: lambda i, a, b, c, _: StreamReanchored(tap=TapId(i), channel=Channel(a), position=b),
     7: lambda i, a, b, c, _: AudioLost(tap=TapId(i), channel=Channel(a), start=b, end=c),
-    8: lambda i, a, b, c, _: FaxHeard(leg=LegId(i), kind="ced" if a else "cng"),
+    8: lambda i, a, b, c, _: FaxHeard(
+        leg=LegId(i), kind="ced" if a else "cng", pause_s=b / TICKS_PER_S if b >= 0 else math.inf
+    ),
     9: lambda i, a, b, c, at: SecretEntered(
         leg=LegId(i),
         prefix="*" + chr(a),

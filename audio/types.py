@@ -5,6 +5,7 @@ Pure. Units: a *tick* is one period of the RTP clock, 1/8000 s for all three cod
 """
 
 import enum
+import math
 from dataclasses import dataclass, field
 from typing import NewType
 
@@ -336,11 +337,13 @@ class AudioLost:
 class FaxHeard:
     """A fax calling (CNG 1100 Hz) or answering (CED 2100 Hz) tone was recognised; ``kind`` is cng or ced.
 
-    A calling tone is reported at the end of each burst, an answering tone once it has lasted 2 s.
+    A calling tone is reported at the end of each burst, an answering tone once it has lasted 2 s. ``pause_s``: seconds
+    since the tone of 1100 Hz was last there before a burst of it, infinite if it never was.
     """
 
     leg: LegId
     kind: str
+    pause_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

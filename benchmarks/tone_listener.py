@@ -23,6 +23,7 @@ class _RawEvent(ctypes.Structure):
         ("digit", ctypes.c_char),
         ("start", ctypes.c_int64),
         ("end", ctypes.c_int64),
+        ("pause", ctypes.c_int64),
     )
 
 
@@ -71,7 +72,10 @@ def low_band(data: bytes) -> Samples:
 
 
 def _events(out: "ctypes.Array[_RawEvent]", count: int) -> list[ToneEvent]:
-    return [ToneEvent(ToneKind(raw.kind), raw.digit.decode().strip("\0"), raw.start, raw.end) for raw in out[:count]]
+    return [
+        ToneEvent(ToneKind(raw.kind), raw.digit.decode().strip("\0"), raw.start, raw.end, raw.pause)
+        for raw in out[:count]
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ _EVIDENCE = ((93, 6, 6), (84, 6, 2), (77, 3, 1), (67, 2, 1))
 _GAP_BLOCKS = 2
 _CNG_BLOCKS_MIN = 30
 _CNG_BLOCKS_MAX = 48
+_TRACE_PERCENT = 30
+_TRACE_BLOCKS = 4
 _CED_BLOCKS = 157
 _VOICE_SHARE = 64
 _VOICE_BLOCKS = 24
@@ -63,12 +65,16 @@ class ToneKind(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ToneEvent:
-    """What was heard: positions are samples fed, ``start`` its first trace, ``end`` its last; ``digit`` may be ""."""
+    """What was heard: positions are samples fed, ``start`` its first trace, ``end`` its last; ``digit`` may be "".
+
+    ``pause``, of CNG: samples since its tone was last there before the burst, -1 if it never was.
+    """
 
     kind: ToneKind
     digit: str
     start: int
     end: int
+    pause: int = -1
 
 
 def _tables() -> NDArray[np.int64]:
@@ -261,6 +267,9 @@ class ToneDetector:
         self._misses = 0
         self._cng = _Burst()
         self._ced = _Burst()
+        self._trace_end = 0
+        self._trace_blocks = 0
+        self._cng_pause = -1
         self._voice = _Voice()
 
     def feed(self, samples: NDArray[np.int16]) -> list[ToneEvent]:
@@ -275,16 +284,18 @@ class ToneDetector:
 
     def _take_block(self, block: NDArray[np.int64], start: int) -> list[ToneEvent]:
         energy = int((block * block).sum())
-        view, is_cng, is_ced, voice = None, False, False, 0
+        view, is_cng, is_ced, is_trace, voice = None, False, False, False, 0
         if energy >= _ENERGY_MIN:
             spectrum = _spectrum_of(block)
             view = _view_of(energy, spectrum)
             is_cng, is_ced = (spectrum.powers[i] * 100 >= energy * _UNIT * _FAX_PERCENT for i in (8, 9))
+            is_trace = spectrum.powers[8] * 100 >= energy * _UNIT * _TRACE_PERCENT
             voice = _voice_energy(energy, spectrum)
         self._gather_evidence(view, start)
         events = self._follow_digit(view.key if view else "", start + BLOCK)
-        events += self._follow_cng(is_cng, start)
-        return events + self._follow_ced(is_ced, start) + self._voice.follow(voice, start + BLOCK)
+        events += self._follow_cng(is_cng, start) + self._follow_ced(is_ced, start)
+        self._follow_trace(is_there=is_trace, end=start + BLOCK)
+        return events + self._voice.follow(voice, start + BLOCK)
 
     def _gather_evidence(self, view: _View | None, start: int) -> None:
         before, self._view = self._view, view
@@ -313,8 +324,15 @@ class ToneDetector:
     def _follow_cng(self, is_seen: bool, start: int) -> list[ToneEvent]:
         hits = _follow(self._cng, is_seen, start)
         if _CNG_BLOCKS_MIN <= hits <= _CNG_BLOCKS_MAX:
-            return [ToneEvent(ToneKind.CNG, "", self._cng.start, self._cng.end)]
+            return [ToneEvent(ToneKind.CNG, "", self._cng.start, self._cng.end, self._cng_pause)]
         return []
+
+    def _follow_trace(self, *, is_there: bool, end: int) -> None:
+        if self._cng.hits == 1 and not self._cng.misses:
+            self._cng_pause = max(self._cng.start - self._trace_end, 0) if self._trace_end else -1
+        self._trace_blocks = self._trace_blocks + 1 if is_there else 0
+        if self._trace_blocks >= _TRACE_BLOCKS:
+            self._trace_end = end
 
     def _follow_ced(self, is_seen: bool, start: int) -> list[ToneEvent]:
         _follow(self._ced, is_seen, start)

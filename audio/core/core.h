@@ -24,7 +24,7 @@ enum event_kind {
     EVENT_RESUMED = 5,    /* leg */
     EVENT_REANCHORED = 6, /* tap; a: channel, b: position */
     EVENT_LOST = 7,       /* tap; a: channel, b: start, c: end */
-    EVENT_FAX = 8,        /* leg; a: 0 CNG, 1 CED */
+    EVENT_FAX = 8,        /* leg; a: 0 CNG, 1 CED; b: as pause in struct tones_event */
     EVENT_SECRET = 9,     /* leg; a: ASCII of the key after the star, b: keys, 4 bits each, their number from bit 48 on,
                              c: enum digit_source * 2 + complete */
     EVENT_UNAUTHENTIC = 10, /* leg; a: packets so far that are not under its peer's key; once a key */

@@ -52,10 +52,12 @@ int inband_feed(struct leg *leg, const struct packet *packet, int is_anew, int i
     return count;
 }
 
-/* Ends what sounds, as its stream has stopped; the number of events. */
+/* Ends what sounds, as its stream has stopped; the number of events. No tone before that breaks a pause after it. */
 int inband_finish(struct leg *leg, struct tones_event *events)
 {
-    return tones_skip(&leg->tones, 8 * TONES_BLOCK, events, MAX_TONES_EVENTS);
+    int count = tones_skip(&leg->tones, 8 * TONES_BLOCK, events, MAX_TONES_EVENTS);
+    leg->tones.trace_to = 0;
+    return count;
 }
 
 /* Keeps nothing of the stream; the next packet begins one. */

@@ -226,7 +226,8 @@ static void take_tones(struct leg *leg, struct tones_event *events, int count, i
         if (event->digit)
             take_digit(leg, event, now);
         else if (event->kind != TONES_VOICE)
-            report(leg->thread->core, (struct event){.kind = EVENT_FAX, .id = leg->id, .a = event->kind == TONES_CED});
+            report(leg->thread->core, (struct event){.kind = EVENT_FAX, .id = leg->id, .a = event->kind == TONES_CED,
+                                                     .b = event->pause});
         else if (leg->reports_voice)
             report(leg->thread->core, (struct event){.kind = EVENT_VOICE, .id = leg->id});
     }

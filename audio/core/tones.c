@@ -38,6 +38,8 @@
 #define GAP_BLOCKS 2          /* and so does a pause of 40 ms; a drop-out of 10 ms spoils one block or two halves */
 #define CNG_BLOCKS_MIN 30     /* 0.38 s: T.30 says 0.5 s +-15 % */
 #define CNG_BLOCKS_MAX 48     /* 0.61 s */
+#define TRACE_PERCENT 30      /* of a block's energy: a tone that holds so much is there, though it may not be a burst's */
+#define TRACE_BLOCKS 4        /* and lasts: 51 ms; what speech or a click shows for less breaks no pause between bursts */
 #define CED_BLOCKS 157        /* 2.0 s of the 2.6 s to 4 s that T.30 gives it: a shorter one is nobody's machine */
 
 #define VOICE_SHARE 64        /* beside a fax tone that is so many times stronger (18 dB) nothing else is looked for */
@@ -263,7 +265,7 @@ struct sink {
 static void report(struct sink *sink, int kind, char digit, int64_t from, int64_t to)
 {
     if (sink->count < sink->max)
-        sink->out[sink->count++] = (struct tones_event){.kind = kind, .digit = digit, .from = from, .to = to};
+        sink->out[sink->count++] = (struct tones_event){.kind = kind, .digit = digit, .from = from, .to = to, .pause = -1};
 }
 
 static int64_t trace_of(int64_t start)
@@ -306,6 +308,13 @@ static void follow_digit(struct tones *state, char seen, int64_t end, struct sin
     }
 }
 
+static void report_cng(const struct tones *state, struct sink *sink)
+{
+    if (sink->count < sink->max)
+        sink->out[sink->count++] = (struct tones_event){
+            .kind = TONES_CNG, .from = state->fax_from[0], .to = state->fax_to[0], .pause = state->cng_pause};
+}
+
 /* One block without the tone is forgiven: the phase reversals of a modem's answering tone spoil one each. */
 static void follow_fax(struct tones *state, int index, int is_seen, int64_t start, int64_t end, struct sink *sink)
 {
@@ -320,8 +329,20 @@ static void follow_fax(struct tones *state, int index, int is_seen, int64_t star
         int32_t hits = state->fax_hits[index];
         state->fax_hits[index] = 0;
         if (index == 0 && hits >= CNG_BLOCKS_MIN && hits <= CNG_BLOCKS_MAX)
-            report(sink, TONES_CNG, 0, state->fax_from[0], state->fax_to[0]);
+            report_cng(state, sink);
     }
+}
+
+/* Follows the tone of CNG apart from its bursts, to tell how long it was away before each: a steady tone never is. */
+static void follow_trace(struct tones *state, int is_there, int64_t end)
+{
+    if (state->fax_hits[0] == 1 && !state->fax_misses[0])
+        state->cng_pause = !state->trace_to                      ? -1
+                           : state->fax_from[0] < state->trace_to ? 0
+                                                                  : state->fax_from[0] - state->trace_to;
+    state->trace_blocks = is_there ? state->trace_blocks + 1 : 0;
+    if (state->trace_blocks >= TRACE_BLOCKS)
+        state->trace_to = end;
 }
 
 /* Energy of a block beside its fax tones, 0 where that is nothing to speak of. */
@@ -360,7 +381,7 @@ static void take_block(struct tones *state, struct sink *sink)
     int64_t energy = energy_of(state->block);
     struct tones_view view;
     char seen = 0;
-    int is_fax[2] = {0, 0};
+    int is_fax[2] = {0, 0}, is_trace = 0;
     int64_t voice = 0;
 
     if (energy >= ENERGY_MIN) {
@@ -369,6 +390,7 @@ static void take_block(struct tones *state, struct sink *sink)
         seen = digit_of(state->block, energy, &spectrum, &view);
         for (int i = 0; i < 2; i++)
             is_fax[i] = spectrum.power[FAX + i] * 100 >= energy * UNIT * FAX_PERCENT;
+        is_trace = spectrum.power[FAX] * 100 >= energy * UNIT * TRACE_PERCENT;
         voice = voice_energy(energy, &spectrum);
     }
     if (seen)
@@ -377,6 +399,7 @@ static void take_block(struct tones *state, struct sink *sink)
     follow_digit(state, seen, end, sink);
     for (int i = 0; i < 2; i++)
         follow_fax(state, i, is_fax[i], start, end, sink);
+    follow_trace(state, is_trace, end);
     follow_voice(state, voice, end, sink);
 }
 
@@ -417,7 +440,7 @@ int tones_feed(struct tones *state, const int16_t *samples, size_t n, struct ton
 static int is_idle(const struct tones *state)
 {
     return !state->fill && !state->candidate && !state->digit && !state->fax_hits[0] && !state->fax_hits[1] &&
-           !state->voice_level;
+           !state->trace_blocks && !state->voice_level;
 }
 
 int tones_skip(struct tones *state, int64_t n, struct tones_event *out, int max)

@@ -35,6 +35,7 @@ struct tones_event {
     char digit; /* '0'-'9', '*', '#', 'A'-'D'; 0 for fax tones and voices */
     int64_t from;
     int64_t to;
+    int64_t pause; /* of CNG: samples since its tone was last there before this burst; -1: it was not, or another kind */
 };
 
 /* What a block showed of the two tones of its digit: row, then column. */
@@ -59,6 +60,9 @@ struct tones {
     int64_t fax_to[2];         /* end of the last block in which each was seen */
     int32_t fax_hits[2];       /* blocks of the burst so far */
     int32_t fax_misses[2];     /* consecutive blocks without it */
+    int64_t trace_to;          /* end of the last block in which CNG's tone was there, burst or not; 0: never */
+    int64_t cng_pause;         /* of the burst that is on, as in struct tones_event */
+    int32_t trace_blocks;      /* blocks in a row in which it is */
     int32_t voice_level;       /* of the last block beside fax tones, in eighths of 3 dB; 0 if it was silent */
     int32_t voice_swing;       /* by how much that level has moved from block to block */
     int32_t voice_blocks;      /* over so many blocks */

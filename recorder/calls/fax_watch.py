@@ -41,17 +41,17 @@ class FaxWatch(Component[BridgedCall]):
         if isinstance(event, VoiceHeard):
             self._voice_heard()
         else:
-            self._tone_heard(side, event.kind)
+            self._tone_heard(side, event)
 
     def joining(self) -> None:
         """Reset the rule, because another party may be on a side now."""
         self._voice_heard()
 
-    def _tone_heard(self, side: Side, kind: str) -> None:
+    def _tone_heard(self, side: Side, event: FaxHeard) -> None:
         call = self._call
         if self._recording.in_progress is None or self._recording.pause_reasons.state is not PauseState.RECORDING:
             return
-        if self._rule.heard(kind, time.monotonic()) and not self._is_listening:
+        if self._rule.heard(event.kind, time.monotonic(), event.pause_s) and not self._is_listening:
             self._is_by_officer = side is call.progress.officer
             self._listen(is_on=True)
             call.services.scheduler.call_later(QUIET_S + _REPORT_DELAY_S, self._with_call(self._decide))

@@ -117,6 +117,30 @@ def test_bursts_of_a_steady_tone_are_no_calling_machine(lines: Exchange) -> None
     assert kinds(talk) == ["recording"]
 
 
+HOLE_S = 0.05
+MACHINE_S = 12.0
+
+
+@pytest.mark.parametrize("hz", [1100, 1120])
+def test_a_calling_machine_is_one_by_its_pauses(lines: Exchange, hz: float) -> None:
+    talk = joined(lines, say(*(sine(hz, 0.5), hum(3.0)) * 8), say(hum(40)))
+    eventually(lambda: (talk.live or {})["state"] == "fax_suspected", "a fax is suspected", timeout_s=MACHINE_S)
+    assert kinds(talk) == ["recording", "fax_suspected"]
+
+
+def test_a_steady_tone_that_is_cut_in_the_rhythm_of_a_calling_machine_is_none(lines: Exchange) -> None:
+    cut = (sine(1120, 0.5), hum(HOLE_S), sine(1120, 3.0 - 2 * HOLE_S), hum(HOLE_S))
+    talk = joined(lines, say(*cut * 8, hum(20)), say(hum(60)))
+    talk.talk_for(MACHINE_S + 4.0)
+    assert kinds(talk) == ["recording"]
+
+
+def test_one_burst_is_no_calling_machine(lines: Exchange) -> None:
+    talk = joined(lines, say(sine(1120, 0.5), hum(30)), say(hum(30)))
+    talk.talk_for(8.0)
+    assert kinds(talk) == ["recording"]
+
+
 def test_a_voice_does_not_end_what_somebody_paused(lines: Exchange) -> None:
     talk = joined(lines, say(sine(2100, 3.5), hum(4), speech(10)), say(hum(30)))
     wait_state(talk, "fax_suspected")

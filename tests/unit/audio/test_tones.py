@@ -23,6 +23,7 @@ class RawEvent(ctypes.Structure):
         ("digit", ctypes.c_char),
         ("start", ctypes.c_int64),
         ("end", ctypes.c_int64),
+        ("pause", ctypes.c_int64),
     )
 
 
@@ -47,7 +48,8 @@ class CDetector:
     @staticmethod
     def _events(out: "ctypes.Array[RawEvent]", count: int) -> list[ToneEvent]:
         return [
-            ToneEvent(ToneKind(raw.kind), raw.digit.decode().strip("\0"), raw.start, raw.end) for raw in out[:count]
+            ToneEvent(ToneKind(raw.kind), raw.digit.decode().strip("\0"), raw.start, raw.end, raw.pause)
+            for raw in out[:count]
         ]
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks.tone_reference import ToneDetector, ToneKind
-from recorder.calls.rules.fax import APART_S, BURSTS, QUIET_S, FaxRule
+from recorder.calls.rules.fax import APART_S, BURSTS, PAUSE_S, QUIET_S, FaxRule
 
 
 def called(rule: FaxRule, apart_s: float, bursts: int = BURSTS) -> list[bool]:
@@ -51,3 +52,41 @@ def test_a_steady_tone_that_packets_are_missing_of_is_no_fax() -> None:
         at_s = event.end / 8000
         assert not rule.heard("cng", at_s)
     assert not rule.is_fax(at_s + 60)
+
+
+def tone(hz: float, ticks: int) -> NDArray[np.float64]:
+    return 6000 * np.sin(2 * np.pi * hz * np.arange(ticks) / 8000)
+
+
+def verdicts(*parts: NDArray[np.float64]) -> list[bool]:
+    """Return what the rule says at each burst that the detector finds."""
+    detector, rule = ToneDetector(), FaxRule()
+    line = np.random.default_rng(6).standard_normal(sum(map(len, parts))) * 15
+    heard = detector.feed((np.concatenate(parts) + line).astype(np.int16))
+    return [
+        rule.heard("cng", event.end / 8000, event.pause / 8000 if event.pause >= 0 else np.inf)
+        for event in heard
+        if event.kind is ToneKind.CNG
+    ]
+
+
+@pytest.mark.parametrize("hz", [1080, 1100, 1120])
+@pytest.mark.parametrize(("on_s", "off_s"), [(0.5, 3.0), (0.425, 2.55), (0.575, 3.45), (0.575, 2.55)])
+def test_bursts_with_pauses_between_them_are_a_calling_tone(hz: float, on_s: float, off_s: float) -> None:
+    cycle = (tone(hz, round(on_s * 8000)), np.zeros(round(off_s * 8000)))
+    assert verdicts(*cycle * BURSTS) == [False] * (BURSTS - 1) + [True]
+
+
+@pytest.mark.parametrize("between_percent", [100, 25], ids=["as loud", "12 dB below"])
+def test_a_burst_whose_tone_never_went_away_is_none(between_percent: int) -> None:
+    hole = np.zeros(400)
+    steady = tone(1120, 23_200) * between_percent / 100
+    found = verdicts(*(tone(1120, 4000), hole, steady, hole) * 6)
+    assert len(found) == 6, "the bursts are there, in the rhythm of a machine"
+    assert not any(found)
+
+
+def test_the_pause_has_to_be_long() -> None:
+    rule = FaxRule()
+    assert not any(rule.heard("cng", 10.0 + number * 3.5, PAUSE_S - 0.1) for number in range(9))
+    assert [rule.heard("cng", 100.0 + number * 3.5, PAUSE_S) for number in range(3)] == [False, False, True]
