@@ -5,12 +5,16 @@ An id contains the time and the extension of the call, so a refusal must not rev
 
 import contextlib
 from collections.abc import Collection
+from dataclasses import replace
 
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.rules.authorisation import knows_of
+from recorder.rules.call_parts import LEAST_US
+from recorder.rules.spans import US
 from storage.container_rows import read_begun_row
+from storage.deletion import PART
 from storage.errors import StorageError
 from storage.rows import row_from_json
 from storage.types import RecordingId, RecordingRow
@@ -52,8 +56,21 @@ def check_known(
 
 
 def begun_row(vault: Vault, recording: RecordingId) -> RecordingRow | None:
-    """Return the row in the container of a call that is in progress or not filed yet."""
+    """Return the row in the container of a call that is in progress or not filed yet.
+
+    It was written when its last segment began, and has no length of that one. The segment goes on, so it is given the
+    length from which a part of a call belongs to its officer and team: otherwise nobody's team has the call.
+    """
     for path in vault.files_of(recording):
         with contextlib.suppress(StorageError, KeyError, TypeError, ValueError):
-            return row_from_json(read_begun_row(vault, path))
+            row = row_from_json(read_begun_row(vault, path))
+            return _running(row) if path.suffix == PART else row
     return None
+
+
+def _running(row: RecordingRow) -> RecordingRow:
+    if not row.segments:
+        return row
+    *before, last = row.segments
+    end_s = max(last.end_s, last.start_s + LEAST_US / US)
+    return replace(row, segments=(*before, replace(last, end_s=end_s)))

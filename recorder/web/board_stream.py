@@ -92,7 +92,7 @@ class BoardStream:
                 looking.cancel()
 
     def _news(self, caller: ConsoleCaller, calls: Mapping[str, Call]) -> bytes:
-        rows, ids = self._changed(calls), list(calls) or [NO_CALL]
+        rows, ids = self._changed(calls, caller.person), list(calls) or [NO_CALL]
         news = b""
         if rows or ids != self._ids:
             said: dict[str, Any] = {"html": self._render(caller, rows) if rows or not calls else ""}
@@ -120,7 +120,7 @@ class BoardStream:
             self._seen[one] = known if is_same and known is not None else (call, seen(person, call, watcher.around))
         return [shown for _, shown in self._seen.values() if shown is not None and is_of_team(shown, self._team)]
 
-    def _changed(self, calls: Mapping[str, Call]) -> list[LiveRow]:
+    def _changed(self, calls: Mapping[str, Call], person: Person | None) -> list[LiveRow]:
         """Return the rows that differ from what was sent, or were not sent yet."""
         changed: list[LiveRow] = []
         self._sent = {one: sent for one, sent in self._sent.items() if one in calls}
@@ -128,7 +128,7 @@ class BoardStream:
             known = self._sent.get(one)
             if known is not None and known[0] is call:
                 continue
-            row = row_of(call)
+            row = row_of(call, person)
             self._sent[one] = call, row.key
             if known is None or known[1] != row.key:
                 changed.append(row)

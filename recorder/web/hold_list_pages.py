@@ -158,9 +158,20 @@ def _new(
 ) -> HTMLResponse:
     person, repos = _person(caller), console.deps.hold_repositories
     calls = CallNames(console.deps, person).calls(dict.fromkeys(recordings))
-    facts = [call_to_hold(repos, one.id) for one in calls if one.is_known]
+    facts = [call_to_hold(repos, one.id) for one in calls if one.is_known or _is_live(repos, one.id, person)]
     kinds = [(kind, f"{REVIEW_AFTER[kind].days} days") for kind in kinds_offered(person, facts)]
     return console.renderer.page("hold_new.html", caller, status=status, form=form, calls=calls, kinds=kinds)
+
+
+def _is_live(repos: HoldRepositories, recording: str, person: Person) -> bool:
+    """Tell whether a recording that no list has yet is of a call in progress that a person may know of."""
+    try:
+        call_to_hold(repos, recording, person)
+    except ProblemError as error:
+        if error.status == 503:
+            raise
+        return False
+    return True
 
 
 def _page(

@@ -45,7 +45,7 @@ def live(console: Console, caller: PageReader, team: Team = "") -> HTMLResponse:
 @router.get("/live/rows")
 def live_rows(console: Console, caller: PageWatcher, team: Team = "") -> HTMLResponse:
     """Return the table's rows, for the page's script."""
-    rows = _rows(_calls(console.live, caller, is_shared=True), team)
+    rows = _rows(caller, _calls(console.live, caller, is_shared=True), team)
     return console.renderer.page("live_rows.html", caller, rows=rows, team=team)
 
 
@@ -180,7 +180,7 @@ def live_page(
     teams: list[str] = []
     try:
         calls = _calls(console.live, caller)
-        rows, requests = _rows(calls, team), requests_of(console, caller)
+        rows, requests = _rows(caller, calls, team), requests_of(console, caller)
         drain, silent = console.live.drain(), console.live.silent_nodes()
         teams = [*console.live.teams(caller.actor), *(one for call in calls for one in call.get("teams_now") or ())]
     except ProblemError as error:
@@ -205,9 +205,9 @@ def _calls(live: LiveCallService, caller: ConsoleCaller, *, is_shared: bool = Fa
     return live.calls(person, is_shared=is_shared)
 
 
-def _rows(calls: list[dict[str, Any]], team: str) -> list[LiveRow]:
+def _rows(caller: ConsoleCaller, calls: list[dict[str, Any]], team: str) -> list[LiveRow]:
     shown = by_conversation(call for call in calls if is_of_team(call, team))
-    return [row_of(call) for call in shown.values()]
+    return [row_of(call, caller.person) for call in shown.values()]
 
 
 def requests_of(console: ConsoleParts, caller: ConsoleCaller) -> list[dict[str, Any]]:

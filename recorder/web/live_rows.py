@@ -6,8 +6,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from recorder.permissions import Act
+from recorder.permissions import Act, Allowed, Person
 from recorder.rules import wording
+from recorder.rules.authorisation import may as decide
 
 LONG_PAUSE_S = 300.0
 """Length of a pause from which the board shows it in amber, seconds; `[pause] max_s`, the alarm, comes later."""
@@ -44,6 +45,9 @@ COLOURS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Colours of the tags by state; other states are grey."""
+
+_HAS_FILE = frozenset({"recording", "paused"})
+"""States in which there is a recording that can be held."""
 
 _OVER = frozenset({"opted_out", "discarded", "out_of_scope", "voicemail", "blocked", "failed"})
 
@@ -92,6 +96,7 @@ class LiveRow:
     may_opt_out: bool
     may_forget: bool
     may_play_second: bool
+    may_hold: bool = False
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -99,7 +104,7 @@ class LiveRow:
         get, request = self.call.get, self.call.get("opt_out")
         return (
             *map(get, _SHOWN), *(get("reasons") or ()), request and request.get("state"), self.may_pause,
-            self.may_resume, self.may_ask, self.may_opt_out, self.may_forget, self.may_play_second,
+            self.may_resume, self.may_ask, self.may_opt_out, self.may_forget, self.may_play_second, self.may_hold,
         )  # fmt: skip
 
     @property
@@ -142,8 +147,13 @@ _SHOWN = (
 )
 
 
-def row_of(call: dict[str, Any]) -> LiveRow:
-    """Return the row of a call that was filtered for a person (`recorder.rules.live_access.seen`)."""
+def row_of(call: dict[str, Any], person: Person | None = None) -> LiveRow:
+    """Return the row of a call that was filtered for a person (`recorder.rules.live_access.seen`).
+
+    Args:
+        call: The call.
+        person: Who is offered a hold on its recording, if they may place one; None to offer none.
+    """
     may = frozenset(call.get("may") or ())
     is_open = call.get("state") in OPEN
     has_request = (call.get("opt_out") or {}).get("state") == "raised"
@@ -155,7 +165,13 @@ def row_of(call: dict[str, Any]) -> LiveRow:
         may_opt_out=is_open and Act.OPT_OUT in may,
         may_forget=is_open and Act.RETROACTIVE_PAUSE in may,
         may_play_second=_has_second(call) and Act.SECOND_MESSAGE in may,
+        may_hold=person is not None and call.get("state") in _HAS_FILE and _may_hold(person, call),
     )
+
+
+def _may_hold(person: Person, call: Mapping[str, Any]) -> bool:
+    teams = {*(call.get("teams_now") or ()), call.get("team") or ""}
+    return any(isinstance(decide(person, Act.PLACE_HOLD, reason="shown", team=team), Allowed) for team in teams)
 
 
 def is_of_team(call: Mapping[str, Any], team: str) -> bool:

@@ -74,12 +74,28 @@ def test_the_api_places_lists_releases_and_takes_back(console: Console, clock: C
     assert console.entries("hold.placed")[0].details["where"] == "console"
 
 
-def test_a_call_in_progress_is_held_by_the_api(console: Console) -> None:
+def begun(live: RecordingId) -> dict[str, Any]:
+    """Return a row as a call that has just begun writes it: its segment has no length yet."""
+    officer = {"extension": "2001", "operator": "Olive Officer", "team": "Revenues"}
+    segment = {
+        "start_s": 0.0, "end_s": 0.0001, "kind": "recording", "operator": "Olive Officer", "extension": "2001",
+        "officers": [officer],
+    }  # fmt: skip
+    return row(live, team="Revenues", duration_s=0.0, ended_at=None, path=None, segments=[segment])
+
+
+def test_a_call_in_progress_is_held_by_api_and_page(console: Console) -> None:
     live = RecordingId("20261124T093100Z-2001-bbbbbb")
     vault = console.deps.hold_repositories.vault
-    opened = vault.create(
-        RecordingHead(id=live, started_at=STARTED, operator_key="k7", index_row=row(live, team="Revenues"))
-    )
+    opened = vault.create(RecordingHead(id=live, started_at=STARTED, operator_key="k7", index_row=begun(live)))
+    with signed_in(console, "revenues") as manager:
+        page = manager.get(f"/holds/new?recording={live}").text
+        assert 'name="kind"' in page
+        fields = {"recordings": live, "kind": "complaint", "reason": "why", "case_reference": "C-18"}
+        assert manager.submit("/holds", **fields).headers["location"] == "/holds?done=placed"
+    with signed_in(console, "housing") as other:
+        assert "You cannot hold this recording" in other.get(f"/holds/new?recording={live}").text
+        assert other.post(f"/api/recordings/{live}/holds", json=WISH).status_code == 404
     with signed_in(console, "revenues") as manager:
         assert manager.post(f"/api/recordings/{live}/holds", json=WISH).json()["recording"] == live
     opened.discard()

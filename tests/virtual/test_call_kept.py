@@ -9,10 +9,16 @@ from datetime import UTC, date, datetime
 import pytest
 
 from audio import prompts
+from recorder.cli.entries import shell_audit
 from recorder.common.home import Home
+from recorder.common.problems import ProblemError
 from recorder.config.reading import read_config
-from recorder.recordings.home_stores import open_index
+from recorder.permissions import Person, Role
+from recorder.recordings.home_stores import open_index, open_vault
 from recorder.recordings.recovery import recover_all
+from recorder.retention.hold_repositories import HoldRepositories
+from recorder.retention.holding import place_hold
+from recorder.rules.holds import HoldWish
 from storage.audit import AuditLog
 from storage.holds import Holds, new_hold_id
 from storage.retention_types import Hold, HoldKind
@@ -93,6 +99,52 @@ def test_what_is_held_is_paused_and_not_discarded(lines: Exchange, trigger: Call
     assert kinds == ["recording", "paused"], "the first of the caller's digits came before what the pause erased"
     acts = [e.act for e in AuditLog(lines.home.root / "audit").entries() if e.subject == call]
     assert acts == ["call.pause"]
+
+
+def placed(home: Home, call: str, manager: Person) -> Hold:
+    """Place a hold as API, console and command do."""
+    config = read_config(home.config)
+    index = open_index(home, config)
+    try:
+        repos = HoldRepositories(
+            index=index, holds=Holds(index.database), audit=AuditLog(home.audit), audit_service=shell_audit(home),
+            vault=open_vault(home, config, index), people=lambda: [manager], state=home.state,
+            now=lambda: datetime.now(UTC),
+        )  # fmt: skip
+        wish = HoldWish(kind=HoldKind.COMPLAINT, reason="threats", case_reference="UB 17")
+        return place_hold(repos, manager, call, wish)
+    finally:
+        index.close()
+
+
+def manager_of(team: str) -> Person:
+    return Person(name="mary", display_name="Mary", roles=frozenset({Role.MANAGER}), teams=(team,))
+
+
+def test_a_manager_holds_a_call_in_progress_of_their_team_which_is_kept_after_a_crash(lines: Exchange) -> None:
+    talk = lines.call()
+    call = talk.join()
+    talk.talk_for(WRITTEN_S)
+    home = Home(lines.home.root)
+    with pytest.raises(ProblemError, match="no such recording"):
+        placed(home, call, manager_of("Housing"))
+    made = placed(home, call, manager_of("Revenues"))
+    dead = Home(home.root.with_name("dead-held"))
+    shutil.copytree(home.root, dead.root, ignore=shutil.ignore_patterns("*.sock"))
+    talk.right.press("*1")
+    eventually(lambda: state(talk) == "paused", "a card payment pauses the held call")
+    talk.talk_for(0.5)
+    row = talk.hang_up()
+    assert (row["path"] is not None, row["holds"]) == (True, ["complaint"])
+    (entry,) = (e for e in AuditLog(home.audit).entries() if (e.subject, e.act) == (call, "hold.placed"))
+    assert (entry.actor, entry.details["hold"], AuditLog(home.audit).text(entry)) == ("mary", made.id, "threats")
+    (found,) = (one for one in recover_all(dead, read_config(dead.config), datetime.now(UTC)) if one.id == call)
+    index = open_index(dead, read_config(dead.config))
+    try:
+        recovered = index.get(RecordingId(call))
+    finally:
+        index.close()
+    assert (found.problem, recovered.path is not None, recovered.holds) == (None, True, ("complaint",))
 
 
 @pytest.mark.parametrize("who", OTHERS)

@@ -8,6 +8,7 @@ import pytest
 from jinja2 import Environment, FileSystemLoader
 
 from recorder.calls.rules.call_events import CallState
+from recorder.permissions import Person, Role
 from recorder.web import live_rows
 from recorder.web.live_markup import LiveMarkup
 from recorder.web.live_rows import COLOURS, LONG_PAUSE_S, STAGES, face_of, is_of_team, row_of
@@ -114,3 +115,18 @@ def test_a_row_is_drawn_once_and_its_times_run(markup: LiveMarkup, drawn: list[i
     assert drawn == [2, 1], "what is known is not drawn again"
     assert "token" not in other
     assert 'name="team"' not in other
+
+
+@pytest.mark.parametrize(
+    ("person", "state", "may_hold"),
+    [
+        (Person(name="m", display_name="M", roles=frozenset({Role.MANAGER}), teams=("Revenues",)), "paused", True),
+        (Person(name="m", display_name="M", roles=frozenset({Role.MANAGER}), teams=("Revenues",)), "opted_out", False),
+        (Person(name="m", display_name="M", roles=frozenset({Role.MANAGER}), teams=("Housing",)), "recording", False),
+        (Person(name="l", display_name="L", roles=frozenset({Role.TEAM_LEADER})), "recording", True),
+        (Person(name="o", display_name="O", roles=frozenset({Role.OFFICER})), "recording", False),
+        (None, "recording", False),
+    ],
+)
+def test_a_hold_is_offered_to_those_who_may_place_one(person: Person | None, state: str, may_hold: bool) -> None:
+    assert row_of(listed(state=state), person).may_hold is may_hold
