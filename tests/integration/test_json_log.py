@@ -35,7 +35,7 @@ def test_what_up_says_and_why_the_daemon_does_not_start_are_objects(tmp_path: Pa
     assert line["message"].startswith("daemon and console run as one user")
     shutil.rmtree(Home(home.root).notices)
     refused = home.run_apart("run", "-C", str(home.root))
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     lines = [json.loads(one) for one in refused.stderr.splitlines()]
     assert lines[-1]["level"] == "CRITICAL"
     assert "recorder notices" in lines[-1]["message"]
