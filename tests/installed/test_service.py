@@ -82,7 +82,8 @@ def test_the_watchdog_restarts_a_stopped_daemon(machine: Machine, phones: Phones
     before = machine.main_pid(DAEMON_UNIT)
     os.kill(before, signal.SIGSTOP)
     eventually(lambda: machine.show(DAEMON_UNIT, "NRestarts") == "1", "it is restarted", timeout_s=60)
-    eventually(InstalledHome(machine).answers, "the next daemon answers")
+    assert isinstance(phones.home, InstalledHome)
+    eventually(phones.home.answers, "the next daemon answers")
     assert machine.main_pid(DAEMON_UNIT) not in (0, before)
     assert is_recorded(phones, "2001")
 
@@ -151,7 +152,8 @@ def test_other_code_of_the_same_version_is_put_in_force_after_the_call(
     eventually(lambda: kept_names(machine) == {installed}, "the code before is removed")
     (entry,) = machine.path("/opt/council-recorder/current/lib").glob("*/site-packages/recorder/__main__.py")
     assert "# other code" in entry.read_text()
-    eventually(InstalledHome(machine).answers, "the new daemon answers")
+    assert isinstance(phones.home, InstalledHome)
+    eventually(phones.home.answers, "the new daemon answers")
     assert is_recorded(phones, "2001")
 
 
