@@ -19,6 +19,32 @@ int digit_code(int digit)
 }
 
 /*
+ * Whether a packet begins an event. One that any receiver would read as a digit counts as one, however it tells digits apart
+ * (ADR 81): a new one begins where the timestamp or the code differs from that of the event which is arriving, and, under the
+ * same of both, after that one's end with a marker or with a packet that is no end. An end that comes again with the same
+ * duration is no digit, though its sender marks every packet. What is late or double by its number begins nothing.
+ */
+static int begins_event(const struct digit_in *event, const struct packet *packet, const struct dtmf_packet *taken)
+{
+    if (!event->has_event || event->ssrc != packet->ssrc || packet->ts != event->ts)
+        return 1;
+    if ((int16_t)(packet->seq - event->newest) <= 0)
+        return 0;
+    if (event->code != taken->code)
+        return 1;
+    int is_again = taken->is_end && event->has_end && taken->duration == event->end_duration;
+    return event->has_ended && ((packet->has_marker && !is_again) || (event->has_end && !taken->is_end));
+}
+
+/* An end of the event before that has been seen comes again: by its number it may be newer than the event that is arriving. */
+static int is_former_end(const struct digit_in *event, const struct packet *packet, const struct dtmf_packet *taken)
+{
+    return event->has_former && packet->ts == event->former_ts && taken->is_end && !packet->has_marker &&
+           taken->duration == event->former_end &&
+           (event->former_code == taken->code || event->former_code == NO_KEY);
+}
+
+/*
  * Takes an event packet into the event that is arriving; 0: it is none. An earlier timestamp alone does not make it late:
  * that is a clock that has stepped back.
  */
@@ -31,20 +57,24 @@ int dtmf_take(struct digit_in *event, const struct packet *packet, struct dtmf_p
     int is_same = event->has_event && event->ssrc == packet->ssrc;
     int is_earlier = (int32_t)(packet->ts - event->ts) < 0 && packet->arrival_ns - event->last_ns <= LATEST_NS;
     int is_passed = (int16_t)(packet->seq - event->newest) <= 0;
-    out->is_late = is_same && is_earlier && (is_passed || (event->has_former && packet->ts == event->former_ts));
+    int is_another = packet->ts == event->ts && out->code != event->code && event->code != NO_KEY;
+    out->is_late = is_same && ((is_earlier && (is_passed || is_former_end(event, packet, out))) || (is_another && is_passed));
     out->is_key = out->code < 16 && !out->is_late;
     if (!out->is_key)
         return 1;
     if (is_same && !event->has_ended && event->code == out->code && event->duration >= SEGMENT_TICKS &&
-        packet->ts == event->ts + event->duration) {
+        packet->ts == event->ts + event->duration && !packet->has_marker) {
         event->ts = packet->ts;
         event->duration = 0;
-    } else if (!is_same || packet->ts != event->ts) {
+    } else if (begins_event(event, packet, out)) {
         out->begins = 1;
         out->former = *event;
         *event = (struct digit_in){.ssrc = packet->ssrc, .ts = packet->ts, .newest = packet->seq, .former_ts = event->ts,
-                                   .has_former = (uint8_t)is_same, .has_event = 1, .code = (uint8_t)out->code};
+                                   .former_end = event->end_duration, .former_code = event->code,
+                                   .has_former = is_same && event->has_end, .has_event = 1, .code = (uint8_t)out->code};
     }
+    event->has_end |= (uint8_t)out->is_end;
+    event->end_duration = out->is_end ? (uint16_t)out->duration : event->end_duration;
     event->duration = out->duration > event->duration ? out->duration : event->duration;
     event->newest = (int16_t)(packet->seq - event->newest) > 0 ? packet->seq : event->newest;
     event->last_ns = packet->arrival_ns;

@@ -28,6 +28,16 @@ static void forget_presses(struct leg *leg, int64_t before_ns)
     }
 }
 
+/* An event that is over is told from the next by its code, but not for longer than its ends may come again. */
+static void forget_event(struct digit_in *event, int64_t before_ns)
+{
+    if (event->last_ns >= before_ns)
+        return;
+    event->former_code = NO_KEY;
+    if (event->has_ended)
+        event->code = NO_KEY;
+}
+
 /* Reports a key; of a flood no more than fingers can press, though all of it counts and is silenced. */
 static void report_key(struct leg *leg, enum event_kind kind, int code, int64_t b, int64_t c, int64_t now)
 {
@@ -95,7 +105,6 @@ static void event_over(struct leg *leg, struct digit_in *event, int64_t now)
     int code = event->code, is_second = leg->star.is_held, is_entry = leg->pin.is_on;
     int is_held = event->is_held && leg->policy == DTMF_HOLD_STAR;
     event->has_ended = 1;
-    event->code = 0; /* over, and its identity is its timestamp: the key itself is kept no longer */
     if (is_taken(leg, code, is_second, SOURCE_RFC4733, now)) {
         leg->star.is_held = is_second && is_entry;
         delay_update(leg, 0, now);
@@ -274,6 +283,7 @@ void press_house(struct leg *leg, int64_t now)
 {
     struct tones_event events[MAX_TONES_EVENTS];
     forget_presses(leg, now - FORGET_NS);
+    forget_event(&leg->event, now - FORGET_NS);
     if (!leg->has_tone_stream || now - leg->last_arrival_ns <= FORGET_NS)
         return;
     take_tones(leg, events, inband_finish(leg, events), now);

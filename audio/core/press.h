@@ -10,6 +10,7 @@ struct leg;
 
 #define KEYS "0123456789*#ABCD" /* by event code, RFC 4733 section 3.2 */
 #define STAR 10                 /* its code */
+#define NO_KEY 0xFF             /* the code of an event that is over and has been forgotten */
 #define RECENT_PRESSES 8 /* as many as fit the time in which an echo counts */
 
 /* A key of late, to tell echoes and doubles; forgotten after two seconds. */
@@ -40,7 +41,8 @@ int press_set_tones(struct leg *leg, int is_on, int64_t now);
 struct digit_in {
     uint32_t ssrc, ts, duration, former_ts; /* former_ts: of the event before it, whose ends may still come */
     uint16_t newest;                        /* highest sequence number of its packets */
-    uint8_t has_event, has_ended, has_former, code, is_held;
+    uint16_t end_duration, former_end;      /* durations that the newest end of each says */
+    uint8_t has_event, has_ended, has_end /* its end was seen, else its packets ceased */, has_former, code, former_code, is_held;
     int64_t last_ns;
 };
 

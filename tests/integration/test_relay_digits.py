@@ -1,15 +1,18 @@
 """Digits through the real media core: the four policies, control sequences, replay, our own events, tones in band."""
 
 import itertools
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from audio._relay import peaks
 from audio.codecs import encode
+from audio.dtmf import KEYS
 from audio.relay import Relay
 from audio.types import (
     Codec,
@@ -24,7 +27,9 @@ from audio.types import (
     VoiceHeard,
 )
 from tests.helpers.rtp import EVENT_PT, UNPACED, Peer, eventually, next_events
-from tests.reference.rtp import RtpPacket, TelephoneEvent, parse_event
+from tests.helpers.turned_line import START_NS, turned_relay
+from tests.reference.dtmf import EventTracker, KeyPressed
+from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp, parse_event
 
 RFC4733 = DigitSource.RFC4733
 
@@ -380,3 +385,161 @@ def test_what_a_tone_silences_is_told_once(still_pair: tuple[Peer, Peer], still:
     still.taps.release(tap)
     with pytest.raises(KeyError):
         still.taps.silenced(tap)
+
+
+@dataclass(frozen=True, slots=True)
+class EventPacket:
+    """An event packet as receivers see it that have put packets in order."""
+
+    timestamp: int
+    code: int
+    is_end: bool = False
+    is_marked: bool = False
+    duration: int = 160
+
+
+def without_repeats(packets: Iterable[EventPacket]) -> Iterator[EventPacket]:
+    """Leave out ends that come again after another event has begun: no reader takes those for a digit."""
+    before: set[EventPacket] = set()
+    ends: set[EventPacket] = set()
+    run = None
+    for packet in packets:
+        if packet in before:
+            continue
+        if (packet.timestamp, packet.code) != run:
+            before, ends, run = ends, set(), (packet.timestamp, packet.code)
+        if packet.is_end:
+            ends.add(replace(packet, is_marked=False))
+        yield packet
+
+
+def read_by_timestamp(packets: Iterable[EventPacket]) -> str:
+    """Segment by timestamp alone, as RFC 4733 section 2.5.1.2 has it."""
+    keys, timestamp = "", None
+    for packet in without_repeats(packets):
+        if packet.timestamp != timestamp:
+            keys, timestamp = keys + KEYS[packet.code], packet.timestamp
+    return keys
+
+
+def read_by_code(packets: Iterable[EventPacket]) -> str:
+    """Segment by code, marker and end, without a look at timestamps, as small telephones do."""
+    keys, code, ended = "", None, None
+    for packet in without_repeats(packets):
+        is_new = packet.code != code
+        if ended is not None and not is_new:
+            is_new = not packet.is_end or (packet.is_marked and packet.duration != ended)
+        if is_new:
+            keys, code, ended = keys + KEYS[packet.code], packet.code, None
+        if packet.is_end:
+            ended = packet.duration
+    return keys
+
+
+def read_by_rule(packets: Iterable[EventPacket]) -> str:
+    tracker, keys = EventTracker(), ""
+    for packet in packets:
+        event = TelephoneEvent(event=packet.code, is_end=packet.is_end, volume=10, duration=packet.duration)
+        happened = tracker.receive(7, packet.timestamp, event, is_marked=packet.is_marked, is_newer=True)
+        keys += "".join(one.key for one in happened if isinstance(one, KeyPressed))
+    return keys
+
+
+def counted(packets: Iterable[EventPacket], *, gap_ms: int = 20) -> str:
+    """Return the keys that a leg reports for packets that come one after the other, 20 ms apart."""
+    with turned_relay() as relay, Peer(relay) as peer:
+        now_ns = START_NS
+        for number, packet in enumerate(packets):
+            event = TelephoneEvent(event=packet.code, is_end=packet.is_end, volume=10, duration=packet.duration)
+            data = build_rtp(
+                RtpPacket(
+                    payload_type=EVENT_PT,
+                    sequence=number,
+                    timestamp=packet.timestamp,
+                    ssrc=7,
+                    payload=build_event(event),
+                    is_marked=packet.is_marked,
+                )
+            )
+            now_ns += gap_ms * 1_000_000
+            relay.turn(now_ns)
+            relay._core.inject(peer.leg, data, now_ns)
+        relay.turn(now_ns + 1_000_000_000)
+        return "".join(one.digit or "?" for one in relay.events() if isinstance(one, DigitPressed))
+
+
+def press(code: int, timestamp: int, *, packets: int = 3, ends: int = 3, is_marked: bool = True) -> list[EventPacket]:
+    """Return the packets of one key as a telephone sends them."""
+    going = [
+        EventPacket(timestamp, code, is_marked=is_marked and i == 0, duration=160 * (i + 1)) for i in range(packets)
+    ]
+    return going + [EventPacket(timestamp, code, is_end=True, duration=160 * packets)] * ends
+
+
+@pytest.mark.parametrize(
+    ("packets", "keys"),
+    [
+        (press(4, 800) + press(7, 800) + press(1, 800) + press(3, 800), "4713"),
+        (press(4, 800, is_marked=False) + press(7, 800, is_marked=False), "47"),
+        (press(4, 800, packets=1, ends=0) + press(7, 800, packets=1, ends=0), "47"),
+        (press(4, 800) + press(7, 800, packets=0), "47"),
+        (press(4, 800) + press(4, 800), "44"),
+        (press(4, 800) + press(4, 800, is_marked=False), "44"),
+        ([*press(4, 800), EventPacket(800, 4, is_end=True, is_marked=True, duration=320)], "44"),
+        (press(4, 800) + press(4, 1600), "44"),
+        (press(4, 800) + press(7, 1600) + press(4, 800)[3:], "47"),
+        (press(4, 800) + press(7, 1600) + press(4, 800), "474"),
+        (press(4, 800, ends=9), "4"),
+        ([replace(packet, is_marked=True) for packet in press(4, 800)], "4"),
+        (press(4, 800, ends=0) + press(4, 800, packets=9, is_marked=False)[3:], "4"),
+    ],
+    ids=[
+        "codes differ", "without markers", "every end is lost", "only the ends came", "marked again",
+        "goes on after its end", "an end of another duration", "another timestamp", "ends of the event before",
+        "an old timestamp again", "many ends", "every packet is marked", "an end after a pause in its packets",
+    ],
+)  # fmt: skip
+def test_what_a_receiver_would_read_as_a_digit_is_one(packets: list[EventPacket], keys: str) -> None:
+    assert counted(packets) == keys
+
+
+def test_an_event_that_goes_on_after_its_packets_were_missing_is_one_key() -> None:
+    assert counted(press(4, 800, packets=6), gap_ms=450) == "4"
+
+
+def test_a_reordered_packet_of_a_key_with_the_same_timestamp_is_none(
+    still_pair: tuple[Peer, Peer], still: Relay
+) -> None:
+    a, _ = still_pair
+    order = [*enumerate(press(4, 800) + press(7, 800))]
+    order.insert(8, order.pop(5))  # the last end of the first after two packets of the second
+    for at, (number, packet) in enumerate(order):
+        event = TelephoneEvent(event=packet.code, is_end=packet.is_end, volume=10, duration=packet.duration)
+        data = RtpPacket(payload_type=EVENT_PT, sequence=number, timestamp=800, ssrc=7, payload=build_event(event))
+        still._core.inject(a.leg, build_rtp(data), 10**9 + at * 20_000_000)
+    assert [one.digit for one in still.events() if isinstance(one, DigitPressed)] == ["4", "7"]
+
+
+def test_no_reader_finds_a_digit_that_is_not_counted() -> None:
+    """Random streams of few codes and timestamps, so that they collide; two readers that know nothing of each other."""
+    for seed in range(1000):
+        rng = random.Random(seed)
+        packets: list[EventPacket] = []
+        while len(packets) < 24:
+            code, timestamp = rng.choice((1, 4, 7)), rng.choice((800, 800, 1600, 2400))
+            key = press(code, timestamp, packets=rng.randrange(4), ends=rng.randrange(4), is_marked=rng.random() < 0.6)
+            packets += [packet for packet in key if rng.random() < 0.8]
+            if rng.random() < 0.3:
+                flags = {"is_end": rng.random() < 0.5, "is_marked": rng.random() < 0.5}
+                packets.append(EventPacket(timestamp, code, duration=rng.choice((160, 480, 640)), **flags))
+        keys = counted(packets)
+        assert keys == read_by_rule(packets), f"seed {seed}"
+        for read in (read_by_timestamp, read_by_code):
+            found = read(packets)
+            assert is_within(found, keys), f"seed {seed}: {read.__name__} reads {found}, counted are {keys}"
+
+
+def is_within(part: str, whole: str) -> bool:
+    """Tell whether a string is another with some of its keys left out."""
+    rest = iter(whole)
+    return all(key in rest for key in part)

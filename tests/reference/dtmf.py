@@ -31,9 +31,12 @@ class KeyReleased:
 
 
 class EventTracker:
-    """Tells key presses from their packets: an event is identified by (SSRC, timestamp) (RFC 4733 section 2.5.1.2).
+    """Tells key presses from their packets, so that each one that a receiver would read as a digit is one (ADR 81).
 
-    The three end packets, packets of an event already over and codes that are no keys give nothing.
+    A key begins where SSRC, timestamp or code differ from those of the event in progress, and after its end with a
+    marker or with a packet that is no end. An end that repeats the one before is none, nor is one of the event before
+    in an earlier timestamp. Packets that are not newer than all of the event, and codes that are no keys, begin
+    nothing.
     """
 
     def __init__(self) -> None:
@@ -41,22 +44,46 @@ class EventTracker:
         self._event = 0
         self._duration = 0
         self._is_over = True
+        self._end: TelephoneEvent | None = None
+        self._former: tuple[int, int, TelephoneEvent | None] | None = None
 
-    def receive(self, ssrc: int, timestamp: int, event: TelephoneEvent) -> list[KeyPressed | KeyReleased]:
-        """Take one event packet and return what it began and ended, in order."""
+    def receive(
+        self, ssrc: int, timestamp: int, event: TelephoneEvent, *, is_marked: bool = False, is_newer: bool = False
+    ) -> list[KeyPressed | KeyReleased]:
+        """Take one event packet and return what it began and ended, in order.
+
+        Args:
+            ssrc: Of its stream.
+            timestamp: Of its header, in [0, 2**32).
+            event: Its payload.
+            is_marked: Its marker bit.
+            is_newer: Its sequence number is higher than all of the event in progress.
+        """
+        is_earlier = self._identity is not None and timestamp < self._identity[1]
         if event.event >= len(KEYS):
             return []
+        if is_earlier and not is_marked and event.is_end and (ssrc, timestamp, event) == self._former:
+            return []
         happened: list[KeyPressed | KeyReleased] = []
-        if (ssrc, timestamp) != self._identity:
+        if (ssrc, timestamp) != self._identity or (is_newer and self._is_another(event, is_marked=is_marked)):
             happened += self._release()
+            self._former = (*self._identity, self._end) if self._identity is not None else None
             self._identity, self._event, self._duration, self._is_over = (ssrc, timestamp), event.event, 0, False
+            self._end = None
             happened.append(KeyPressed(key=KEYS[event.event], timestamp=timestamp))
+        if event.is_end:
+            self._end = event
         if self._is_over:
             return happened
         self._duration = max(self._duration, event.duration)
         if event.is_end:
             happened += self._release()
         return happened
+
+    def _is_another(self, event: TelephoneEvent, *, is_marked: bool) -> bool:
+        if event.event != self._event:
+            return True
+        return self._end is not None and (not event.is_end or (is_marked and event != self._end))
 
     def _release(self) -> list[KeyPressed | KeyReleased]:
         if self._is_over or self._identity is None:

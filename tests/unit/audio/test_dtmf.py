@@ -48,6 +48,18 @@ def test_the_same_key_twice_is_two_and_another_ssrc_is_another_event() -> None:
     assert KeyPressed(key="5", timestamp=1600) in tracker.receive(2, 1600, event(5, 160))
 
 
+def test_two_keys_may_share_a_timestamp() -> None:
+    tracker = EventTracker()
+    tracker.receive(1, 800, event(5, 160), is_marked=True, is_newer=True)
+    tracker.receive(1, 800, event(5, 400, is_end=True), is_newer=True)
+    assert tracker.receive(1, 800, event(5, 400, is_end=True), is_newer=True) == [], "the end again"
+    assert tracker.receive(1, 800, event(7, 160)) == [], "by its number it is not of this moment"
+    assert tracker.receive(1, 800, event(7, 160), is_newer=True) == [KeyPressed(key="7", timestamp=800)]
+    assert tracker.receive(1, 800, event(7, 160), is_marked=True, is_newer=True) == [], "it has not ended"
+    tracker.receive(1, 800, event(7, 400, is_end=True), is_newer=True)
+    assert tracker.receive(1, 800, event(7, 160), is_marked=True, is_newer=True) == [KeyPressed(key="7", timestamp=800)]
+
+
 def test_a_single_end_packet_is_a_whole_press_and_codes_that_are_no_keys_nothing() -> None:
     tracker = EventTracker()
     assert tracker.receive(1, 8, event(10, 800, is_end=True)) == [
