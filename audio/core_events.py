@@ -21,6 +21,7 @@ from audio.types import (
     MediaUnauthentic,
     PromptEnded,
     SecretEntered,
+    SourceMoved,
     SourceRefused,
     StreamReanchored,
     TapId,
@@ -63,6 +64,7 @@ _MAKERS: dict[int, Callable[[int, int, int, int, int], MediaEvent]] = {
     11: lambda i, a, b, c, _: SourceRefused(
         leg=LegId(i), ip=_address(a & 1, b, c), port=a >> 1 & 0xFFFF, packets=a >> 17
     ),
+    13: lambda i, a, b, c, _: SourceMoved(leg=LegId(i), ip=_address(a & 1, b, c), port=a >> 1),
     12: lambda i, a, b, c, _: VoiceHeard(leg=LegId(i)),
 }
 """How the core's events (enum event_kind in audio/core/core.h) read in the vocabulary."""

@@ -381,6 +381,21 @@ class SourceRefused:
     packets: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceMoved:
+    """The peer of a leg goes on from another port of the same host, as its NAT has changed it, and is followed there.
+
+    Attributes:
+        leg: The leg.
+        ip: IP literal of where its packets come from, and go to, from now on.
+        port: The port.
+    """
+
+    leg: LegId
+    ip: str
+    port: int
+
+
 MediaEvent = (
     DigitPressed
     | ControlPressed
@@ -394,6 +409,7 @@ MediaEvent = (
     | VoiceHeard
     | MediaUnauthentic
     | SourceRefused
+    | SourceMoved
 )
 
 

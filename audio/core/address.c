@@ -15,6 +15,14 @@ int address_equal(const struct address *a, const struct address *b)
            memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
 }
 
+int is_same_host(const struct address *a, const struct address *b)
+{
+    const uint8_t *bytes, *others;
+    int length = address_bytes(a, &bytes);
+    return a->length && b->length && a->at.any.sa_family == b->at.any.sa_family &&
+           address_bytes(b, &others) == length && !memcmp(bytes, others, (size_t)length);
+}
+
 int address_parse(struct address *out, const char *ip, int port)
 {
     memset(out, 0, sizeof *out);

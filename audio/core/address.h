@@ -22,6 +22,7 @@ struct network {
 };
 
 int address_equal(const struct address *a, const struct address *b);
+int is_same_host(const struct address *a, const struct address *b); /* whatever the ports */
 int address_parse(struct address *out, const char *ip, int port); /* ip NULL: none */
 int address_bytes(const struct address *address, const uint8_t **bytes); /* how many there are */
 int port_of(const struct address *address);

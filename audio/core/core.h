@@ -30,6 +30,7 @@ enum event_kind {
     EVENT_UNAUTHENTIC = 10, /* leg; a: packets so far that are not under its peer's key; once a key */
     EVENT_REFUSED = 11, /* leg; a: is IPv6, port << 1, packets so far from sources that are not heard << 17; b, c: the bytes
                           of the newest source's address; every 10 s at most */
+    EVENT_MOVED = 13,   /* leg; a: is IPv6, port << 1; b, c: the bytes of the address that its peer goes on from */
     EVENT_VOICE = 12 /* leg: somebody speaks; every 0.3 s at most, where it was asked for */
 };
 

@@ -40,6 +40,8 @@ struct receiver {
     uint16_t base_seq, max_seq;
     uint8_t has_stream;
     uint32_t cycles, last_sr;
+    uint32_t newest_ts;  /* of the audio with the highest number, and when it came */
+    int64_t newest_ns;
     int64_t stream_received, received, lost_before, prior_expected, prior_received, last_sr_ns;
 };
 
@@ -55,7 +57,8 @@ enum origin {
     ORIGIN_STRANGER,
     ORIGIN_SIGNALLED, /* from the signalled address, under the peer's key, or by the kernel */
     ORIGIN_LATCHED,   /* from another source, which is heard since nothing comes from there */
-    ORIGIN_UNPROVEN   /* the same, so early that the signalled address may speak yet */
+    ORIGIN_UNPROVEN,  /* the same, so early that the signalled address may speak yet */
+    ORIGIN_MOVED      /* from another port, which the source that is heard goes on from if the packet is good (ADR 82) */
 };
 
 #define MAX_OTHERS 4
@@ -74,6 +77,10 @@ struct sources {
     struct other_source others[MAX_OTHERS];
     int64_t since_ns; /* when the signalled address could have begun to send */
     int64_t latched_from_ns, latched_ns, latched_packets; /* first and newest packet of the latched source, and how many */
+    struct address candidate;  /* of the packet that is ORIGIN_MOVED */
+    struct address moved_from; /* what was signalled, while the remote is where its owner goes on from; length 0: it is not */
+    uint16_t moved_seq;        /* the newest number that came from there */
+    int64_t moved_ns;          /* when it was left */
     int64_t refused, report_ns; /* packets of others; not before is the next report made */
 };
 
@@ -175,6 +182,8 @@ void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now);
 int is_signalled(const struct leg *leg, const struct address *source);
 void source_spoke(struct leg *leg, int64_t now, int is_audio); /* a packet from the signalled address came */
+enum origin source_moved(struct leg *leg, int64_t now);  /* the packet of ORIGIN_MOVED is good: it is followed */
+void source_stayed(struct leg *leg, int64_t now);        /* it is not */
 void sources_reset(struct leg *leg, int64_t now); /* another address is signalled */
 int is_rtcp_of_peer(const struct leg *leg, const struct address *source);
 

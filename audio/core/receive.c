@@ -107,6 +107,13 @@ int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, 
         is_event = packet.payload_type == leg->media.receive_event_pt;
         is_good = is_event || (packet.codec = leg_codec_of(leg, packet.payload_type)) >= 0;
     }
+    if (origin == ORIGIN_MOVED) {
+        if (is_good && !is_event && packet.length > 0)
+            origin = source_moved(leg, arrival_ns);
+        else
+            source_stayed(leg, arrival_ns);
+        is_good = origin != ORIGIN_MOVED;
+    }
     if (origin == ORIGIN_SIGNALLED && (is_good || is_comfort_noise(leg, data, length)))
         source_spoke(leg, arrival_ns, is_good && !is_event && packet.length > 0);
     if (!is_good || (is_event && origin == ORIGIN_UNPROVEN)) { /* nobody's keys count who may be a stranger */
@@ -134,6 +141,10 @@ int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, 
     if (!is_event) {
         leg->heard_codec = packet.codec;
         leg->heard_pt = packet.payload_type;
+        if (packet.seq == leg->in.max_seq) {
+            leg->in.newest_ts = packet.ts;
+            leg->in.newest_ns = arrival_ns;
+        }
     }
     if (is_event)
         press_event(leg, &packet);

@@ -19,6 +19,10 @@ int core_set_remote(struct core *core, int64_t id, const char *rtp_ip, int rtp_p
         thread_unlock(leg->thread);
         return -EAFNOSUPPORT;
     }
+    if (leg->sources.moved_from.length && address_equal(&rtp, &leg->sources.moved_from))
+        rtp = leg->rtp; /* signalled as before: it goes on from where it is now */
+    else
+        leg->sources.moved_from.length = 0;
     if (!address_equal(&rtp, &leg->rtp)) {
         leg->out.is_switching = 1;
         sources_reset(leg, core_now(core));
@@ -41,9 +45,11 @@ int core_accept_from(struct core *core, int64_t id, const char *ip)
     if (!leg)
         return error;
     error = -EINVAL;
-    if (leg->rtp.length && leg->rtcp.length && !address_parse(&rtp, ip, port_of(&leg->rtp)) &&
+    const struct address *first = leg->sources.moved_from.length ? &leg->sources.moved_from : &leg->rtp;
+    const struct address *latched = &leg->sources.latched;
+    if (leg->rtp.length && leg->rtcp.length && !address_parse(&rtp, ip, port_of(first)) &&
         !address_parse(&rtcp, ip, port_of(&leg->rtcp)) && rtp.at.any.sa_family == leg->rtp.at.any.sa_family) {
-        leg->also_rtp = rtp;
+        leg->also_rtp = is_same_host(&rtp, latched) ? *latched : rtp; /* it may have moved to another port */
         leg->also_rtcp = rtcp;
         error = 0;
     }
@@ -56,6 +62,7 @@ static void forget_remote(struct leg *leg)
     if (leg->rtp.length)
         leg->out.is_switching = 1;
     leg->rtp.length = leg->rtcp.length = leg->also_rtp.length = leg->also_rtcp.length = 0;
+    leg->sources.moved_from.length = 0;
 }
 
 int core_listen(struct core *core, int64_t id, const char *ip, int port, const char *const *ips, const int *bits, int count)

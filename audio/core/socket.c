@@ -36,6 +36,8 @@ int datagram_came(struct leg *leg, int is_rtcp, uint8_t *data, int length, const
     } else {
         int is_plain = is_plain_rtp(data, length) && is_signalled(leg, source);
         uint16_t seq = (uint16_t)get_u32(data);
+        if (origin == ORIGIN_MOVED)
+            kernel_release(leg); /* where it is, and where its peer's packets go, may be about to change */
         kernel_catch_up(leg, is_plain && is_of_stream(leg, data));
         if (receive_rtp(leg, data, length, now, origin, 0) && is_plain)
             kernel_settle(leg, seq, now);

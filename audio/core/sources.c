@@ -2,18 +2,24 @@
  * Which of the sources that send to a leg is heard (docs/media-core.md, Sources; ADR 34).
  *
  * The signalled address comes first. Another one is heard ("latched") only while nothing comes from there, and only if it
- * may be the peer and sends what was negotiated. Call with the thread's lock.
+ * may be the peer and sends what was negotiated. A peer of a leg with a remote whose NAT gives it another port is followed
+ * there by its stream (ADR 82). Call with the thread's lock.
  */
 #include <string.h>
 
 #include "leg.h"
 #include "tap.h"
 #include "thread.h"
+#include "wire.h"
 
 #define UNHEARD_NS (200 * NS_PER_MS)      /* of silence at the signalled address before another source is relayed */
 #define QUIET_NS (1000 * NS_PER_MS)       /* of silence of the source that is heard before another takes its place */
 #define RIVAL_QUIET_NS (5000 * NS_PER_MS) /* the same for a rival: it is somebody else's, most likely */
 #define RIVAL_PACKETS 2 /* of the source that is heard after another's first: one that came late proves nothing */
+#define MOVED_NS (500 * NS_PER_MS) /* of silence of the source that is heard before its stream may go on from another port */
+#define MOVED_TICKS 8000          /* by which the timestamp may be ahead of the time that has passed since */
+#define MOVED_PACKETS 50          /* and the number, beside one for each 5 ms that have passed */
+#define LATE_NS (5000 * NS_PER_MS) /* after which nothing comes late from the signalled port that was left */
 #define REPORT_NS (10000 * NS_PER_MS)     /* between two reports of refused packets of a leg */
 
 /* What an offer or answer named; length 0: nothing. */
@@ -106,17 +112,20 @@ static void note_later(struct sources *sources)
             sources->others[i].later_packets++;
 }
 
+static void report_source(struct leg *leg, enum event_kind kind, const struct address *source, int64_t count)
+{
+    const uint8_t *from;
+    int64_t bytes[2] = {0}, is_v6 = source->at.any.sa_family == AF_INET6;
+    int length = address_bytes(source, &from);
+    memcpy(bytes, from, (size_t)length);
+    report(leg->thread->core, (struct event){.kind = kind, .id = leg->id, .b = bytes[0], .c = bytes[1],
+                                             .a = is_v6 | (int64_t)port_of(source) << 1 | count << 17});
+}
+
 static void report_refused(struct leg *leg, const struct address *source, int64_t now)
 {
-    int64_t bytes[2] = {0}, is_v6 = source->at.any.sa_family == AF_INET6, refused = leg->sources.refused & 0x7FFFFFFF;
-    if (is_v6)
-        memcpy(bytes, &source->at.v6.sin6_addr, sizeof bytes);
-    else
-        memcpy(bytes, &source->at.v4.sin_addr, sizeof source->at.v4.sin_addr);
     leg->sources.report_ns = now + REPORT_NS;
-    report(leg->thread->core, (struct event){.kind = EVENT_REFUSED, .id = leg->id,
-                                             .a = is_v6 | (int64_t)port_of(source) << 1 | refused << 17,
-                                             .b = bytes[0], .c = bytes[1]});
+    report_source(leg, EVENT_REFUSED, source, leg->sources.refused & 0x7FFFFFFF);
 }
 
 static void refuse(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now)
@@ -184,6 +193,69 @@ static enum origin latched_origin(struct leg *leg, int64_t now)
     return signalled(leg)->length && silence_since(leg, leg->signalled_ns, now) < UNHEARD_NS ? ORIGIN_UNPROVEN : ORIGIN_LATCHED;
 }
 
+/* The stream goes on: the same SSRC, one of its next numbers and a timestamp as of now. To guess all is 1 in 10^15. */
+static int goes_on(const struct receiver *in, const uint8_t *data, int64_t now)
+{
+    int64_t passed_ns = now - in->newest_ns;
+    uint16_t step = (uint16_t)(get_u32(data) - in->max_seq);
+    uint32_t ahead = get_u32(data + 4) - in->newest_ts;
+    return in->has_stream && in->newest_ns && get_u32(data + 8) == in->ssrc && step > 0 && step < 0x8000 &&
+           step <= MOVED_PACKETS + passed_ns / (5 * NS_PER_MS) && ahead > 0 && ahead < 0x80000000 &&
+           ahead <= MOVED_TICKS + passed_ns * 8 / NS_PER_MS;
+}
+
+/*
+ * The packet may be of the peer that is heard, whose NAT gives it another port: the source that is heard is silent, and its
+ * stream goes on from the same host. The signalled port that it has left is heard at once again: who was followed was
+ * somebody else, or the NAT has changed its mind. A packet that came late from there proves neither.
+ */
+static int may_have_moved(const struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now)
+{
+    const struct sources *sources = &leg->sources;
+    const struct address *heard = sources->latched.length ? &sources->latched : &leg->rtp;
+    int64_t heard_ns = sources->latched.length ? sources->latched_ns : leg->signalled_ns;
+    if (!leg->rtp.length || !leg->media.receives || length <= RTP_HEADER || !is_negotiated(leg, data, length))
+        return 0;
+    if (address_equal(source, &sources->moved_from))
+        return get_u32(data + 8) != leg->in.ssrc || now - sources->moved_ns > LATE_NS ||
+               (int16_t)(get_u32(data) - sources->moved_seq) > 0;
+    return heard_ns && is_same_host(source, heard) && silence_since(leg, heard_ns, now) >= MOVED_NS &&
+           goes_on(&leg->in, data, now);
+}
+
+static void set_remote(struct leg *leg, const struct address *to, int64_t now)
+{
+    struct sources *sources = &leg->sources;
+    if (!sources->moved_from.length) {
+        sources->moved_from = leg->rtp;
+        sources->moved_seq = leg->in.max_seq;
+        sources->moved_ns = now;
+    }
+    leg->rtp = *to;
+    if (address_equal(to, &sources->moved_from))
+        sources->moved_from.length = 0;
+}
+
+/* Follows the peer to where its packet came from, which is good and, under SRTP, has its key; whose the packet is now. */
+enum origin source_moved(struct leg *leg, int64_t now)
+{
+    struct sources *sources = &leg->sources;
+    struct address to = sources->candidate;
+    report_source(leg, EVENT_MOVED, &to, 0);
+    if (sources->latched.length && !address_equal(&to, &sources->moved_from)) {
+        sources->latched = leg->also_rtp = to;
+        return latched_origin(leg, now);
+    }
+    set_remote(leg, &to, now);
+    return ORIGIN_SIGNALLED;
+}
+
+void source_stayed(struct leg *leg, int64_t now)
+{
+    static const uint8_t head[RTP_HEADER] = {0x80}; /* it had one when it came */
+    refuse(leg, head, sizeof head, &leg->sources.candidate, now);
+}
+
 /* Decides on a datagram that came at the RTP socket of a leg. */
 enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now)
 {
@@ -208,6 +280,10 @@ enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const
             return latched_origin(leg, now);
         }
         note_other(sources, source);
+    }
+    if (!may_be_peer && may_have_moved(leg, data, length, source, now)) {
+        sources->candidate = *source;
+        return ORIGIN_MOVED;
     }
     refuse(leg, data, length, source, now);
     return ORIGIN_STRANGER;

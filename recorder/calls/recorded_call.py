@@ -18,6 +18,7 @@ from audio.types import (
     Prompt,
     PromptEnded,
     SecretEntered,
+    SourceMoved,
     SourceRefused,
     VoiceHeard,
 )
@@ -33,7 +34,7 @@ from recorder.calls.early_info import EarlyInfo
 from recorder.calls.fax_watch import FaxWatch
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.keypad import Keypad, card_rule
-from recorder.calls.media_errors import source_refused
+from recorder.calls.media_errors import source_text
 from recorder.calls.recording import Recording, silence_of
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.registry import CallRegistry
@@ -137,8 +138,9 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
                     "call %s: %d packets of side %s failed SRTP authentication", self.id, event.packets, side.value
                 )
                 self.services.alarm("srtp_unauthentic")
-            case SourceRefused():
-                _log.warning("call %s: side %s: %s", self.id, side.value, source_refused(event))
+            case SourceRefused() | SourceMoved():
+                level = logging.WARNING if isinstance(event, SourceRefused) else logging.INFO
+                _log.log(level, "call %s: side %s: %s", self.id, side.value, source_text(event))
             case _:
                 pass
 

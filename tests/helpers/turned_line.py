@@ -36,7 +36,15 @@ class Source:
             raise
         self.socket.setblocking(False)
         self.ip, self.port = self.socket.getsockname()
+        self.ssrc = self.port
+        self.ahead_ms = 0
         self.sequence = 0
+
+    def moved(self, value: int, ip: str | None = None) -> "Source":
+        """Return the same stream as it goes on from another port, or address, with frames of another byte."""
+        there = Source(value, ip or self.ip)
+        there.ssrc, there.sequence = self.ssrc, self.sequence
+        return there
 
     @property
     def address(self) -> MediaAddress:
@@ -48,9 +56,9 @@ class Source:
         self.sequence += 1
         packet = RtpPacket(
             payload_type=payload_type,
-            sequence=self.sequence,
-            timestamp=1000 + now_ms * 8,
-            ssrc=self.port,
+            sequence=self.sequence % 65536,
+            timestamp=(1000 + (now_ms + self.ahead_ms) * 8) % (1 << 32),
+            ssrc=self.ssrc,
             payload=bytes([self.value]) * FRAME if payload is None else payload,
         )
         return build_rtp(packet)

@@ -23,7 +23,7 @@ from recorder.calls.call_listing import CallListing
 from recorder.calls.component import Component
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad, card_rule
-from recorder.calls.media_errors import source_refused
+from recorder.calls.media_errors import source_text
 from recorder.calls.recording import Recording, silence_of
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import Event, Side
@@ -123,7 +123,7 @@ class CopiedRecording(Component[SipCall], CopiedCall):
                 _log.error("recording session %s: %d packets failed SRTP authentication", self.id, event.packets)
                 self.services.alarm("srtp_unauthentic")
             case SourceRefused():
-                _log.warning("recording session %s: %s", self.id, source_refused(event))
+                _log.warning("recording session %s: %s", self.id, source_text(event))
             case _:
                 pass
 
