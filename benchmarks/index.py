@@ -52,7 +52,7 @@ from storage import tables
 from storage.database import POSTGRESQL, SQLITE, Database, parse_url, sqlite_url
 from storage.index import COUNTED, Index
 from storage.known_values import KnownValues
-from storage.rows import normalise_number
+from storage.phone_numbers import normalise_number
 from storage.searches import MOST_VALUES
 from storage.types import Outcome, Search, Visibility
 

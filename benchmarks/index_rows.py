@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from storage.rows import normalise_number, row_from_json, row_to_json
+from storage.phone_numbers import normalise_number
+from storage.rows import row_from_json, row_to_json
 from storage.tables import microseconds
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.made_once import run
-from storage.rows import normalise_number
+from storage.phone_numbers import normalise_number
 from storage.tables import identities as _identities
 from storage.tables import microseconds
 from storage.tables import officers as _officers

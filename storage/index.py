@@ -19,7 +19,8 @@ from storage.hold_lock import lock_holds
 from storage.holds import kinds_in_effect
 from storage.made_once import run
 from storage.objects import replace_object
-from storage.rows import normalise_number, row_from_text, row_to_json
+from storage.phone_numbers import normalise_number
+from storage.rows import row_from_text, row_to_json
 from storage.search_terms import Ids
 from storage.searches import Plan, Position, documents_of, with_documents
 from storage.tables import deletions as _deletions

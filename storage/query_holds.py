@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.hold_lock import lock_holds
+from storage.phone_numbers import normalise_number
 from storage.retention_types import Hold, HoldKind
-from storage.rows import normalise_number
 from storage.tables import identities as _identities
 from storage.tables import microseconds, moment_of
 from storage.tables import officers as _officers

@@ -1,8 +1,7 @@
-"""Rows as JSON, and telephone numbers as E.164. Pure."""
+"""Rows as JSON. Pure."""
 
 import base64
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -33,7 +32,6 @@ _LISTS = (*_OF_SIDES, "holds", "related", "operators", "extensions", "numbers", 
 _TIMES = ("started_at", "ended_at", "retention_due")
 _plain_of, _lists_of, _times_of = attrgetter(*_PLAIN), attrgetter(*_LISTS), attrgetter(*_TIMES)
 """One call for all values instead of one for each: a row is written several times in each call."""
-_DECORATION = re.compile(r"[\s().\-]")
 
 
 def time_to_json(moment: datetime | None) -> str | None:
@@ -198,26 +196,3 @@ def _read(fields: Mapping[str, Any]) -> RecordingRow:
         left, right = fields["peaks"]
         values["peaks"] = (base64.b64decode(left), base64.b64decode(right))
     return RecordingRow(**values)
-
-
-def normalise_number(number: str, *, country: str = "44") -> str:
-    """Return a telephone number as E.164 (``+`` and digits); others only without blanks, brackets, dots and hyphens.
-
-    ``0...`` is national, ``00...`` and ``+...`` international; ``+44 (0)20`` loses its trunk zero. Extensions, short
-    codes (999, 101, 1xxx) and words such as ``anonymous`` do not change.
-
-    Args:
-        number: As signalled or typed.
-        country: Country code of the region, digits.
-    """
-    bare = _DECORATION.sub("", number.strip().replace("(0)", "") if "+" in number else number.strip())
-    digits = bare.lstrip("+")
-    if not digits.isascii() or not digits.isdigit():
-        return number.strip()
-    if bare.startswith("+"):
-        return f"+{digits}"
-    if bare.startswith("00") and len(bare) > 8:
-        return f"+{bare[2:]}"
-    if bare.startswith("0") and len(bare) >= 10:
-        return f"+{country}{bare[1:]}"
-    return bare

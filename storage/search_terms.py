@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from storage.rows import normalise_number
+from storage.phone_numbers import normalise_number
 from storage.tables import identities as _identities
 from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings

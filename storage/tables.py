@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0014"
+REVISION = "0015"
 """Revision of the newest migration."""
 
 METADATA = sa.MetaData()
@@ -66,6 +66,7 @@ recordings = sa.Table(
     sa.Index("recordings_by_due", "retention_due_us", "id"),
 )
 """One row for each call, recorded or not. ``document`` is the whole row as JSON; other columns are derived from it.
+``caller_e164`` is `storage.phone_numbers.normalise_number` of ``caller``.
 ``caller_reversed`` is ``caller_e164`` from its end, so that an index finds numbers by their last digits."""
 
 _OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164", "service", "team")

@@ -13,7 +13,7 @@ from recorder.audit.audit_service import incomplete
 from recorder.permissions import Act, Allowed, Person
 from recorder.rules.authorisation import may
 from storage.known_values import KnownValues
-from storage.rows import normalise_number
+from storage.phone_numbers import normalise_number
 from storage.searches import MOST_VALUES
 from storage.types import Search
 

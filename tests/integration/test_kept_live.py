@@ -50,7 +50,9 @@ def discards(site: ErasureSite) -> Discards:
     return Discards(site.home / "state", site.index.database, site.audit, site.vault, now=lambda: site.now)
 
 
-@pytest.mark.parametrize(("number", "may_go"), [("020 7946 0000", False), ("020 7946 0999", True)])
+@pytest.mark.parametrize(
+    ("number", "may_go"), [("020 7946 0000", False), ("442079460000", False), ("020 7946 0999", True)]
+)
 def test_a_call_that_fits_an_open_request_is_not_discarded(site: ErasureSite, number: str, may_go: bool) -> None:
     query = QueryHold(
         id="1a2b3c4d", case_reference="SAR-2026-0001", kind=HoldKind.SAR, owner="lea", placed_by="lea",

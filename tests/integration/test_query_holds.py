@@ -56,7 +56,8 @@ def end(site: SweepSite, query: QueryHold) -> None:
 
 
 FITTING: list[dict[str, Any]] = [
-    {"number": CALLER}, {"number": "+44 20 7946 0000"}, {"operator": "a.officer"}, {"extension": "2001"},
+    {"number": CALLER}, {"number": "+44 20 7946 0000"}, {"number": "442079460000"},
+    {"operator": "a.officer"}, {"extension": "2001"},
     {"started_from": NOW - 96 * DAY, "started_to": NOW - 94 * DAY}, {},
     {"number": CALLER, "operator": "a.officer", "extension": "2001", "started_from": NOW - 96 * DAY},
 ]  # fmt: skip

@@ -25,7 +25,7 @@ from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.rows import row_from_json, row_to_json
 from storage.stored_rows import StoredRows
 from storage.tables import METADATA, REVISION, microseconds
-from storage.types import Outcome, Participant, Search
+from storage.types import Outcome, Participant, RecordingId, Search
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
 from tests.helpers.extent import chosen
@@ -260,6 +260,42 @@ def test_participants_of_before_0008_are_found_by_number(database_url: str) -> N
     assert index.find(Search(number="+447700900123", operator="a.officer", outcome=Outcome.RECORDED)) == [met]
     (stored,) = StoredRows(index.database).each()
     assert stored.wrong_columns == [], "the migration writes what the program would"
+    index.close()
+
+
+def test_numbers_of_before_0015_have_their_one_form(database_url: str) -> None:
+    other = RecordingId("20261124T093000Z-2001-0b1b2c")
+    known = replace(
+        ROW, caller="447700900555", extensions=("2001", "2002"), operators=("a.officer", "b.officer"),
+        numbers=("442079460999", "07700 900555", "(0)1632 960001"),
+    )  # fmt: skip
+    unchanged = replace(ROW, id=other, numbers=("020 7946 0998",))
+    index = Index(database_url)
+    index.save_many([known, unchanged])
+    with index.database.begin() as connection:  # as the program of before left them
+        for table in ("recordings", "officers", "identities"):
+            of = "id" if table == "recordings" else "recording"
+            connection.exec_driver_sql(f"UPDATE {table} SET caller_e164 = '447700900555' WHERE {of} = '{ID}'")
+        connection.exec_driver_sql(f"UPDATE recordings SET caller_reversed = '555009007744' WHERE id = '{ID}'")
+        connection.exec_driver_sql(
+            "UPDATE identities SET number = '442079460999', reversed = '999064970244' WHERE number = '+442079460999'"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO identities (recording, number, reversed, started_us, first_extension, first_operator, outcome,"
+            " caller_e164, called_e164, team, service) SELECT recording, '+447700900555', '555009007744+', started_us,"
+            " first_extension, first_operator, outcome, caller_e164, called_e164, team, service FROM identities"
+            " WHERE number = '442079460999'"
+        )
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0014'")
+    assert [one.id for one in StoredRows(index.database).each() if one.wrong_columns] == [ID]
+    index.close()
+    index = Index(database_url)
+    assert [(one.id, one.wrong_columns) for one in StoredRows(index.database).each()] == [(ID, []), (other, [])]
+    for number in ("07700900555", "+447700900555", "447700900555", "00447700900555"):
+        assert [row.id for row in index.find(Search(number=number))] == [ID]
+        assert [row.caller for row in index.find(Search(number=number, operator="b.officer"))] == ["447700900555"]
+    for number in ("020 7946 0999", "442079460999"):
+        assert [row.id for row in index.find(Search(number=number))] == [ID]
     index.close()
 
 

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from storage.database import Database
 from storage.index import Index
 from storage.migrations import upgrade
-from storage.rows import normalise_number, row_from_json
+from storage.phone_numbers import normalise_number
+from storage.rows import row_from_json
 from storage.types import Officer, Outcome, RecordingId, RecordingRow, Search, Segment, SegmentKind, Visibility
 from tests.helpers.storage_home import row
 from tests.integration.test_storage_migrations import fill, plain_engine

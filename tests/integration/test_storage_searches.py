@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from storage import searches
 from storage.database import Database, sqlite_url
 from storage.index import COUNTED, Index
-from storage.rows import normalise_number
+from storage.phone_numbers import normalise_number
 from storage.tables import identities, officers
 from storage.types import Outcome, Participant, RecordingId, RecordingRow, Search, Visibility
 from tests.helpers.extent import examples

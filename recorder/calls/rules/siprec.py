@@ -12,7 +12,7 @@ from types import MappingProxyType
 from recorder.rules.policy import Direction, Extension, Nomination
 from recorder.rules.routing import EmergencyNumbers
 from sip.metadata import Metadata, SessionParticipant
-from storage.rows import normalise_number
+from storage.phone_numbers import normalise_number
 
 
 class Remark(enum.StrEnum):

@@ -5,7 +5,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from storage.rows import normalise_number
+from storage.phone_numbers import normalise_number
 from storage.schema_upgrade import progress_of
 
 revision = "0008"
