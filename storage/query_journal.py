@@ -24,8 +24,12 @@ Text = Callable[[AuditEntry], str | None]
 
 
 def placed_details(query: QueryHold) -> dict[str, Any]:
-    """Return the details of the entry of a new hold by search: all but its number, case and placer."""
+    """Return the details of the entry of a new hold by search: all but its number, case and placer.
+
+    The entry's text is the number, so the reason is told here: the case, in words that never expire.
+    """
     return {
+        "reason": f"case {query.case_reference}", "case_reference": query.case_reference,
         "query_hold": query.id, "kind": str(query.kind), "owner": query.owner,
         "from": time_to_json(query.started_from), "to": time_to_json(query.started_to), "operator": query.operator,
         "extension": query.extension, "by_number": query.number is not None, "until": time_to_json(query.ends_at),

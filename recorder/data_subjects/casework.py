@@ -290,7 +290,10 @@ def _give_leave(repos: CaseRepositories, person: Person, case: Case) -> None:
     )  # fmt: skip
     request = requests.new(case.handler, wish)
     until = request.asked_at + LEAVE_FOR
-    details = {"account": case.handler, "until": time_to_json(until), "case": case.id}
-    repos.hearing.audit_service.note(GRANTED, person.actor, request.id, details)
+    details = {
+        "account": case.handler, "until": time_to_json(until), "case": case.id, "category": str(wish.category),
+        "reference": wish.reference,
+    }  # fmt: skip
+    repos.hearing.audit_service.note(GRANTED, person.actor, request.id, details, text=wish.reason)
     requests.keep(request)
     requests.settle(request, RequestState.GRANTED, by=person.name, words=f"decision in {case.id}", until=until)

@@ -132,7 +132,7 @@ class Ordered:
         row: The recording.
         copy: The copy.
         is_whole: Whether the copy has the whole call.
-        request: Id of the access request that permits it.
+        grant: The access request that permits it.
         heard: Spans that the grant covers; the rest is silent. None is the whole recording.
         transcript: Transcript that goes with the copy, redacted, or None.
         case: The case that the copy is for, or None.
@@ -141,10 +141,15 @@ class Ordered:
     row: RecordingRow
     copy: Copy
     is_whole: bool
-    request: str
+    grant: AccessRequest
     heard: Spans | None = None
     transcript: Transcript | None = None
     case: CaseFile | None = None
+
+    @property
+    def request(self) -> str:
+        """Id of the access request."""
+        return self.grant.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +191,7 @@ def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: Co
         None if case is None else _transcript(repos, case, row, copy, [*order.redactions, *silenced(row, heard)])
     )
     return Ordered(
-        row=narrowed(row, heard), copy=copy, is_whole=is_whole, request=found.request.id, heard=heard,
+        row=narrowed(row, heard), copy=copy, is_whole=is_whole, grant=found.request, heard=heard,
         transcript=transcript, case=case,
     )  # fmt: skip
 

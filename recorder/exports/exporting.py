@@ -77,8 +77,9 @@ class Copying:
             redactions=len(self._order.redactions),
         )  # fmt: skip
         part = {} if one.heard is None else {"part": [[*span] for span in in_seconds(one.heard)]}
-        details = {**self._details(made, name), "request": one.request, **part}
-        self._note(BEGUN, made, details, text=self._words())
+        why = {"request": one.request, "category": str(one.grant.wish.category), "reference": one.grant.wish.reference}
+        details = {**self._details(made, name), **why, **part}
+        self._note(BEGUN, made, details, text=self._words(one.grant.wish.reason))
         try:
             self._repos.copies.begin(made)
             yield from seal.over(one.copy.chunks(self._progressed))
@@ -145,11 +146,15 @@ class Copying:
             "case": self._order.case or None,
         }
 
-    def _words(self) -> str:
-        """Return the free text of an order, which may expire."""
+    def _words(self, granted_for: str) -> str:
+        """Return the free text of an order and the reason of its grant, which may expire.
+
+        The entry is read on its own: whoever reads it need not look for the request, which is deleted earlier.
+        """
         silenced = sorted({one.reason for one in self._order.redactions})
         asked = f"; asked for by {self._order.requester}" if self._order.requester else ""
-        return self._order.reason + asked + "".join(f"; silenced: {why}" for why in silenced)
+        granted = "" if granted_for == self._order.reason else f"; access granted for: {granted_for}"
+        return self._order.reason + asked + "".join(f"; silenced: {why}" for why in silenced) + granted
 
     def _sheeted(self, one: Ordered, name: str, seal: Seal) -> Sheeted:
         return Sheeted(

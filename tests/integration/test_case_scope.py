@@ -80,6 +80,8 @@ def test_a_number_or_an_operator_with_a_day_and_hour_holds_at_the_opening(consol
     (query,) = QueryHolds(console.deps.hold_repositories.index.database).of_case(case.id)
     assert (query.ends_at, query.placed_by, query.owner) == (None, "lead", "lead")
     assert [entry.act for entry in console.entries()][-2:] == ["case.opened", "query_hold.placed"]
+    placed = console.entries("query_hold.placed")[0].details
+    assert (placed["reason"], placed["case_reference"]) == (f"case {case.id}", case.id)
     log = b"".join(path.read_bytes() for path in console.home.audit.glob("*.log"))
     assert not re.search(rb"7946 ?0999", log)  # four digits alone stand in one of thirty logs, in a digest
 

@@ -21,6 +21,7 @@ from recorder.access.tables import requested
 from recorder.audit.history import words_of
 from recorder.rules.cases import Case
 from recorder.rules.requesting import AccessKind, Category, RequestState, RequestWish
+from storage.audit import AuditLog
 from storage.types import Officer, RecordingRow, Segment, SegmentKind
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
 from tests.helpers.grants import keep_leave
@@ -287,3 +288,19 @@ def test_break_glass_is_of_the_whole_call(console: Console) -> None:
         assert found is not None
         ((first, last),) = samples(browser.get(found[1]).content)
     assert (first < 100, last > 23_000) == (True, True)
+
+
+def test_the_entry_of_a_copy_says_why_access_was_granted(console: Console) -> None:
+    with signed_in(console, "housing") as browser:
+        wish = {**WISH, "reason": "she says that we hung up", "reference": "CMP-88"}
+        asked = browser.post("/api/requests", json=wish).json()
+        with signed_in(console, "lead") as lead:
+            assert lead.post(f"/api/requests/{asked['id']}/grant", json={}).status_code == 200
+        order = {"format": "wav", "reason": "for the letter to her"}
+        assert browser.post(f"/api/recordings/{ID}/export", json=order).status_code == 200
+    (entry,) = console.entries("recording.export")
+    said = {name: entry.details[name] for name in ("request", "category", "reference")}
+    assert said == {"request": asked["id"], "category": "complaint", "reference": "CMP-88"}
+    assert AuditLog(console.home.audit).text(entry) == (
+        "for the letter to her; access granted for: she says that we hung up"
+    )
