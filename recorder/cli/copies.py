@@ -12,8 +12,8 @@ from recorder.access.database import AuditNote
 from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
 from recorder.cli.context import CommandContext, KeysContext
-from recorder.cli.entries import audit, permit, shell_audit
-from recorder.cli.identity import people_of
+from recorder.cli.entries import audit, permit, refuse, shell_audit
+from recorder.cli.identity import people_of, requests_of
 from recorder.cli.options import LoudspeakerOption, ReasonOption
 from recorder.cli.output import fail, progress_bar, say
 from recorder.cli.playback import Playback
@@ -31,7 +31,7 @@ from recorder.retention.restricting import refuse_restricted
 from recorder.rules import times
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
-from recorder.rules.requesting import AccessRequest
+from recorder.rules.requesting import GRANT_ENDED, AccessRequest, standing
 from recorder.rules.spans import Spans, in_seconds, merged, span_of
 from recorder.web.listening import SERVED, Listen
 from storage.claims import Claims
@@ -204,6 +204,15 @@ def _check_permission(
     _refuse_locked(context, row, person)
     if row_of(context, row.id).sha256 != row.sha256:
         fail(f"{row.id} has been changed since you began; play it again to hear it as it is now")
+    _refuse_ended(context, found, row, listen)
+
+
+def _refuse_ended(context: CommandContext, person: Person, row: RecordingRow, listen: Listen) -> None:
+    """Exit if the person's role or teams changed so that the grant does not cover any more what is played."""
+    grant = requests_of(context.home).get(listen.request) if listen.request else None
+    stands = None if grant is None else standing(person, grant, row)
+    if grant is not None and (stands is None or whole_for(row, stands.heard(row.id)) != listen.heard):
+        refuse(context.home, Act.PLAY, person, GRANT_ENDED, subject=row.id)
 
 
 def _note_heard(context: CommandContext, person: Person, listen: Listen, playback: Playback) -> None:

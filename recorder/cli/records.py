@@ -20,13 +20,13 @@ from recorder.cli.errors import said_plainly
 from recorder.cli.identity import requests_of
 from recorder.cli.output import fail, print_json, print_json_list, print_table, say
 from recorder.common.home import Home
-from recorder.permissions import Act, DeniedError, Person, Refusal
+from recorder.permissions import HEARS, Act, DeniedError, Person, Refusal
 from recorder.recordings.home_stores import open_index
 from recorder.recordings.searching import describe, findable, knows, shown, typed
 from recorder.retention.erasure_repositories import order_to_json
 from recorder.rules.authorisation import knows_all, may
 from recorder.rules.call_parts import is_withheld, relation
-from recorder.rules.requesting import AccessKind, AccessRequest
+from recorder.rules.requesting import GRANT_ENDED, AccessKind, AccessRequest
 from recorder.rules.typed_dates import TypedDateError, moment_in, moment_typed
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
@@ -295,13 +295,17 @@ def row_known(
         except NotFoundError:
             row = None
     named = row.id if row is not None else RecordingId(recording) if is_recording_id(recording) else None
-    leave = None if named is None else requests.leave(person.name, named, AccessKind.LISTEN)
+    leave = None if named is None else requests.leave(person, named, AccessKind.LISTEN, row)
     if row is None:
         decision = may(person, Act.VIEW, has_grant=True)
     else:
         operator, team = relation(person, row)
         decision = may(person, Act.VIEW, operator=operator, team=team, has_grant=leave is not None)
     is_known = knows_all(person)
+    if row is not None and act in HEARS and isinstance(may(person, act, reason="break-glass"), Refusal):
+        wanted = AccessKind.COPY if act is Act.EXPORT else AccessKind.LISTEN
+        if requests.has_ended(person, row, wanted):
+            refuse(context.home, act, person, GRANT_ENDED, subject=row.id)
     if isinstance(decision, Refusal):
         refuse(
             context.home, act, person, decision.reason, subject=row.id if row else "", said=None if is_known else _NONE

@@ -20,7 +20,7 @@ from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import withheld_of
 from recorder.rules.cases import Case, CaseEvent, Decision
-from recorder.rules.requesting import AccessKind
+from recorder.rules.requesting import GRANT_ENDED, AccessKind
 from recorder.rules.times import day
 from recorder.rules.transcripts import (
     OVERHANG_S,
@@ -115,7 +115,7 @@ def read_of(repos: TranscriptRepositories, actor: Actor, case_id: str, recording
 
 def _audible(repos: TranscriptRepositories, person: Person, row: RecordingRow, transcript: Transcript) -> Transcript:
     """Return the transcript without the spans that the person may not hear."""
-    leave = repos.cases.hearing.requests.leave(person.name, row.id, AccessKind.LISTEN)
+    leave = repos.cases.hearing.requests.leave(person, row.id, AccessKind.LISTEN, row)
     silent = withheld_of(row, () if leave is None else leave.heard(row.id))
     if not silent:
         return transcript
@@ -172,16 +172,21 @@ def _heard(repos: CaseRepositories, actor: Actor, case_id: str, recording: str) 
     person, case = require_worker(repos, actor, case_id)
     if recording not in case.recordings:
         raise ProblemError(404, f"There is no recording {recording!r} in {case.id}.")
-    found = RecordingId(recording)
-    if repos.hearing.requests.leave(person.name, found, AccessKind.LISTEN) is None:
+    found, requests = RecordingId(recording), repos.hearing.requests
+    try:
+        row = repos.holds.index.get(found)
+    except NotFoundError:
+        row = None
+    if row is not None and requests.has_ended(person, row, AccessKind.LISTEN):
+        raise repos.hearing.audit_service.refusal(person.actor, Act.PLAY, recording, GRANT_ENDED)
+    if requests.leave(person, found, AccessKind.LISTEN, row) is None:
         sentence = f"You need permission to listen to {recording} first. Ask for it with `recorder requests add`."
         raise repos.hearing.audit_service.refusal(person.actor, Act.PLAY, recording, sentence)
     refuse_locked(Erasures(repos.holds.index.database), found)
     refuse_restricted(Claims(repos.holds.index.database), found, repos.cases.now())
-    try:
-        return person, case, repos.holds.index.get(found)
-    except NotFoundError as error:
-        raise ProblemError(404, f"{recording} is gone.") from error
+    if row is None:
+        raise ProblemError(404, f"{recording} is gone.")
+    return person, case, row
 
 
 def _opened(open_: Open, row: RecordingRow) -> RecordingReader:

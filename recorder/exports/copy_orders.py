@@ -21,7 +21,7 @@ from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules import times
 from recorder.rules.call_parts import is_silent, narrowed, silenced, whole_for
-from recorder.rules.requesting import AccessKind, AccessRequest
+from recorder.rules.requesting import GRANT_ENDED, AccessKind, AccessRequest
 from recorder.rules.spans import Spans
 from recorder.rules.transcripts import Transcript, TranscriptError, for_copy
 from storage.audit import AuditLog
@@ -203,7 +203,10 @@ def permitted(repos: CopyRepositories, actor: Actor, recording: str, order: Copy
         ProblemError: Refused; the message is a sentence for the person.
     """
     person = repos.audit_service.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=True)
-    request = repos.requests.leave(person.name, RecordingId(recording), AccessKind.COPY)
+    known = _known(repos, recording)
+    request = repos.requests.leave(person, RecordingId(recording), AccessKind.COPY, known)
+    if known is not None and repos.requests.has_ended(person, known, AccessKind.COPY):
+        raise repos.audit_service.refusal(person.actor, Act.EXPORT, known.id, GRANT_ENDED)
     repos.audit_service.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=request is not None)
     assert request is not None, "a copy needs an access grant"
     row = _row_of(repos, recording)
@@ -297,6 +300,14 @@ def _row_of(repos: CopyRepositories, recording: str) -> RecordingRow:
     if row.path is None:  # only a closed container has a path
         raise ProblemError(409, f"Nothing was kept of {row.id}: {row.outcome}, {row.reason}.")
     return row
+
+
+def _known(repos: CopyRepositories, recording: str) -> RecordingRow | None:
+    try:
+        row = repos.index.get(recording)
+    except NotFoundError:
+        return None
+    return row if row.id == recording else None
 
 
 def _refuse_locked(repos: CopyRepositories, person: Person, recording: RecordingId) -> None:

@@ -6,7 +6,7 @@ those recordings and some days.
 
 import enum
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from recorder.permissions import (
@@ -27,6 +27,11 @@ MOST_GRANT_DAYS = 90
 MOST_RECORDINGS = 200
 """In one request: the decider has to look at each."""
 MAX_REFERENCE_CHARACTERS = 100
+GRANT_ENDED = (
+    "Your permission ended because your role or your teams have changed since it was granted. "
+    "If you still need this recording, ask again."
+)
+"""Why a grant whose day has not come cannot be used."""
 
 BREAK_GLASS_FOR = timedelta(minutes=30)
 """How long one recording may be heard by break-glass, without copies (P11)."""
@@ -337,6 +342,35 @@ def _check_whole(request: AccessRequest, words: str) -> None:
         raise DeniedError(Fault.INCOMPLETE, "Enter why their part of the call is not enough.", "words")
 
 
+def standing(person: Person, request: AccessRequest, row: RecordingRow) -> AccessRequest | None:
+    """Return a grant as far as the person could still ask for this recording; None if they could not.
+
+    Roles and teams may have changed since it was granted, so each use is judged by the rule by which they asked. A
+    whole call that was granted for a complaint stays whole while a part of it is theirs: the decider chose that.
+
+    Args:
+        person: Who uses it, with the roles and teams that they have now.
+        request: The grant.
+        row: The recording.
+    """
+    granted, allowed = request.heard(row.id), _still(person, request.wish, row)
+    if allowed == () or granted == ():
+        return None
+    if allowed is None or (granted is None and request.wish.category is Category.COMPLAINT):
+        return request
+    heard = allowed if granted is None else common(granted, allowed)
+    return replace(request, spans={**request.spans, row.id: heard}) if heard else None
+
+
+def _still(person: Person, wish: RequestWish, row: RecordingRow) -> Spans | None:
+    """Return the spans of a recording that a person may ask for with the purpose that they gave; None for all."""
+    try:
+        _check_grounds(person, wish)
+    except DeniedError:
+        return ()
+    return may_ask_for(person, wish, row)
+
+
 def granted_spans(requester: Person, request: AccessRequest, rows: Iterable[RecordingRow]) -> dict[RecordingId, Spans]:
     """Return the spans that a grant covers: those asked for, as far as the person may still ask for them.
 
@@ -351,7 +385,7 @@ def granted_spans(requester: Person, request: AccessRequest, rows: Iterable[Reco
     Raises:
         DeniedError: Nothing is left that they may hear.
     """
-    now = {row.id: may_ask_for(requester, request.wish, row) for row in rows}
+    now = {row.id: _still(requester, request.wish, row) for row in rows}
     found: dict[RecordingId, Spans] = {}
     for recording in request.wish.recordings:
         asked, allowed = request.heard(recording), now.get(recording, ())

@@ -63,7 +63,7 @@ class CallNames:
     def _named(self, recording: str) -> CallName:
         row = self._row(recording)
         if row is not None:
-            leave = self._deps.hearing.requests.leave(self._person.name, row.id, AccessKind.LISTEN)
+            leave = self._deps.hearing.requests.leave(self._person, row.id, AccessKind.LISTEN, row)
             if leave is not None or knows(self._person, row):
                 text = title_of(shown(self._person, row, leave), self._zone)
                 return CallName(id=recording, text=text, is_known=True)

@@ -14,7 +14,7 @@ from recorder.permissions import Act, Person
 from recorder.retention.erasure_decisions import order_to_hear
 from recorder.rules.call_parts import whole_for
 from recorder.rules.erasing import span_of
-from recorder.rules.requesting import AccessKind
+from recorder.rules.requesting import GRANT_ENDED, AccessKind, standing
 from recorder.rules.wording import outcome_words
 from recorder.web.copies import CopyForm
 from recorder.web.deps import AudioFile, ConsoleDeps
@@ -44,6 +44,8 @@ class ListenService:
     def grant_play(self, person: Person, recording_id: str, reason: str) -> str:
         """Permit listening, by access grant or by break-glass; return the secret part of the audio's URL."""
         leave = self._found.leave(person, recording_id)
+        if leave is None:
+            self._found.refuse_ended(person, Act.PLAY, recording_id)
         row = self._found.row(person, Act.PLAY, recording_id, reason=reason, has_grant=leave is not None)
         self._found.refuse_locked_for(person, Act.PLAY, row)
         self.listens.check_room()
@@ -77,6 +79,8 @@ class ListenService:
             The secret part of the audio's URL, and from where to where in the recording the copy reaches, seconds.
         """
         leave = self._found.leave(person, recording_id, AccessKind.COPY)
+        if leave is None:
+            self._found.refuse_ended(person, Act.EXPORT, recording_id, AccessKind.COPY)
         row = self._found.row(person, Act.EXPORT, recording_id, reason=PREVIEW, has_grant=leave is not None)
         form = replace(form, audio_format=CopyFormat.WAV)  # a player needs one that it can play
         order = replace(form.order(row, ZoneInfo(self._deps.timezone)), reason=PREVIEW)
@@ -119,12 +123,27 @@ class ListenService:
     def _check_listen(self, person: Person, listen: Listen, recording_id: str) -> RecordingRow:
         """Return the recording of a listen whose permission still holds: a grant, break-glass, or a waiting order."""
         has_grant = bool(listen.request or listen.order)
+        if listen.request:
+            self._check_grant(person, listen)
         row = self._found.row(person, Act.PLAY, recording_id, reason=listen.reason, has_grant=has_grant)
         if listen.order:
             order_to_hear(self._deps.repos, person, listen.order)
         else:
             self._found.refuse_locked_for(person, Act.PLAY, row)
         return row
+
+    def _check_grant(self, person: Person, listen: Listen) -> None:
+        """Refuse a listen whose grant ended with the person's role or team; narrow one of which a part is left."""
+        act, wanted = (Act.EXPORT, AccessKind.COPY) if listen.preview else (Act.PLAY, AccessKind.LISTEN)
+        grant, row = self._deps.hearing.requests.get(listen.request), self._found.known(listen.recording)
+        if row is None:
+            return
+        stands = standing(person, grant, row) if grant is not None and grant.gives(wanted, self._deps.now()) else None
+        if stands is None:
+            raise self._audit_service.refusal(person.actor, act, row.id, GRANT_ENDED)
+        heard = whole_for(row, stands.heard(row.id))
+        if heard != listen.heard:
+            listen.heard, listen.file = heard, None
 
     def _note_heard(self, order: str, account: str, length: timedelta, begun_at: datetime) -> None:
         """Store that a whole span was sent to an approver; they can have heard it after its length has passed."""

@@ -83,5 +83,5 @@ def _listing(console: ConsoleParts, caller: ConsoleCaller, fields: Mapping[str, 
         is_own_only=pickers.officers == [person.display_name],
         sees_numbers=not isinstance(may_search_numbers(person), Refusal),
         who_of=who_of,
-        granted=console.recording_service.granted(person) if found else frozenset(),
+        granted=console.recording_service.granted(person, found.rows) if found else frozenset(),
     )

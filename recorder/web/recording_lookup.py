@@ -7,12 +7,14 @@ from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import relation
-from recorder.rules.requesting import AccessKind, AccessRequest
+from recorder.rules.requesting import GRANT_ENDED, AccessKind, AccessRequest
 from recorder.web.deps import ConsoleDeps
 from storage.claims import Claims
 from storage.errors import NotFoundError
 from storage.format import is_recording_id
 from storage.types import RecordingId, RecordingRow
+
+_GLASS = "any reason: whether break-glass is theirs"
 
 
 class RecordingLookup:
@@ -26,7 +28,27 @@ class RecordingLookup:
         """Return the access request that lets an actor hear or export a recording now, or None."""
         if not isinstance(actor, Person) or not is_recording_id(recording_id):
             return None
-        return self._deps.hearing.requests.leave(actor.name, RecordingId(recording_id), wanted)
+        recording = RecordingId(recording_id)
+        return self._deps.hearing.requests.leave(actor, recording, wanted, self.known(recording))
+
+    def refuse_ended(self, actor: Actor, act: Act, recording_id: str, wanted: AccessKind = AccessKind.LISTEN) -> None:
+        """Raise ProblemError 403 if a grant ended because the person's role or teams changed, and nothing else allows.
+
+        Without this, they would be told only that they need a grant, which they believe they have.
+        """
+        row = self.known(RecordingId(recording_id)) if is_recording_id(recording_id) else None
+        if not isinstance(actor, Person) or row is None or not isinstance(may(actor, act, reason=_GLASS), Refusal):
+            return
+        if self._deps.hearing.requests.has_ended(actor, row, wanted):
+            raise self._audit_service.refusal(actor.actor, act, row.id, GRANT_ENDED)
+
+    def known(self, recording: RecordingId) -> RecordingRow | None:
+        """Return the row of a whole id, or None; the caller checks the permission."""
+        try:
+            row = self._deps.index.get(recording)
+        except NotFoundError:
+            return None
+        return row if row.id == recording else None
 
     def refuse_locked_for(self, actor: Actor, act: Act, row: RecordingRow) -> None:
         """Raise ProblemError 409 if part of a recording is to be erased, or its use is restricted."""

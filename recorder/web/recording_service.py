@@ -14,7 +14,7 @@ from recorder.recordings.partial_search import PartialSearches
 from recorder.recordings.searching import describe, findable, knows, shown, typed
 from recorder.retention.rights import why_restricted
 from recorder.rules.call_parts import is_withheld
-from recorder.rules.requesting import AccessKind, AccessRequest
+from recorder.rules.requesting import AccessKind, AccessRequest, standing
 from recorder.web.copies import CopyForm, taken
 from recorder.web.deps import AudioFile, ConsoleDeps
 from recorder.web.listen_service import ListenService
@@ -131,12 +131,16 @@ class RecordingService:
         """Return the access request that lets an actor hear or export a recording now, or None."""
         return self._found.leave(actor, recording_id, wanted)
 
-    def granted(self, person: Person) -> frozenset[RecordingId]:
-        """Return the recordings that a person may hear now, by a request that was granted."""
+    def granted(self, person: Person, rows: Sequence[RecordingRow]) -> frozenset[RecordingId]:
+        """Return those of these recordings that a person may hear now, by a request that was granted."""
         now = self._deps.now()
         requests = self._deps.hearing.requests.of_account(person.name)
-        good = (one for one in requests if one.gives(AccessKind.LISTEN, now))
-        return frozenset(recording for one in good for recording in one.wish.recordings if one.heard(recording) != ())
+        good = [one for one in requests if one.gives(AccessKind.LISTEN, now)]
+        return frozenset(
+            row.id
+            for row in rows
+            if any(row.id in one.wish.recordings and standing(person, one, row) is not None for one in good)
+        )
 
     def export(
         self, actor: Actor, recording_id: str, wanted: CopyOrder | CopyForm, *, is_package: bool = False
@@ -151,6 +155,8 @@ class RecordingService:
         """
         repos = self._deps.copy_repositories
         leave = self.leave(actor, recording_id, AccessKind.COPY)
+        if leave is None:
+            self._found.refuse_ended(actor, Act.EXPORT, recording_id, AccessKind.COPY)
         row = self._found.row(actor, Act.EXPORT, recording_id, reason=wanted.reason, has_grant=leave is not None)
         if isinstance(wanted, CopyForm):
             is_package, wanted = wanted.is_package, wanted.order(row, ZoneInfo(self._deps.timezone))

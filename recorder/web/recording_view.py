@@ -13,7 +13,7 @@ from recorder.permissions import Act, Refusal
 from recorder.rules import wording
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_part, withheld_of
-from recorder.rules.requesting import AccessKind, AccessRequest, Category, RequestState
+from recorder.rules.requesting import GRANT_ENDED, AccessKind, AccessRequest, Category, RequestState
 from recorder.web.auth import ConsoleCaller
 from recorder.web.forms import EMPTY, TypedForm
 from recorder.web.holds import holds_on_page
@@ -120,10 +120,15 @@ def again(
     is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_grant=True), Refusal)
     if not is_theirs or error.status not in (403, 409, 422):
         raise error
-    return recording_page(
-        console, caller, recording_id, status=error.status, problem=error.detail, form=form.refused(error),
-        act=act if page is None else page,
-    )  # fmt: skip
+    try:
+        return recording_page(
+            console, caller, recording_id, status=error.status, problem=error.detail, form=form.refused(error),
+            act=act if page is None else page,
+        )  # fmt: skip
+    except ProblemError as unseen:
+        if error.detail != GRANT_ENDED:
+            raise
+        raise error from unseen  # they may not see the page any more, but are told why
 
 
 def to_page(recording_id: str, done: str) -> RedirectResponse:

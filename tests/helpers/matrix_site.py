@@ -43,7 +43,7 @@ from storage.erasures import new_order_id
 from storage.holds import new_hold_id
 from storage.index import Index
 from storage.retention_types import Claim, ClaimState, ErasureKind, ErasureOrder, ErasureState, Hold, HoldKind, Right
-from storage.types import RecordingId
+from storage.types import RecordingId, RecordingRow
 from tests.helpers.accounts import PASSWORD, Clock, add_token, appoint_deputy
 from tests.helpers.asked_app import Answer, ask
 from tests.helpers.console_site import console_deps
@@ -100,13 +100,14 @@ class MatrixSite:
         app: The console.
         deps: What it is built on.
         emergency: Something that ICT heard without approval, acknowledged by nobody yet.
-        untouched: A recording of others that can be heard, and that nobody orders anything of.
+        untouched: A recording that can be heard, and that nobody orders anything of.
     """
 
     def __init__(self, deps: ConsoleDeps, index: Path, runner: asyncio.Runner) -> None:
         self.deps = deps
         self._runner = runner
         self._people_file = Home(index.parent).people
+        self._index = Index(sqlite_url(index))
         self._phones = dict(_phones(deps))
         self._calls = RuledCalls(self._phones)
         self._recordings = _recordings(deps, index, self._phones)
@@ -119,6 +120,9 @@ class MatrixSite:
         _remember(deps)
         deps.notices.put("first", SHIPPED / "first.en.flac", by="sally")
         self.app: FastAPI = create_app(replace(deps, live=self._calls, events=_events, beats=_beats, rates=UNLIMITED))
+
+    def close(self) -> None:
+        self._index.close()
 
     def ask(self, method: str, path: str, *, headers: dict[str, str], body: bytes = b"") -> Answer:
         """Ask the console; all in one loop and on this thread."""
@@ -155,9 +159,20 @@ class MatrixSite:
             "account": lambda: whose,
         }  # fmt: skip
 
-    def give_leave(self, account: str, *recordings: str) -> None:
-        """Give somebody leave to hear and copy recordings, whoever they are."""
-        request = self.deps.hearing.requests.new(account, _wish(*recordings))
+    def give_leave(self, account: str) -> None:
+        """Give somebody leave to hear and copy `untouched`, which is given to a person of whom they may ask for it.
+
+        An officer may ask for their own calls, a manager for those of their team, anybody else for any.
+        """
+        person = self.person(account)
+        whose = self.person(account if Role.OFFICER in person.roles else COLLEAGUE)
+        row = self.deps.index.get(self.untouched)
+        assert whose.extension is not None
+        self._index.save(of_person(row, whose.extension, whose.display_name, whose.teams[0]))
+        wish = _wish(self.untouched)
+        if Role.MEMBER in person.roles:
+            wish = replace(wish, category=Category.AUTHORISED, reference="letter of 1 November")
+        request = self.deps.hearing.requests.new(account, wish)
         self.deps.hearing.requests.keep(request)
         state = type(request.state).GRANTED
         until = self.deps.now() + timedelta(days=1)
@@ -259,13 +274,17 @@ def _recordings(deps: ConsoleDeps, path: Path, phones: dict[str, Extension]) -> 
     for n, (number, phone) in enumerate(phones.items()):
         ids = [RecordingId(f"20261124T09{minute}{n:02d}Z-{number}-0a1b2c") for minute in (31, 32, 33)]
         for one in ids:
-            index.save(replace(
-                row, id=one, extension=number, extensions=(number,), operator=phone.operator,
-                operators=(phone.operator,), team=phone.team,
-            ))  # fmt: skip
+            index.save(replace(of_person(row, number, phone.operator, phone.team), id=one))
         found[phone.operator.removeprefix("Pat ")] = ids
     index.close()
     return found
+
+
+def of_person(row: RecordingRow, extension: str, operator: str, team: str) -> RecordingRow:
+    """Return a recording as that of another officer."""
+    return replace(
+        row, extension=extension, extensions=(extension,), operator=operator, operators=(operator,), team=team
+    )
 
 
 def _wish(*recordings: str) -> RequestWish:
@@ -314,4 +333,5 @@ def matrix_site(folder: Path, *, now: Callable[[], datetime] | None = None) -> I
     ):
         patch.setattr(Renderer, "page", plain_page)
         patch.setattr(anyio.to_thread, "run_sync", _here)
-        yield MatrixSite(deps, home.index, runner)
+        with contextlib.closing(MatrixSite(deps, home.index, runner)) as site:
+            yield site

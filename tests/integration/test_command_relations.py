@@ -229,7 +229,7 @@ def test_leave_opens_at_the_shell_what_it_is_for(shell: Shell, role: Role) -> No
     account = name_of(role)
     things = replace(shell.site.things(account, Relation.OTHER), recording_id=shell.site.untouched)
     things = replace(things, held_id=shell.site.untouched)
-    shell.site.give_leave(account, things.recording_id)
+    shell.site.give_leave(account)
     for command in COMMANDS:
         if command.words not in ("recordings show", "recordings play", "recordings export") or is_break_glass(
             command, role

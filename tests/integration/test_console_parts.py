@@ -5,7 +5,7 @@ import json
 import re
 import sqlite3
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from recorder.access.database import open_people
 from recorder.access.tables import requested
 from recorder.audit.history import words_of
+from recorder.permissions import Role
 from recorder.rules.cases import Case
 from recorder.rules.requesting import AccessKind, Category, RequestState, RequestWish
 from storage.audit import AuditLog
@@ -230,7 +231,10 @@ def test_leave_of_before_goes_on_meaning_the_whole_call(console: Console) -> Non
 def test_of_two_grants_the_wider_one_counts(console: Console) -> None:
     grant(console, "housing", days=30)
     whole = grant(console, "housing", whole_call=True, words="they complain of both", days=1)
-    leave = console.deps.hearing.requests.leave("housing", ID, AccessKind.LISTEN)
+    housing = console.deps.people.find("housing")
+    assert housing is not None
+    row = console.deps.copy_repositories.index.get(ID)
+    leave = console.deps.hearing.requests.leave(housing, ID, AccessKind.LISTEN, row)
     assert leave is not None
     assert (leave.id, leave.heard(ID)) == (whole["id"], None)
 
@@ -288,6 +292,51 @@ def test_break_glass_is_of_the_whole_call(console: Console) -> None:
         assert found is not None
         ((first, last),) = samples(browser.get(found[1]).content)
     assert (first < 100, last > 23_000) == (True, True)
+
+
+def audio_of(browser: Browser) -> str:
+    found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', browser.submit(f"/recordings/{ID}/play").text)
+    assert found is not None
+    return found[1]
+
+
+def leave_the_team(console: Console) -> None:
+    console.enter(console.people.set_team("housing", "Housing", answers=False))
+
+
+def become_member(console: Console) -> None:
+    proposals = console.deps.proposals
+    proposals.grant("admin", "officer", [Role.MEMBER], reason="elected in May", enter=console.enter)
+    proposals.revoke("officer", [Role.OFFICER], enter=console.enter)
+
+
+@pytest.mark.parametrize(("account", "change"), [("housing", leave_the_team), ("officer", become_member)])
+def test_a_grant_ends_with_the_role_or_team_it_was_given_for(
+    console: Console, account: str, change: Callable[[Console], None]
+) -> None:
+    grant(console, account)
+    with signed_in(console, account) as browser:
+        audio = audio_of(browser)
+        assert browser.get(audio, headers={"Range": "bytes=0-99"}).status_code == 206
+        change(console)
+    with signed_in(console, account) as browser:
+        pages = (browser.get(audio, headers={"Range": "bytes=100-199"}), browser.submit(f"/recordings/{ID}/play"))
+        assert [page.status_code for page in pages] == [403, 403], "each piece that the player asks for"
+        asked = {"format": "wav", "reason": "complaint 17"}
+        answers = (browser.post(f"/api/recordings/{ID}/export", json=asked), *pages)
+        assert all("role or your teams have changed" in one.text for one in answers), answers[0].text
+    ended = [one for one in console.entries("access.refused") if one.actor == account and one.subject == ID]
+    assert {one.details["act"] for one in ended} >= {"recording.play", "recording.export"}
+
+
+def test_the_player_is_given_only_the_part_that_is_still_theirs(console: Console) -> None:
+    console.enter(console.people.set_team("housing", "Revenues", answers=True))
+    assert grant(console, "housing", "quality")["spans"] == {}
+    with signed_in(console, "housing") as browser:
+        audio = audio_of(browser)
+        assert samples(browser.get(audio).content)[0][0] < 100
+        console.enter(console.people.set_team("housing", "Revenues", answers=False))
+        assert samples(browser.get(audio).content)[0][0] >= EDGE
 
 
 def test_the_entry_of_a_copy_says_why_access_was_granted(console: Console) -> None:

@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
 from recorder.access.database import from_s
 from recorder.access.tables import requested, requests
-from recorder.rules.requesting import AccessKind, AccessRequest, Category, RequestState, RequestWish
+from recorder.permissions import Person
+from recorder.rules.requesting import AccessKind, AccessRequest, Category, RequestState, RequestWish, standing
 from recorder.rules.spans import Spans, length_of, merged
-from storage.types import RecordingId
+from storage.types import RecordingId, RecordingRow
 
 LISTED = 200
 """Most requests in a list."""
@@ -109,20 +110,39 @@ class Requests:
                     connection.execute(update(requested).where(mine).values(spans=written))
         return done.rowcount == 1
 
-    def leave(self, account: str, recording: RecordingId, wanted: AccessKind) -> AccessRequest | None:
-        """Return the access grant by which an account may hear or copy a recording now, or None.
+    def leave(
+        self, person: Person, recording: RecordingId, wanted: AccessKind, row: RecordingRow | None
+    ) -> AccessRequest | None:
+        """Return the access grant by which a person may hear or copy a recording now, or None.
 
-        Of several, the one that covers most of it, and of those the one that lasts longest.
+        It is judged by the roles and teams that they have now (`recorder.rules.requesting.standing`). Of several, the
+        one that covers most of it, and of those the one that lasts longest.
+
+        Args:
+            person: Who.
+            recording: What.
+            wanted: The access they want.
+            row: The recording's row. None if there is none: a person with a grant may know that it was deleted.
         """
-        asked = select(requested.c.request).where(requested.c.recording == recording)
-        found = self._found(requests.c.account == account, requests.c.id.in_(asked))
-        good = [request for request in found if request.gives(wanted, self._now()) and request.heard(recording) != ()]
+        unjudged = self.granted(person.name, recording, wanted)
+        judged = [one if row is None else standing(person, one, row) for one in unjudged]
+        good = [one for one in judged if one is not None]
 
         def worth(request: AccessRequest) -> tuple[bool, int, datetime]:
             heard = request.heard(recording)
             return heard is None, length_of(heard or ()), request.until or self._now()
 
         return max(good, key=worth, default=None)
+
+    def granted(self, account: str, recording: RecordingId, wanted: AccessKind) -> list[AccessRequest]:
+        """Return the grants of an account for a recording whose time is not over, whatever its roles are now."""
+        asked = select(requested.c.request).where(requested.c.recording == recording)
+        found = self._found(requests.c.account == account, requests.c.id.in_(asked))
+        return [request for request in found if request.gives(wanted, self._now()) and request.heard(recording) != ()]
+
+    def has_ended(self, person: Person, row: RecordingRow, wanted: AccessKind) -> bool:
+        """Tell whether a person has a grant that their roles or teams of now do not allow any more."""
+        return self.leave(person, row.id, wanted, row) is None and bool(self.granted(person.name, row.id, wanted))
 
     def _found(self, *conditions: ColumnElement[bool], order: ColumnElement[Any] | None = None) -> list[AccessRequest]:
         by = requests.c.asked_s.desc() if order is None else order

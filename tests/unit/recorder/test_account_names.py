@@ -36,5 +36,5 @@ def test_nobody_inherits_a_grant_or_a_proposed_role(tmp_path: Path) -> None:
         remove_account(engine, name)
         with pytest.raises(PeopleError, match="still names who had it"):
             people.add(name, PASSWORD, roles={Role.OFFICER})
-    assert requests.leave("olive", CALL, AccessKind.LISTEN) is not None  # so the name must stay unused
+    assert requests.granted("olive", CALL, AccessKind.LISTEN)  # so the name must stay unused
     engine.dispose()

@@ -23,8 +23,9 @@ from recorder.rules.requesting import (
     deciders,
     grant_until,
     granted_spans,
+    standing,
 )
-from recorder.rules.spans import US
+from recorder.rules.spans import US, Spans
 from storage.rows import row_from_json
 from storage.types import RecordingId, RecordingRow
 from tests.helpers.storage_home import row
@@ -246,3 +247,55 @@ def test_purposes_are_offered_to_those_who_may_ask_on_them(roles: set[Role], is_
     offered = categories_for(Person(name="p", display_name="P", roles=frozenset(roles)))
     assert ([Category.ABOUT_ME in offered, Category.AUTHORISED in offered]) == [is_members] * 2
     assert ([Category.TRAINING in offered, Category.COMPLAINT in offered]) == [is_others] * 2
+
+
+HANDED_OVER = subject(
+    segments=[
+        {"start_s": start_s, "end_s": end_s, "kind": "recording", "officers": [
+            {"extension": "2001", "operator": operator, "team": team}]}
+        for start_s, end_s, operator, team in (
+            (0.0, 12.0, "Olive Officer", "Revenues"), (12.0, 20.0, "otto", "Housing"),
+        )
+    ]
+)  # fmt: skip
+FIRST: Spans = ((0, 12 * US),)
+SECOND: Spans = ((12 * US, 20 * US),)
+CHECKED = replace(WISH, category=Category.QUALITY)
+AFTER_MEMBER = replace(OLIVE, roles=frozenset({Role.MEMBER}))
+BOTH_TEAMS = replace(RHEA, teams=("Housing", "Revenues"))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "wish", "granted", "left"),
+    [
+        (OLIVE, OLIVE, WISH, FIRST, FIRST),
+        (OLIVE, AFTER_MEMBER, WISH, FIRST, ()),
+        (OLIVE, AFTER_MEMBER, WISH, None, ()),
+        (OLIVE, replace(OLIVE, roles=frozenset()), WISH, FIRST, ()),
+        (OLIVE, replace(OLIVE, roles=frozenset({Role.ICT})), WISH, FIRST, ()),
+        (OLIVE, replace(OLIVE, roles=frozenset({Role.MANAGER})), WISH, FIRST, ()),
+        (OLIVE, replace(OLIVE, roles=frozenset({Role.MANAGER}), teams=("Housing",)), WISH, FIRST, ()),
+        (OLIVE, replace(OLIVE, roles=frozenset({Role.MANAGER}), teams=("Revenues",)), WISH, FIRST, FIRST),
+        (OLIVE, replace(OLIVE, roles=frozenset({Role.DPO})), WISH, FIRST, FIRST),
+        (OLIVE, replace(OLIVE, display_name="Olive Married"), WISH, FIRST, ()),
+        (HUGO, HUGO, WISH, SECOND, SECOND),
+        (HUGO, replace(HUGO, teams=()), WISH, SECOND, ()),
+        (HUGO, replace(HUGO, teams=("Revenues",)), WISH, SECOND, ()),
+        (BOTH_TEAMS, replace(RHEA, teams=("Housing",)), CHECKED, None, SECOND),
+        (BOTH_TEAMS, replace(RHEA, teams=("Housing",)), WISH, None, None),
+        (BOTH_TEAMS, replace(RHEA, teams=("Parking",)), WISH, None, ()),
+        (LENA, replace(LENA, roles=frozenset({Role.MANAGER}), teams=("Housing",)), CHECKED, None, SECOND),
+        (LENA, replace(LENA, roles=frozenset({Role.MANAGER})), CHECKED, None, ()),
+        (DORA, replace(DORA, roles=frozenset({Role.TEAM_LEADER})), CHECKED, None, None),
+        (MIA, MIA, MEMBERS, None, None),
+        (MIA, replace(OLIVE, roles=frozenset({Role.OFFICER})), MEMBERS, None, ()),
+        (MIA, replace(MIA, roles=frozenset()), MEMBERS, None, ()),
+    ],
+)  # fmt: skip
+def test_a_grant_covers_what_the_person_could_still_ask_for(
+    before: Person, now: Person, wish: RequestWish, granted: Spans | None, left: Spans | None
+) -> None:
+    spans = {} if granted is None else {ID: granted}
+    request = replace(REQUEST, account=before.name, wish=wish, state=RequestState.GRANTED, spans=spans)
+    found = standing(now, request, HANDED_OVER)
+    assert (() if found is None else found.heard(ID)) == left
