@@ -22,7 +22,7 @@ from storage.durable import remove
 from storage.errors import KeyProblemError
 from storage.key_files import create_once, destroy_secret, finish_destroying, read_secret, replace_wiped
 
-_EPOCH = re.compile(r"(\d{4}-(?:0[1-9]|1[0-2]))(?:\.([2-9]|[1-9]\d{1,3}))?")
+_EPOCH = re.compile(r"(\d{4}-(?:0[1-9]|1[0-2]))(?:\.([2-9]|[1-9]\d{1,3}))?", re.ASCII)
 
 
 def month_of(moment: datetime) -> str:

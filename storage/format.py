@@ -33,7 +33,8 @@ _PROLOGUE = struct.Struct("<8sHHB7s32s24s4x")
 FRAME_HEADER = struct.Struct("<BBHIQ")
 _FOOTER = struct.Struct("<B7xQQ32s32sB")
 _SIGNATURE_BYTES = 64
-_ID = re.compile(r"\d{8}T\d{6}Z-[0-9A-Za-z+_]{1,32}-[0-9a-f]{6}")
+_ID = re.compile(r"\d{8}T\d{6}Z-[0-9A-Za-z+_]{1,32}-[0-9a-f]{6}", re.ASCII)
+_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])", re.ASCII)
 
 
 class FrameType(IntEnum):
@@ -302,6 +303,8 @@ class ContainerScan:
             raise DamagedError("the prologue's names are not ASCII") from error
         if not is_recording_id(text):
             raise DamagedError("the prologue's id does not have the form of a recording id")
+        if not _MONTH.fullmatch(month):
+            raise DamagedError("the prologue's epoch does not have the form YYYY-MM")
         return Prologue(
             id=text, epoch=month, epoch_fingerprint=fingerprint, stream_header=stream_header, version=version
         )

@@ -228,8 +228,11 @@ class SealedKeys:
         """Write a sealed key that was stored elsewhere, unless it is there; durable when this returns.
 
         Raises:
+            KeyProblemError: The name is not one of an epoch; it would be the name of a folder here.
             OSError: It could not be written.
         """
+        if not is_epoch(epoch):
+            raise KeyProblemError(f"{epoch!r} is not an epoch of the form YYYY-MM or YYYY-MM.2")
         path = self.path(recording, epoch)
         make_folder(path.parent)
         with suppress(FileExistsError):

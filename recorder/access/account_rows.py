@@ -1,7 +1,7 @@
 """Rows of accounts, and their conversion to people."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +9,10 @@ from sqlalchemy import Connection, delete, select, update
 
 from recorder.access.granting import CONFIRMING, STANDS_FOR, combination_problem
 from recorder.access.tables import accounts, deputies, sessions
+from recorder.common.plain_text import comparable, name_problem
 from recorder.permissions import Person, Role
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class PeopleError(Exception):
@@ -136,7 +136,27 @@ def check_person(person: Person) -> None:
             "An account name is 2 to 40 of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit."
         )
     texts = (person.display_name, person.extension or "", *person.teams)
-    if any(_CONTROL.search(text) or len(text) > 100 for text in texts):
+    if any(len(text) > 100 for text in texts):
         raise PeopleError("A name, team or extension has at most 100 characters and no control characters.")
+    for text in texts:
+        if (problem := name_problem(text, "A name, team or extension")) is not None:
+            raise PeopleError(problem)
+    if not comparable(person.display_name):
+        raise PeopleError("A display name must not be empty.")
     if any("," in team for team in person.teams):
         raise PeopleError("A team name must not contain a comma.")
+
+
+def check_team_spelling(connection: Connection, teams: Iterable[str]) -> None:
+    """Refuse a team that differs from one that somebody has by case, blanks or characters that are not seen.
+
+    Raises:
+        PeopleError: There is such a team; the message has its spelling.
+    """
+    rows = connection.execute(select(accounts.c.teams)).scalars()
+    known = {team for row in rows for team in row.split(",") if team}
+    spelled = {comparable(team): team for team in sorted(known)}
+    for team in teams:
+        other = spelled.get(comparable(team))
+        if other is not None and team not in known:
+            raise PeopleError(f"There is a team {other!r} already: write {team!r} as that, or give it another name.")

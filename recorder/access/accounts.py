@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from argon2 import PasswordHasher
-from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from recorder.access.account_rows import (
     PeopleError,
     check_combination,
     check_other_admin,
     check_person,
+    check_team_spelling,
     columns_of,
     details_of,
     is_usable,
@@ -36,6 +37,7 @@ from recorder.access.removal import is_still_named
 from recorder.access.seals import Seals, disagreements
 from recorder.access.tables import accounts, identities, second_factors, sessions
 from recorder.access.teams import plan_change, settle_changes
+from recorder.common.plain_text import comparable
 from recorder.permissions import Person, Role
 from recorder.rules.authorisation import combines_admin
 
@@ -194,7 +196,10 @@ class People:
         at = max(from_ or now, now)
         with self._engine.begin() as connection:
             person = person_of(one(connection, name))
-            check_person(replace(person, teams=(*person.teams, team)))
+            if answers or team not in person.teams:  # one with hidden characters, from before, can be removed
+                check_person(replace(person, teams=(*person.teams, team)))
+            if answers:
+                check_team_spelling(connection, [team])
             if not team.strip():
                 raise PeopleError("A team needs a name.")
             plan_change(connection, name, team, answers=answers, at=at)
@@ -330,11 +335,13 @@ def _check_password(password: str, account: str) -> None:
 
 
 def _check_free(connection: Connection, person: Person, now: datetime) -> None:
-    taken = or_(accounts.c.name == person.name, accounts.c.display_name == person.display_name)
-    if connection.execute(select(accounts.c.name).where(taken)).first() is not None:
+    known = connection.execute(select(accounts.c.name, accounts.c.display_name)).all()
+    shown = comparable(person.display_name)
+    if any(one.name == person.name or comparable(one.display_name) == shown for one in known):
         raise PeopleError(
             f"The name {person.name} or {person.display_name!r} is taken; each person needs an account of their own."
         )
+    check_team_spelling(connection, person.teams)
     if is_still_named(connection, person.name, now):
         raise PeopleError(
             f"The name {person.name} was that of a removed account, and a request or a proposal still names who had "

@@ -1,8 +1,43 @@
-"""Makes text from outside harmless for a terminal and for a spreadsheet. Pure."""
+"""Makes text from outside harmless for a terminal and for a spreadsheet, and compares names. Pure.
+
+A name of a person, team or service, or a reference, has no characters that are not seen: controls, marks of direction,
+blanks without width, separators of lines. With them, two names look the same, or one looks like another.
+"""
+
+import unicodedata
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters of cells that a spreadsheet evaluates."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories of Unicode whose characters are not seen, or change how others are shown."""
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols by category that are shown as a blank, or not at all."""
+
+
+def name_problem(text: str, what: str = "A name") -> str | None:
+    """Return why a text cannot be a name, as a sentence, or None.
+
+    Args:
+        text: The name.
+        what: What it is the name of, as the sentence begins.
+    """
+    hidden = next((c for c in text if unicodedata.category(c) in _HIDDEN or c in _BLANK), None)
+    if hidden is None:
+        return None
+    return f"{what} has only characters that are seen: remove U+{ord(hidden):04X}."
+
+
+def comparable(name: str) -> str:
+    """Return the form by which names are compared: two with the same form are one name.
+
+    Case, the number of blanks, characters that are not seen, and compatible forms of one character do not count.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    seen = (" " if c.isspace() else c for c in folded)
+    return " ".join("".join(c for c in seen if unicodedata.category(c) not in _HIDDEN and c not in _BLANK).split())
 
 
 def clean(text: object) -> str:

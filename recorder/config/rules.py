@@ -5,6 +5,7 @@ from datetime import date
 from ipaddress import ip_address, ip_network
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from recorder.common.plain_text import comparable, name_problem
 from recorder.config.settings import Config
 from recorder.config.sip_transports import WILDCARDS, mistakes, parse_address
 from recorder.config.store_urls import overlap
@@ -174,6 +175,7 @@ def _check_names(config: Config, reader: Reader) -> None:
         if (peer.auth_user is None) != (peer.auth_password_file is None):
             reader.fail(f"peer {peer.name!r} needs both auth_user and auth_password_file", "peer", "auth_user", i)
     _check_unique("service", [service.name for service in config.service], reader)
+    _check_seen(config, reader)
     services = {service.name for service in config.service}
     numbers: set[str] = set()
     for i, extension in enumerate(config.extension):
@@ -198,6 +200,21 @@ def _check_names(config: Config, reader: Reader) -> None:
         ZoneInfo(config.site.timezone)
     except (ZoneInfoNotFoundError, ValueError):
         reader.fail(f'timezone {config.site.timezone!r} is not known, try "Europe/London"', "site", "timezone")
+
+
+def _check_seen(config: Config, reader: Reader) -> None:
+    """Refuse names with characters that are not seen, and two services whose names look the same."""
+    shown: dict[str, str] = {}
+    for i, service in enumerate(config.service):
+        if (problem := name_problem(service.name, "The name of a service")) is not None:
+            reader.fail(problem, "service", "name", i)
+        other = shown.setdefault(comparable(service.name), service.name)
+        if other != service.name:
+            reader.fail(f"service {service.name!r} looks the same as {other!r}", "service", "name", i)
+    for i, extension in enumerate(config.extension):
+        for key, name in (("operator", extension.operator), ("team", extension.team)):
+            if (problem := name_problem(name or "", f"The {key} of an extension")) is not None:
+                reader.fail(problem, "extension", key, i)
 
 
 def _check_colour(config: Config, reader: Reader) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from recorder.objects.digests import digest_of_object
 from recorder.objects.elsewhere import HereOrThere
 from recorder.objects.marking import check_still_there
-from recorder.objects.names import ROOT, container_key, digest_in, epoch_in, keys_folder
+from recorder.objects.names import ROOT, container_key, digest_in, keys_folder, newest_key
 from recorder.objects.object_file import RangeCache
 from recorder.objects.store import RecordingStore
 from storage.container_rows import survey_container, with_file
@@ -182,10 +182,10 @@ class ObjectChecker:
         found = FinishedFile(
             path=place.relative_to(self.vault.root).as_posix(), bytes=survey.size, sha256=digest, is_complete=True
         )
-        keys = max(self.store.keys(keys_folder(digest)), default=None)
-        if keys is None:
+        newest = newest_key(self.store.keys(keys_folder(digest)))
+        if newest is None:
             raise DamagedError("its sealed key is missing in the store, so nothing opens it")
-        return row_from_json(with_file(survey.row, found)), epoch_in(keys)
+        return row_from_json(with_file(survey.row, found)), newest[1]
 
 
 def _in_parts(digests: dict[str, None]) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from recorder.config.object_options import ObjectOptions
-from recorder.objects.names import container_key, epoch_in, keys_folder
+from recorder.objects.names import container_key, keys_folder, newest_key
 from recorder.objects.object_file import ObjectFile, RangeCache
 from recorder.objects.opening import open_store
 from recorder.objects.store import Patience, RecordingStore, StoreAdvice, StoreError
@@ -105,9 +105,9 @@ class HereOrThere:
         if self.sha256 is None:
             return None
         store = self.store()
-        newest = max(store.keys(keys_folder(self.sha256)), default=None)
-        content = None if newest is None else store.get(newest)
-        return None if newest is None or content is None else (epoch_in(newest), content)
+        newest = newest_key(store.keys(keys_folder(self.sha256)))
+        content = None if newest is None else store.get(newest[0])
+        return None if newest is None or content is None else (newest[1], content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

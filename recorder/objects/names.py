@@ -5,6 +5,9 @@ a key that nobody else has, so a name tells nothing about the call, and a rewrit
 """
 
 import re
+from collections.abc import Iterable
+
+from storage.epochs import epoch_order, is_epoch
 
 ROOT = "recordings"
 MARK = "recorder-objects"
@@ -42,9 +45,20 @@ def part_key(sha256: str, start: int) -> str:
     return f"{folder_of(sha256)}/part-{start:012}"
 
 
-def epoch_in(key: str) -> str:
-    """Return the epoch that the name of a sealed key says."""
-    return key.split("/")[-2]
+def epoch_in(key: str) -> str | None:
+    """Return the epoch that the name of a sealed key says; None if it is none, such as ``..``: it names a folder."""
+    parts = key.split("/")
+    return parts[-2] if len(parts) > 1 and is_epoch(parts[-2]) else None
+
+
+def newest_key(keys: Iterable[str]) -> tuple[str, str] | None:
+    """Return the name of a recording's newest sealed key in the store, and its epoch; None if there is none.
+
+    Args:
+        keys: Names of objects in the folder of its keys; one without a proper epoch is passed over.
+    """
+    found = [(key, epoch) for key in keys if (epoch := epoch_in(key)) is not None]
+    return max(found, key=lambda one: epoch_order(one[1]), default=None)
 
 
 def digest_in(key: str) -> str | None:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from recorder.objects.marking import begin
-from recorder.objects.names import epoch_in, key_key, keys_folder, part_key
+from recorder.objects.names import key_key, keys_folder, newest_key, part_key
 from recorder.objects.store import RecordingStore
 from storage.container_rows import read_begun_row
 from storage.durable import SavedFile, make_folder, sync_folder
@@ -219,9 +219,9 @@ class PartRestorer:
             StoreError: The store cannot be used.
             OSError: The disk refuses.
         """
-        keys = max(self.store.keys(keys_folder(one.sha256)), default=None)
-        content = None if keys is None else self.store.get(keys)
-        if keys is None or content is None:
+        newest = newest_key(self.store.keys(keys_folder(one.sha256)))
+        content = None if newest is None else self.store.get(newest[0])
+        if newest is None or content is None:
             raise DamagedError(f"the sealed key of recording {one.recording} is not in the store")
         make_folder(self.vault.root)
         temporary = self.vault.root / f".new-{one.sha256[:16]}"
@@ -232,7 +232,7 @@ class PartRestorer:
                 raise DamagedError(f"the parts of recording {one.recording} are those of {row.id}")
             path = self.vault.folder(row.started_at, row.operator_key) / f"{row.id}.part"
             make_folder(path.parent)
-            self.vault.sealed.restore(row.id, epoch_in(keys), content)
+            self.vault.sealed.restore(row.id, newest[1], content)
             temporary.replace(path)
             sync_folder(path.parent)
         finally:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from recorder.common.plain_text import name_problem
 from recorder.permissions import (
     MAX_REASON_CHARACTERS,
     MIN_REASON_CHARACTERS,
@@ -247,6 +248,8 @@ def _check_words(wish: RequestWish) -> None:
         raise DeniedError(
             Fault.INCOMPLETE, f"The reference must be {MAX_REFERENCE_CHARACTERS} characters or fewer.", "reference"
         )
+    if (problem := name_problem(wish.reference, "A reference")) is not None:
+        raise DeniedError(Fault.INCOMPLETE, problem, "reference")
 
 
 _OF_THE_COUNCIL = frozenset({Role.OFFICER, Role.MANAGER, Role.TEAM_LEADER, Role.DPO})

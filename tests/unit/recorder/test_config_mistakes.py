@@ -382,3 +382,10 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
 def test_a_number_of_thousands_of_digits_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="limit"):
         read_config(written(tmp_path, "t = " + "7" * 6003))
+
+
+@pytest.mark.parametrize("sign", ["\\u0000", "\\u200b", "\\u202e", "\\ufeff"])
+def test_names_have_only_characters_that_are_seen(tmp_path: Path, sign: str) -> None:
+    assert "operator of an extension has only characters that are seen" in complaint(
+        tmp_path, 'operator = "bob"', f'operator = "bo{sign}b"'
+    )[1]  # fmt: skip

@@ -21,8 +21,11 @@ from recorder.objects.store import StoreError
 from recorder.objects.work import ObjectWork, Round
 from recorder.service.object_process import ObjectProcess
 from storage.database import Database
+from storage.errors import KeyProblemError
+from storage.keys import SealedKeys
 from storage.object_queries import ObjectCounts
 from storage.objects import Objects
+from storage.types import RecordingId
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -37,7 +40,19 @@ def test_names_have_the_digest_and_nothing_else() -> None:
     assert names.key_key(SHA, "2026-11") == f"recordings/ab/{SHA}/keys/2026-11/sealed.key"
     assert names.epoch_in(names.key_key(SHA, "2026-11")) == "2026-11"
     assert names.digest_in(names.key_key(SHA, "2026-11")) == SHA
+    assert names.newest_key(names.key_key(SHA, one) for one in ("2026-11.10", "2026-11.2", "..", "2026-10")) == (
+        names.key_key(SHA, "2026-11.10"), "2026-11.10",
+    )  # fmt: skip
+    assert names.newest_key([names.key_key(SHA, "..")]) is None
     assert names.digest_in("recordings/ab/short/container.rec") is None
+
+
+@pytest.mark.parametrize("wrong", ["..", ".", "", "2026-11.1", "2026-13", "2026-11\n", "٢٠٢٦-11", "2026-11.2.3", "x"])
+def test_a_folder_that_is_no_epoch_is_none(wrong: str, tmp_path: Path) -> None:
+    assert names.epoch_in(f"{names.keys_folder(SHA)}/{wrong}/sealed.key") is None
+    with pytest.raises(KeyProblemError, match="not an epoch"):
+        SealedKeys(tmp_path).restore(RecordingId("20261124T093000Z-2001-0a1b2c"), wrong, b"key")
+    assert list(tmp_path.rglob("*.key")) == []
 
 
 def test_pauses_double_up_to_twenty_seconds_and_differ() -> None:

@@ -383,3 +383,40 @@ def test_an_account_that_was_never_powerful_keeps_nobody_waiting(engine: Engine,
     people.disable("otto")
     _, waits = Proposals(engine, now=clock).grant("ann", "dora", [Role.DPO], reason="the first", enter=lambda _: None)
     assert waits is None
+
+
+HIDDEN = [
+    "\x00", "\x1b", "\x85", "\u00ad", "\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a",
+    "\u202e", "\u2060", "\u2066", "\u2069", "\ufeff", "\u3164",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sign", HIDDEN, ids=lambda one: f"U+{ord(one):04X}")
+def test_no_name_has_a_character_that_is_not_seen(people: People, sign: str) -> None:
+    with pytest.raises(PeopleError, match=rf"only characters that are seen: remove U\+{ord(sign):04X}"):
+        people.add("bob", PASSWORD, display_name=f"Bob{sign} Example", roles={Role.OFFICER})
+    with pytest.raises(PeopleError, match="only characters that are seen"):
+        people.add("bob", PASSWORD, roles={Role.OFFICER}, teams=[f"Rev{sign}enues"])
+    with pytest.raises(PeopleError, match="only characters that are seen"):
+        people.set_team("ann", f"Hou{sign}sing", answers=True)
+    assert [one.person.name for one in people.list()] == ["ann"]
+
+
+@pytest.mark.parametrize(
+    "taken",
+    ["ann example", "ANN  EXAMPLE", " Ann Example ", "Ann\u00a0Example", "\uff21nn Example", "Ann\u2003Example"],
+)
+def test_a_display_name_that_looks_like_anothers_is_taken(people: People, taken: str) -> None:
+    with pytest.raises(PeopleError, match="is taken"):
+        people.add("bob", PASSWORD, display_name=taken, roles={Role.OFFICER})
+
+
+def test_a_team_is_spelled_in_one_way(people: People) -> None:
+    for spelled in ("revenues", "Revenues ", "REVENUES"):
+        with pytest.raises(PeopleError, match="There is a team 'Revenues' already"):
+            people.add("bob", PASSWORD, roles={Role.MANAGER}, teams=[spelled])
+        with pytest.raises(PeopleError, match="There is a team 'Revenues' already"):
+            people.set_team("ann", spelled, answers=True)
+    people.add(
+        "bob", PASSWORD, display_name="Zoë O’Neill-Łukasz", roles={Role.MANAGER}, teams=["Revenues", "Dŵr Cymru"]
+    )

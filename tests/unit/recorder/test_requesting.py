@@ -299,3 +299,9 @@ def test_a_grant_covers_what_the_person_could_still_ask_for(
     request = replace(REQUEST, account=before.name, wish=wish, state=RequestState.GRANTED, spans=spans)
     found = standing(now, request, HANDED_OVER)
     assert (() if found is None else found.heard(ID)) == left
+
+
+def test_a_reference_has_only_characters_that_are_seen() -> None:
+    denied = refusal(OLIVE, replace(WISH, reference="CMP\u202e-88"), SUBJECT)
+    assert (denied.fault, denied.field) == (Fault.INCOMPLETE, "reference")
+    assert "U+202E" in str(denied)
