@@ -118,6 +118,8 @@ class Database:
         self._check = check
         self._is_moved_too = is_moved_too
         self._preparing = threading.Lock()
+        self._file: tuple[int, int] | None = None
+        """Device and number of the SQLite file that is open; None before that, and for other databases."""
         if not is_deferred:
             try:
                 self._prepare()
@@ -265,7 +267,7 @@ class Database:
 
     def _prepare(self) -> None:
         """Migrate the tables, once; one thread and one process at a time."""
-        if self._is_ready:
+        if self._is_ready and not self._is_replaced():
             return
         self._check()
         with self._translated(), self._preparing, self._locked():
@@ -281,7 +283,42 @@ class Database:
                 self._upgrade()
                 with self._made.connect() as connection:
                     self._refuse_moved(connection)
+            self._file = self._found_file()
             self._is_ready = True
+
+    def _is_replaced(self) -> bool:
+        """Tell whether another file has come in place of the SQLite file that is open; it is opened at this use.
+
+        Raises:
+            DatabaseError: The file is gone. Without this, rows would be written into it as long as it is open, and be
+                gone with it; and a new, empty one would take its place.
+        """
+        if self._file is None:
+            return False
+        found = self._found_file()
+        if found == self._file:
+            return False
+        if found is None:
+            raise DatabaseError(
+                f"the database {self.name} was removed or its folder is not mounted: put it back, or stop the recorder "
+                "and run `recorder index rebuild`",
+                is_passing=True,
+            )
+        with self._preparing:
+            if self._is_ready and found != self._file:
+                self._made.dispose()
+                self._is_ready = False
+        return True
+
+    def _found_file(self) -> tuple[int, int] | None:
+        name = self._made.url.database
+        if self.dialect != SQLITE or not name or name == ":memory:":
+            return None
+        try:
+            found = Path(name).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _refuse_moved(self, connection: sa.Connection) -> None:
         if not self._is_moved_too:

@@ -64,6 +64,11 @@ class Index:
         self.database = database
         """The database, for the tables beside the index."""
 
+    def probe(self) -> None:
+        """Read one row; DatabaseError if the index cannot be used."""
+        with self.database.connect() as connection:
+            connection.execute(sa.select(_recordings.c.id).limit(1)).first()
+
     def save(self, row: RecordingRow) -> None:
         """Store or replace a row durably; its holds are not stored here, but by `storage.holds`."""
         self.save_many([row])

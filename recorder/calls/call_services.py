@@ -20,8 +20,10 @@ from recorder.calls.opt_out_register import OptOutRegister
 from recorder.calls.pause_register import PauseRegister
 from recorder.calls.session_register import SessionRegister
 from recorder.calls.tallies import Tallies
+from recorder.common.clock import utc_now
 from recorder.common.serial_executor import SerialExecutor
 from recorder.config.settings import Config
+from recorder.rules.alarm_book import AlarmBook
 from recorder.rules.availability import DiskRule
 from sip.commands import SipCommands, SipStatus
 from sip.options import Address
@@ -123,7 +125,7 @@ class CallServices:
     """Returns the resolved addresses of a target, best first; never blocks."""
     failing_names: Callable[[], list[str]] = list
     """Returns the names of targets that could not be resolved at the last attempt."""
-    alarms: dict[str, int] = field(default_factory=dict)
+    alarms: AlarmBook = field(default_factory=lambda: AlarmBook(utc_now))
     retention: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of retention, with its current alarms; may wait for a disk."""
     mail: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
@@ -157,12 +159,12 @@ class CallServices:
         return self.act_writer.submit(self.late.enter, act=act, actor=actor, subject="", details=details)
 
     def alarm(self, what: str) -> None:
-        """Raise an alarm: count it, for the health page."""
-        self.alarms[what] = self.alarms.get(what, 0) + 1
+        """Raise an alarm about something that has happened. Any thread."""
+        self.alarms.raise_event(what)
 
     def set_alarm(self, what: str, is_on: bool) -> None:
         """Set or clear an alarm that lasts as long as its cause. Any thread."""
         if is_on:
             self.alarms[what] = 1
         else:
-            self.alarms.pop(what, None)
+            self.alarms.end(what)

@@ -83,6 +83,7 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "users pin": known("one's own; anybody else's takes `people.manage`"),
         **{f"tokens {word}": takes(Act.MANAGE_TOKENS) for word in ("add", "revoke", "list")},
         "mail address": takes(Act.MANAGE_PEOPLE),
+        "alarms acknowledge": takes(Act.SEE_SYSTEM),
         "mail show": takes(Act.SEE_SYSTEM),
         "webhooks list": takes(Act.SEE_SYSTEM),
         "webhooks log": takes(Act.SEE_SYSTEM),
@@ -134,6 +135,7 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "name the user of the operating system",
         "nodes list": "shows machines, states and counts, nothing about people or calls",
         "health": "shows alarms and counts, nothing about people or calls",
+        "alarms list": "shows alarms and who has acknowledged them, nothing about calls",
         "selftest": "as SIGTERM, for the users who may send that. It makes a call of its own two phones, whose "
         "recording is deleted. The entries `selftest.begun` and `selftest.ended` name the user of the operating system",
         "demo": "makes a recorder of its own",

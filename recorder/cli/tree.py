@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 NOUNS: Mapping[str, str] = MappingProxyType(
     {
+        "alarms": "Alarms of the daemon: which stand, which have ended, and their acknowledgement.",
         "calls": "Live calls, and acts on them.",
         "recordings": "Finished calls and their recordings.",
         "erasures": "Orders to erase a span of a recording, and decisions on them.",
@@ -59,6 +60,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "login": "login:login",
         "logout": "login:logout",
         "share": "share:share",
+        "alarms list": "alarms:list_alarms",
+        "alarms acknowledge": "alarms:acknowledge",
         "calls list": "live:calls",
         "calls show": "live:show_call",
         "calls pause": "live:pause",

@@ -6,3 +6,4 @@ from annotated_types import Ge, Gt
 
 OverZero = Annotated[float, Gt(0)]
 AtLeastOne = Annotated[int, Ge(1)]
+NotNegative = Annotated[int, Ge(0)]

@@ -290,6 +290,7 @@ max_calls = 1000                # recorded at the same time; more are answered 5
 max_passed = 5000               # passed through at the same time, likewise
 refuse_options = false          # true: OPTIONS are answered 503 while max_calls is reached, for a dispatcher in front
 when_disk_fails = "take"        # calls to be recorded are connected all the same; "refuse": 503, for another recorder
+warn_disk_days = 7              # alarm when the disk is full within so many days at the present rate; 0: never
 max_connections = 500           # TCP and TLS connections in all ...
 max_connections_per_source = 200  # ... and that one address may open
 

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from annotated_types import Ge
-
+from recorder.common.ranges import NotNegative
 from recorder.config.store_urls import is_object_store
 
 
@@ -22,7 +20,7 @@ class ObjectOptions:
 
     url: str | None = None
     s3_file: str | None = None
-    keep_local_days: Annotated[int, Ge(0)] = 7
+    keep_local_days: NotNegative = 7
     parts: bool = False
 
     @property

@@ -14,7 +14,7 @@ from annotated_types import Ge, Interval, Le
 
 from audio.types import MOST_LOOK_BACK_S, MediaIo
 from recorder.common.logs import LogFormat
-from recorder.common.ranges import AtLeastOne, OverZero
+from recorder.common.ranges import AtLeastOne, NotNegative, OverZero
 from recorder.config.anchor_options import AnchorOptions
 from recorder.config.backup_options import BackupOptions
 from recorder.config.call_record_options import CallRecordsOptions
@@ -317,6 +317,8 @@ class Limits:
     refuse_options: bool = False
     """Whether OPTIONS are answered 503 while ``max_calls`` is reached."""
     when_disk_fails: DiskRule = DiskRule.TAKE
+    warn_disk_days: NotNegative = 7
+    """Days for which the disk's free space should last at the present rate; else there is an alarm. 0 for none."""
     max_connections: AtLeastOne = 500
     max_connections_per_source: AtLeastOne = 200
 

@@ -20,8 +20,9 @@ from recorder.calls.opt_out_register import newest
 from recorder.common import problem_answers
 from recorder.common.clock import utc_now
 from recorder.common.web import application, patterns_of
-from recorder.control import acts, drains, opt_outs, selftests, sign_ons
+from recorder.control import acts, alarms, drains, opt_outs, selftests, sign_ons
 from recorder.control.acts import LiveActs
+from recorder.control.alarms import LiveAlarms
 from recorder.control.bodies import WhoCalls
 from recorder.control.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
 from recorder.control.call_thread_gateway import CallThreadGateway
@@ -34,6 +35,7 @@ from recorder.control.selftests import LiveSelfTests, SelfTestCommands
 from recorder.control.sign_ons import LiveSignOns
 from recorder.control.socket_access import check_socket
 from recorder.permissions import LocalUser
+from recorder.rules.alarm_book import acknowledgement_to_json
 from recorder.rules.live_access import seen
 
 
@@ -77,6 +79,7 @@ class LiveApi:
                 LiveActs(self._services, self._control, self._gateway),
                 LiveOptOuts(self._services, self._control, self._gateway),
                 LiveSignOns(self._services, self._gateway),
+                LiveAlarms(self._services, self._gateway),
                 LiveDrain(self._drain, self._gateway),
                 LiveSelfTests(self._selftests, self._gateway),
             ),
@@ -95,9 +98,15 @@ class LiveApi:
         review_on = services.config.site.policy_review_on
         writer = services.writer.counters
         drain = await self._gateway.on_call_thread(self._drain.as_json)
+        acknowledged = {
+            one.name: acknowledgement_to_json(one.acknowledged)
+            for one in services.alarms.standing()
+            if one.acknowledged is not None and one.name in found.alarms
+        }
         return {
-            "status": "alarm" if found.alarms else "ok",
+            "status": "alarm" if found.alarms.keys() - acknowledged.keys() else "ok",
             "alarms": found.alarms,
+            "acknowledged": acknowledged,
             "sip": str(services.sip_status.address),
             "carriage": found.transports,
             "calls": drain["calls"],
@@ -173,6 +182,7 @@ _ROUTES = (
     *acts.ROUTES,
     *opt_outs.ROUTES,
     *sign_ons.ROUTES,
+    *alarms.ROUTES,
     *drains.ROUTES,
     *selftests.ROUTES,
 )

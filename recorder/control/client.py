@@ -29,6 +29,7 @@ _HEALTH = "/api/health"
 _AGENTS = "/api/agents"
 _OPT_OUTS = "/api/opt-outs"
 _DRAIN = "/api/drain"
+_ALARMS = "/api/alarms"
 _SELFTESTS = "/api/selftests"
 _JSON = {"Content-Type": "application/json"}
 _FIRST_ERROR = 400
@@ -259,6 +260,15 @@ class LiveClient(_Client):
     ) -> dict[str, Any]:
         """Decline a request: recording goes on."""
         return self._daemon.personal(f"{_OPT_OUTS}/{quote(request, safe='')}/decline", person, around, reason=reason)
+
+    def alarms(self) -> dict[str, Any]:
+        """Return the alarms that stand, and those that have ended, newest first: ``standing`` and ``ended``."""
+        return self._daemon.send("GET", _ALARMS)
+
+    def acknowledge_alarm(self, alarm: str, *, person: Person, remark: str, hours: float) -> dict[str, Any]:
+        """Acknowledge an alarm for a number of hours; returns it."""
+        path = f"{_ALARMS}/acknowledge"
+        return self._daemon.personal(path, person, NOTHING_KNOWN, alarm=alarm, remark=remark, hours=hours)
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return the nodes of a site with several (`recorder.control.site_calls`); none, as this is one daemon."""

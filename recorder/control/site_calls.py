@@ -123,6 +123,17 @@ class SiteCalls(SiteLists):
             lambda client: client.decline_opt_out(request, person=person, reason=reason, around=around)
         )
 
+    # --- alarms
+
+    def acknowledge_alarm(self, alarm: str, *, person: Person, remark: str, hours: float) -> Json:
+        """Acknowledge an alarm at every node that has it."""
+        answers = self._members.each(
+            lambda client: client.acknowledge_alarm(alarm, person=person, remark=remark, hours=hours)
+        )
+        if not answers.given:
+            raise answers.any_error()
+        return next(iter(answers.given.values()))
+
     # --- sign-ons
 
     def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> Json:

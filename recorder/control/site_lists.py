@@ -108,12 +108,30 @@ class SiteLists:
                 "since": None if since is None else since.isoformat(),
             }
         alarms: Counter[str] = Counter()
+        open_alarms: set[str] = set()
+        acknowledged: Json = {}
         for one in found.values():
             alarms.update(one["alarms"])
+            said = one.get("acknowledged", {})  # a node of an earlier version has none
+            open_alarms |= one["alarms"].keys() - said.keys()
+            acknowledged |= said
         if away:
             alarms[SILENT] = len(away)
-        status = "alarm" if alarms else first["status"]
-        return {**first, "status": status, "alarms": dict(alarms), "nodes": nodes}
+            open_alarms.add(SILENT)
+        acknowledged = {name: said for name, said in acknowledged.items() if name not in open_alarms}
+        status = "alarm" if open_alarms else "ok"
+        return {**first, "status": status, "alarms": dict(alarms), "acknowledged": acknowledged, "nodes": nodes}
+
+    def alarms(self) -> Json:
+        """Return the alarms of all nodes that answer, each with its ``node``."""
+        answers = self._listed(self._members.each(lambda client: client.alarms(), hopeful=False))
+        return {
+            "standing": [{**one, "node": node} for node, found in answers.items() for one in found["standing"]],
+            "ended": sorted(
+                ({**one, "node": node} for node, found in answers.items() for one in found["ended"]),
+                key=lambda one: str(one["ended_at"]), reverse=True,
+            ),
+        }  # fmt: skip
 
     def drain_state(self) -> Json:
         """Return whether nodes refuse new calls; ``nodes`` has those that do."""

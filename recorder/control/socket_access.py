@@ -21,6 +21,8 @@ SOCKET: Mapping[str, Requirement] = MappingProxyType(
         "GET /api/node": unlocked("the node's name, and the moment that requests to it are signed for"),
         "GET /api/health": unlocked("the daemon's health: nothing about people or calls"),
         "POST /api/reload": unlocked("as SIGHUP; what changed is in the audit log"),
+        "GET /api/alarms": unlocked("alarms, and who has acknowledged them: nothing about calls"),
+        "POST /api/alarms/acknowledge": takes(Act.SEE_SYSTEM),
         "GET /api/drain": unlocked("whether new calls are refused, and how many are left"),
         "POST /api/drain": unlocked("as SIGTERM, for the users who may send that: root and the daemon's own"),
         "POST /api/drain/cancel": unlocked("likewise"),

@@ -13,7 +13,7 @@ from recorder.objects.object_file import RangeCache
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.move_note import check_place
 from storage.database import sqlite_url
-from storage.errors import DamagedError, ExportError, VaultError
+from storage.errors import DamagedError, DatabaseError, ExportError, VaultError
 from storage.index import Index
 from storage.keys import NodeKeys, SealedKeys
 from storage.objects import Objects
@@ -51,8 +51,11 @@ def open_index(
     is_deferred: bool = False,
     longest_s: float | None = None,
     now: Callable[[], datetime] = utc_now,
+    is_renewed: bool = False,
 ) -> Index:
     """Open the index that the configuration names. If deferred, an unreachable database is not an error yet.
+
+    A home with recordings and without its index is not given an empty one, from which every call would be missing.
 
     Args:
         home: The recorder's home.
@@ -60,12 +63,31 @@ def open_index(
         is_deferred: As of `storage.database.Database`.
         longest_s: As of `storage.database.Database`.
         now: The clock, UTC.
+        is_renewed: The index is made anew from recordings and audit log.
 
     Raises:
-        DatabaseError: It cannot be opened, or was moved; if deferred, from every use.
+        DatabaseError: It cannot be opened, is missing, or was moved; if deferred, from every use.
     """
     url = config.storage.index_url or sqlite_url(home.index)
-    return Index(url, is_deferred=is_deferred, check=partial(check_place, home, config), longest_s=longest_s, now=now)
+    return Index(
+        url,
+        is_deferred=is_deferred,
+        check=partial(_check, home, config, is_renewed=is_renewed),
+        longest_s=longest_s,
+        now=now,
+    )
+
+
+def _check(home: Home, config: Config, *, is_renewed: bool) -> None:
+    check_place(home, config)
+    if is_renewed or config.storage.index_url or home.index.exists():
+        return
+    if any(home.recordings.glob("[0-9]*")):
+        raise DatabaseError(
+            f"{home.index} is missing although there are recordings: put it back from a backup, or stop the recorder "
+            "and run `recorder index rebuild`",
+            is_passing=True,
+        )
 
 
 def holder_of(config: Config, node: NodeKeys) -> str:

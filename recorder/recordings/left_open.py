@@ -4,7 +4,7 @@ Their calls have ended and have a row that says what was kept and why; only the 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -53,8 +53,12 @@ class LeftOpen:
         self._faults = 0
         self._is_due = False
 
-    def notice(self, alarms: dict[str, int]) -> bool:
-        """Tell whether there may be something to close: a write failed since the last look that found nothing."""
+    def notice(self, alarms: Mapping[str, int]) -> bool:
+        """Tell whether there may be something to close: a write failed since the last look that found nothing.
+
+        Args:
+            alarms: How often each alarm was raised since the start.
+        """
         faults = sum(alarms.get(name, 0) for name in FAULTS)
         if faults != self._faults:
             self._faults, self._is_due = faults, True

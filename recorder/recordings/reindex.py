@@ -209,7 +209,7 @@ class Reindexer:
 
     @contextlib.contextmanager
     def _index(self) -> Iterator[Index]:
-        index = open_index(self.home, self.config)
+        index = open_index(self.home, self.config, is_renewed=True)
         try:
             yield index
         finally:

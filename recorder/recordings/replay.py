@@ -60,6 +60,7 @@ _SWEEP = "the sweep's state reads it from the log"
 NOT_STATE: Mapping[str, str] = MappingProxyType(
     {
         "access.refused": _SEEN,
+        "alarm.acknowledged": "alarms and their history are in state/alarms.json",
         "agent.sign_off": "calls carry who was signed on",
         "agent.sign_on": "calls carry who was signed on",
         "agent.sign_on.code": "a code that was shown; nothing changed",

@@ -32,6 +32,21 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "Writing to the disk failed; the daemon's log gives the reason.",
             "Repair what the log names, then run `recorder recordings verify --all`.",
         ),
+        "disk_filling": Advice(
+            "At the rate of the last day the disk is full within the days of `[limits] warn_disk_days`.",
+            "Free space or add a disk; `recorder health` says how long the space lasts. Shorter retention periods need "
+            "the DPO.",
+        ),
+        "keys_unreadable": Advice(
+            "The node's keys, or the public key of this month, are missing or damaged. Calls in progress go on with "
+            "the keys in memory; new recordings may fail.",
+            "The daemon's log names the file: restore it from the backup of the keys before you restart the daemon.",
+        ),
+        "private_keys_missing": Advice(
+            "A private key is missing or damaged. Recordings that are sealed to it cannot be heard, copied or erased "
+            "from.",
+            "The log names the month: mount the disk of the private keys, or restore the key from its backup.",
+        ),
         "writer_stuck": Advice(
             "One write or sync has taken 10 seconds: no call is being recorded meanwhile. Calls go on.",
             "The log says whether the disk does not answer: then look at it, or the mount, and the kernel's log.",
@@ -396,6 +411,10 @@ EVENTS = frozenset(
 )  # fmt: skip
 """Other events: the alert ends an hour after the last one. An alarm in neither set lasts until its cause is gone or the
 daemon is restarted, and so does its alert."""
+FADING = EVENTS | {"pause_state_not_stored", "ports_exhausted", "writer_full"}
+"""Alarms of something that has happened: they end 24 hours after it last did, or when somebody acknowledges them."""
+ENDED_BY_PEOPLE = frozenset({"call_fault", "erasure_not_placed", "row_lost"})
+"""Alarms that somebody has to acknowledge: what they tell of does not come back by itself."""
 UNKNOWN = Advice("This version of the console does not know this alarm.", "Read the daemon's log.")
 
 

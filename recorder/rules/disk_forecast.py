@@ -6,6 +6,7 @@ WINDOW_S = 24 * 3600.0
 """Time over which the rate is taken, seconds: a whole day, because nights are quiet and the sweep runs once."""
 LEAST_S = 3600.0
 """Shortest time from which a rate is taken, seconds."""
+_DAY_S = 86_400.0
 
 
 class DiskForecast:
@@ -44,3 +45,15 @@ class DiskForecast:
         if to_s - from_s < LEAST_S or free_now >= free_then:
             return None
         return free_now * (to_s - from_s) / (free_then - free_now)
+
+
+def is_filling(left_s: float | None, days: int, *, was: bool) -> bool:
+    """Tell whether free space ends within a number of days.
+
+    Args:
+        left_s: How long it lasts, as `DiskForecast.left_s`.
+        days: At least how long it should last; 0 for never.
+        was: Whether it did at the last look. It does until the space lasts a fifth longer, so that a rate that varies
+            raises no alarm again and again.
+    """
+    return left_s is not None and left_s < days * _DAY_S * (1.2 if was else 1.0)

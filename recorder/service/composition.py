@@ -43,6 +43,7 @@ from recorder.recordings.kept_live import Discards
 from recorder.retention.file_removing import FileRemoving
 from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
+from recorder.service.home_watch import read_book
 from recorder.service.kernel_relay import Obstacle, open_relay, read_means
 from recorder.service.media_io import chosen_io, report_io
 from recorder.service.sounds import load_sounds
@@ -202,6 +203,7 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         erasures=Erasures(database),
         audit=audit,
         late=_late_entries(audit, parts, late_entries.FOLDER),
+        alarms=read_book(home.state, utc_now),
         shell_late=_late_entries(audit, parts, late_entries.SHELL_FOLDER),
         anchoring=_anchoring(audit, parts),
         pauses=PauseRegister(home.state / REGISTER, executors.pauses),

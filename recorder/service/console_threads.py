@@ -18,6 +18,7 @@ from recorder.retention.eraser import Eraser, keep_erasing
 from recorder.retention.housekeeping import KeyHolder, run_housekeeping
 from recorder.service.audit_copying import open_shipping
 from recorder.service.console_work import has_shared_accounts, turns
+from recorder.service.home_watch import KeyHolderWatch
 from recorder.site_keys.epoch_needs import OtherNodes
 from recorder.site_keys.publishing import keep_published
 from recorder.web.deps import ConsoleDeps
@@ -61,6 +62,7 @@ def start_threads(
     if config.is_shared_index:
         work["audit-copies"] = partial(open_shipping(home, config, look_s=CONSOLE_LOOK_S).keep, stopping)
         work["site-keys"] = partial(keep_published, home, eraser.index.database, stopping, now=utc_now)
+    work["key-holder"] = partial(KeyHolderWatch(home, keys, eraser.vault, utc_now).keep, stopping)
     following = follow_configured(home, config.backup, eraser.vault.node, eraser.audit)
     if following is not None:
         work["backup"] = partial(following.keep, stopping)

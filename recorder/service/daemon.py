@@ -39,7 +39,7 @@ from recorder.control.api import LiveApi
 from recorder.control.broadcast import Broadcast
 from recorder.control.socket_server import SocketServer
 from recorder.recordings.home_stores import open_index, shared_name
-from recorder.recordings.left_open import LeftOpen
+from recorder.recordings.left_open import FAULTS, LeftOpen
 from recorder.retention.selftest_deletion import SelfTestDeletion
 from recorder.retention.sweeping import Sweeping
 from recorder.rules.drain import DrainState
@@ -61,6 +61,7 @@ from recorder.service.disk_watch import DiskWatch
 from recorder.service.draining import Draining
 from recorder.service.forwarding import Forwarding
 from recorder.service.heartbeat import Heartbeat, waits_for_disk
+from recorder.service.home_watch import HomeWatch
 from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
@@ -135,8 +136,11 @@ class Daemon:
             used=self._objects.start_if_wanted,
         )  # fmt: skip
         self._control = LiveCalls(self._services, loop_mark(home))
-        self._stalls, self._disk = Stalls(self._reactor), DiskWatch(home.recordings)
-        self._disk_faults = DiskFaults(home.recordings, self._services.alarms)
+        self._stalls, self._disk = Stalls(self._reactor), self._make_disk_watch()
+        self._disk_faults = DiskFaults(
+            home.recordings, self._services.alarms.raised, works_again=lambda: self._services.alarms.end(*FAULTS)
+        )
+        self._home_watch = HomeWatch(home, self._index, self._services, utc_now)
         self._services.is_disk_failing = lambda: self._disk_faults.is_failing
         self._options_health = OptionsHealth(self._services, self._control)
         self._endpoint.answer_options_by(self._options_health.refusal)
@@ -162,6 +166,12 @@ class Daemon:
         self._control.when_ended(collector.expect_freed)
         self._endpoint.when_removed(collector.expect_freed)
 
+    def _make_disk_watch(self) -> DiskWatch:
+        return DiskWatch(
+            self._home.recordings, filling=lambda is_on: self._services.set_alarm("disk_filling", is_on),
+            warn_days=lambda: self._services.config.limits.warn_disk_days,
+        )  # fmt: skip
+
     def _make_left_open(self) -> LeftOpen:
         return LeftOpen(
             self._services.vault, self._index, self._services.rows,
@@ -179,7 +189,7 @@ class Daemon:
         return Heartbeat(
             self._reactor, self._manager, self._draining, calls=lambda: self._control.live,
             writer_s=lambda: self._writer.marked_s, is_at_disk=lambda: waits_for_disk(self._writer.thread_id),
-            alarm=self._raise_alarm,
+            alarm=self._raise_alarm, end_alarm=self._services.alarms.end,
         )  # fmt: skip
 
     def _make_selftests(self) -> SelfTests:
@@ -267,6 +277,7 @@ class Daemon:
             self._services.config.metrics, lambda: daemon_metrics.daemon_registry(self.metric_sources()),
             section="metrics", alarm=self._services.alarm,
         )  # fmt: skip
+        self._home_watch.start()
         self._heartbeat.start()
         self._reactor.run()
         self._close()
@@ -309,7 +320,7 @@ class Daemon:
         if self._services.rows.waiting:
             self._executors.filing.submit(self._services.rows.catch_up)
         self._reloader.watch_notices(self._executors.filing)
-        if self._left_open.notice(self._services.alarms):
+        if self._left_open.notice(self._services.alarms.raised):
             self._executors.filing.submit(self._left_open.close)
         if self._services.late.waiting:
             self._executors.act_writer.submit(self._services.late.catch_up)

@@ -284,7 +284,7 @@ TABLE: Sequence[Row[DaemonState]] = (
     Row(name="recorder_alarm", kind=_G, help="Alarms as in health: how often since the start, 0 for none.",
         label="alarm", values=_ALARMS, read=lambda at: at.standing.alarms),
     Row(name="recorder_alarms_raised_total", kind=_C, help="How often each alarm of an event was raised.",
-        label="alarm", values=_ALARMS, read=lambda at: at.services.alarms.copy()),
+        label="alarm", values=_ALARMS, read=lambda at: at.services.alarms.raised.copy()),
 )  # fmt: skip
 
 

@@ -37,12 +37,20 @@ class DiskFaults:
         folder: The folder of the recordings.
         alarms: How often each alarm was raised since the start.
         probe: Writes a test file; OSError if the disk refuses.
+        works_again: Called when the disk has taken the test files again.
     """
 
-    def __init__(self, folder: Path, alarms: Mapping[str, int], probe: Callable[[Path], None] = write_probe) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        alarms: Mapping[str, int],
+        probe: Callable[[Path], None] = write_probe,
+        works_again: Callable[[], None] = lambda: None,
+    ) -> None:
         self._folder = folder
         self._alarms = alarms
         self._probe = probe
+        self._works_again = works_again
         self._settled = 0
         """How many faults there had been when the disk was last found to work."""
         self._successes = 0
@@ -77,5 +85,7 @@ class DiskFaults:
             if self._successes >= TRIES:
                 self._successes, self._settled = 0, faults
                 _log.warning("The disk of the recordings can be written again")
+                if not self.is_failing:  # a fault during the last test is a new one
+                    self._works_again()
         finally:
             self._is_looking = False

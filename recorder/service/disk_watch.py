@@ -9,7 +9,7 @@ from typing import Any
 
 from recorder.calls.call_services import Scheduler
 from recorder.common.serial_executor import SerialExecutor
-from recorder.rules.disk_forecast import DiskForecast
+from recorder.rules.disk_forecast import DiskForecast, is_filling
 
 EVERY_S = 60.0
 """How often to look, seconds."""
@@ -37,6 +37,8 @@ class DiskWatch:
         folder: A folder on the disk.
         clock: Monotonic clock, seconds.
         read: Returns free and total space, bytes.
+        filling: Called after each look with whether the space ends within the days that the site set.
+        warn_days: Returns that number of days.
 
     Attributes:
         space: As last seen; None before the first look and while the disk cannot be read.
@@ -47,10 +49,13 @@ class DiskWatch:
         folder: Path,
         clock: Callable[[], float] = time.monotonic,
         read: Callable[[Path], tuple[int, int]] = space_of,
+        filling: Callable[[bool], None] = lambda _: None,
+        warn_days: Callable[[], int] = lambda: 0,
     ) -> None:
         self._folder, self._clock, self._read = folder, clock, read
         self._forecast = DiskForecast(EVERY_S)
         self._is_looking = False
+        self._filling, self._warn_days, self._is_filling = filling, warn_days, False
         self.space: DiskSpace | None = None
 
     def keep(self, scheduler: Scheduler, executor: SerialExecutor) -> None:
@@ -69,6 +74,8 @@ class DiskWatch:
         else:
             self._forecast.add(self._clock(), free)
             self.space = DiskSpace(free_bytes=free, size_bytes=size, left_s=self._forecast.left_s)
+            self._is_filling = is_filling(self._forecast.left_s, self._warn_days(), was=self._is_filling)
+            self._filling(self._is_filling)
         finally:
             self._is_looking = False
 

@@ -66,6 +66,7 @@ class Heartbeat:
         writer_s: Callable[[], float],
         is_at_disk: Callable[[], bool],
         alarm: Callable[[str], None],
+        end_alarm: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._scheduler = scheduler
@@ -74,7 +75,7 @@ class Heartbeat:
         self._calls = calls
         self._writer_s = writer_s
         self._is_at_disk = is_at_disk
-        self._alarm = alarm
+        self._alarm, self._end_alarm = alarm, end_alarm
         self._clock = clock
         self._every_s = BEAT_S if manager.watchdog_s is None else min(BEAT_S, manager.watchdog_s / 4)
         self._said = ""
@@ -116,6 +117,7 @@ class Heartbeat:
             )
         elif self._is_late and not is_late:
             _log.warning("the writer goes on")
+            self._end_alarm(ALARM)
         self._is_late = is_late
 
     @property

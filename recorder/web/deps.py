@@ -105,6 +105,9 @@ class Live(Protocol):
     def health(self) -> dict[str, Any]:
         """Return the daemon's health report."""
 
+    def acknowledge_alarm(self, alarm: str, *, person: Person, remark: str, hours: float) -> dict[str, Any]:
+        """Acknowledge an alarm of the daemon."""
+
     def nodes(self) -> list[dict[str, Any]]:
         """Return the nodes of a site with several recorders; empty on a site with one."""
 

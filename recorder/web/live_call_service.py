@@ -101,6 +101,11 @@ class LiveCallService:
         """Return the daemon's health report. The caller has checked the permission."""
         return self._daemon.ask(lambda live: live.health())
 
+    def acknowledge_alarm(self, actor: Actor, alarm: str, remark: str, hours: float) -> dict[str, Any]:
+        """Acknowledge an alarm of the daemon, which enters it into the audit log."""
+        person = self._daemon.person(actor, Act.SEE_SYSTEM, "", remark)
+        return self._daemon.ask(lambda live: live.acknowledge_alarm(alarm, person=person, remark=remark, hours=hours))
+
     def silent_nodes(self) -> list[SilentNode]:
         """Return the nodes that do not answer. The caller has checked the permission."""
         found = self._daemon.ask(lambda live: live.nodes())

@@ -28,8 +28,10 @@ class RecordingLookup:
         """Return the access request that lets an actor hear or export a recording now, or None."""
         if not isinstance(actor, Person) or not is_recording_id(recording_id):
             return None
-        recording = RecordingId(recording_id)
-        return self._deps.hearing.requests.leave(actor, recording, wanted, self.known(recording))
+        recording, requests = RecordingId(recording_id), self._deps.hearing.requests
+        if not requests.granted(actor.name, recording, wanted):
+            return None
+        return requests.leave(actor, recording, wanted, self.known(recording))
 
     def refuse_ended(self, actor: Actor, act: Act, recording_id: str, wanted: AccessKind = AccessKind.LISTEN) -> None:
         """Raise ProblemError 403 if a grant ended because the person's role or teams changed, and nothing else allows.

@@ -216,6 +216,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /audit": takes(Act.VIEW_AUDIT),
         "POST /audit": takes(Act.VIEW_AUDIT),
         "GET /health": takes(Act.SEE_SYSTEM),
+        "POST /health/acknowledge": takes(Act.SEE_SYSTEM),
         "GET /notices": known(_HEARD_BY_ALL),
         "GET /notices/{message}/{version}": known(_HEARD_BY_ALL),
         "GET /notices/{message}/{version}/audio": known(_HEARD_BY_ALL),

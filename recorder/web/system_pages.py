@@ -7,18 +7,22 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from recorder.audit.audit_service import incomplete
 from recorder.audit.details import details_in_words
 from recorder.audit.reading import last_verified
 from recorder.common.problems import ProblemError
+from recorder.control.site_lists import SILENT
 from recorder.permissions import Act
 from recorder.rules import times, wording
+from recorder.rules.alarm_book import LONGEST_ACKNOWLEDGED
 from recorder.rules.alarms import Advice, advice_on
 from recorder.rules.retention_schedule import DataClass
 from recorder.web.auth import ConsoleCaller
 from recorder.web.console_alarms import console_alarms
-from recorder.web.parts import Console, ConsoleParts, PageReader
+from recorder.web.forms import EMPTY, Sent, TypedForm
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import of_act
 from storage.database import SQLITE, Database
@@ -50,6 +54,9 @@ class Alarm:
     count: int
     advice: Advice
     nodes: list[str] = field(default_factory=list)
+    acknowledged: Mapping[str, Any] | None = None
+    can_be: bool = False
+    """Whether it can be acknowledged: the daemon's alarms can, the console's own end with their cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +91,64 @@ class ConfigChange:
 def health(console: Console, caller: PageReader) -> HTMLResponse:
     """Show the daemon's health and what to do about alarms."""
     _allow(console, caller, "health")
+    return _health_page(console, caller)
+
+
+@router.post("/health/acknowledge")
+def acknowledge(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, caller: PageChanger, sent: Sent, alarm: Text = "", remark: Text = "", hours: Text = "24"
+) -> Response:
+    """Acknowledge an alarm of the daemon."""
+    try:
+        console.live.acknowledge_alarm(caller.actor, alarm, _remark(remark), _hours(hours))
+    except ProblemError as error:
+        if error.status not in (404, 422):
+            raise
+        return _health_page(console, caller, form=sent.named(f"alarm-{alarm}").refused(error), status=error.status)
+    return RedirectResponse("/health#alarms", 303)
+
+
+def _remark(text: str) -> str:
+    if len(text.strip()) < 3:
+        raise incomplete("Enter what you found, or what you do about the alarm.", "remark")
+    if len(text) > 500:
+        raise incomplete("The remark must be 500 characters or fewer.", "remark")
+    return text.strip()
+
+
+def _hours(text: str) -> float:
+    most = LONGEST_ACKNOWLEDGED.total_seconds() / 3600
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= most:
+        raise incomplete(f"Enter for how many hours, up to {most:g}.", "hours")
+    return hours
+
+
+def _health_page(
+    console: ConsoleParts, caller: ConsoleCaller, *, form: TypedForm = EMPTY, status: int = 200
+) -> HTMLResponse:
     found, problem = _health(console)
-    counts = {**(found or {}).get("alarms", {}), **console_alarms(console.deps)}
+    said, own = (found or {}).get("acknowledged", {}), console_alarms(console.deps)
+    counts = {**(found or {}).get("alarms", {}), **own}
     alarms = [
-        Alarm(name=name, count=count, advice=advice_on(name), nodes=nodes_of(found or {}, name))
+        Alarm(
+            name=name,
+            count=count,
+            advice=advice_on(name),
+            nodes=nodes_of(found or {}, name),
+            acknowledged=said.get(name),
+            can_be=name not in own and name != SILENT,
+        )
         for name, count in sorted(counts.items())
     ]
     return console.renderer.page(
         "health.html", caller, health=found, problem=problem, alarms=alarms,
         verified=last_verified(console.deps.hold_repositories.state), late=console.audit_service.late.waiting,
         review_on=console.deps.watch.policy_review_on, state=state_of(found or {}, console.deps.now()),
-        away=nodes_away(console.deps.hold_repositories.holds.database),
+        away=nodes_away(console.deps.hold_repositories.holds.database), form=form, status=status,
     )  # fmt: skip
 
 

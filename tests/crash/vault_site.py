@@ -141,6 +141,8 @@ class VaultSite:
 def opened(folder: Path, now: datetime) -> Iterator[VaultSite]:
     """Open a home for the length of a block."""
     site = VaultSite(folder, now)
+    site.home.root.mkdir(parents=True, exist_ok=True)
+    Database(sqlite_url(site.home.index)).close()  # as `recorder init` makes it
     try:
         yield site
     finally:

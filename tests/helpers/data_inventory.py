@@ -171,6 +171,18 @@ HOME_PLACES: tuple[DataPlace, ...] = (
     ),
     _place("state/audit_verified.json", Content.NOTHING, _COMMANDS, "what the last `recorder audit verify` found"),
     _place(
+        "state/alarms.json",
+        Content.METADATA,
+        _DAEMON,
+        "alarms that stand and the last 500 that ended, with who acknowledged them and their remark",
+    ),  # fmt: skip
+    _place(
+        "state/key_holder.json",
+        Content.METADATA,
+        (Writer.CONSOLE,),
+        "what is wrong with the private keys, by month; no key",
+    ),  # fmt: skip
+    _place(
         "state/agents.json", Content.METADATA, _DAEMON, "who has signed on at which extension, and who took one over"
     ),
     _place("state/ports", Content.NOTHING, _DAEMON, "which media ports are in use, to let them rest after a crash"),

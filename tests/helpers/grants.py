@@ -28,11 +28,21 @@ def give_leave(
     return decide(repos, decider, request.id, granted=True, days=days)
 
 
-def keep_leave(requests: Requests, account: str, *recordings: str, until: datetime) -> None:
-    """Keep granted leave to take copies as it is kept, for somebody without an account."""
+def keep_leave(
+    requests: Requests, account: str, *recordings: str, until: datetime, category: Category = Category.COMPLAINT
+) -> None:
+    """Keep granted leave to take copies as it is kept.
+
+    Args:
+        requests: Where it is kept.
+        account: Whose it is.
+        recordings: What may be heard.
+        until: Until when.
+        category: Of the purpose. An elected member whom the caller has authorised needs no team of the recording.
+    """
     wish = RequestWish(
-        recordings=tuple(map(RecordingId, recordings)), category=Category.COMPLAINT, reason="complaint 17",
-        leave=AccessKind.COPY,
+        recordings=tuple(map(RecordingId, recordings)), category=category, reason="complaint 17",
+        leave=AccessKind.COPY, reference="letter of 1 November",
     )  # fmt: skip
     request = requests.new(account, wish)
     requests.keep(request)

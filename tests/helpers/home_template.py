@@ -53,7 +53,7 @@ def home_template(host: str, hop: str, extensions: tuple[str, ...], month: str) 
     as_of_before(root / "people.sqlite", ADMIN, "admin,dpo")
     engine = open_people(root / "people.sqlite")
     People(engine, now=utc_now, hasher=CHEAP).add(
-        HEARER, PASSWORD, roles={Role.MANAGER, Role.TEAM_LEADER}, teams=("Revenues", "Queue")
+        HEARER, PASSWORD, roles={Role.MANAGER, Role.MEMBER}, teams=("Revenues", "Queue")
     )
     engine.dispose()
     assert (root / "index.sqlite").exists()  # else the first process of each home would load Alembic to make one

@@ -30,6 +30,7 @@ from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.home_stores import open_index, open_reader
+from recorder.rules.requesting import Category
 from storage.encoding import CopyFormat
 from storage.epochs import month_of
 from storage.export import export
@@ -332,7 +333,9 @@ class RecorderHome(HomeActs):
     def give_leave(self, *recordings: str, account: str = HEARER) -> None:
         """Keep that somebody was granted to hear recordings and to take copies, for a week."""
         engine = open_people(Home(self.root).people)
-        keep_leave(Requests(engine, now=utc_now), account, *recordings, until=utc_now() + timedelta(days=7))
+        category = Category.AUTHORISED if account == HEARER else Category.COMPLAINT
+        until = utc_now() + timedelta(days=7)
+        keep_leave(Requests(engine, now=utc_now), account, *recordings, until=until, category=category)
         engine.dispose()
 
     def exported(self, recording: str) -> tuple[bytes, bytes, dict[str, Any]]:

@@ -86,6 +86,9 @@ class RuledCalls:
     def drain_state(self) -> dict[str, Any]:
         return {"state": "running", "since": None, "calls": 1, "refused": 0, "left_s": None}
 
+    def acknowledge_alarm(self, alarm: str, *, person: Person, remark: str, hours: float) -> dict[str, Any]:
+        return {"name": alarm, "acknowledged": {"by": person.actor, "remark": remark, "hours": hours}}
+
     def health(self) -> dict[str, Any]:
         return {
             "status": "ok", "alarms": {}, "sip": "udp:127.0.0.1:5060", "calls": 1, "counts": {},

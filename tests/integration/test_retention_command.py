@@ -23,6 +23,7 @@ from recorder.recordings.resurrection_guard import LOCK, alone
 from recorder.retention.sweep_process import opened_sweeper
 from storage.audit import AuditLog
 from storage.audit_reading import of_act
+from storage.database import Database, sqlite_url
 from storage.hold_journal import PLACED, placed_details
 from storage.holds import Holds, new_hold_id
 from storage.retention_types import Hold, HoldKind
@@ -83,6 +84,7 @@ def shell(made: Shell, tmp_path: Path) -> Iterator[Shell]:
     saved = made.home.config.read_text()
     root = made.home.root
     shutil.copytree(root / "audit", tmp_path / "of-the-accounts")
+    Database(sqlite_url(root / "index.sqlite")).close()  # as `init` makes it
     yield made
     made.home.config.write_text(saved)
     for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "state", "recordings", "audit", "keys/sealed"):

@@ -123,7 +123,7 @@ def form(route: str, things: Things, account: str) -> dict[str, str]:
         "decision": "grant" if "/opt-outs/" in route else "refuse",
         "recordings": things.held_id if is_case else things.recording_id, "recording": things.recording_id,
         "extension": "2001" if is_case else things.number, "password": PASSWORD,
-        "service": "", "when": "now",
+        "service": "", "when": "now", "alarm": "disk_full", "remark": "a new disk is ordered", "hours": "8",
         "ground": "" if route.endswith(("/export", "/preview")) else "not_theirs", "use_ground": "consent",
     }  # fmt: skip
 

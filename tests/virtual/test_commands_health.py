@@ -10,7 +10,9 @@ import pytest
 
 from recorder.audit.audit_service import REFUSED
 from recorder.audit.late_entries import SHELL_FOLDER
+from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.rules.alarm_book import AlarmBook
 from recorder.rules.alarms import advice_on
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
@@ -33,7 +35,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 def test_a_daemon_that_is_well(lines: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     home = lines.home
-    monkeypatch.setattr(cast(Any, home).daemon_now.services, "alarms", {})
+    monkeypatch.setattr(cast(Any, home).daemon_now.services, "alarms", AlarmBook(utc_now))
     talk = lines.call()
     talk.join()
     said = home.run("health", "-C", str(home.root))
@@ -48,7 +50,9 @@ def test_an_alarm_is_said_with_what_to_do_and_is_in_the_exit_code(
     lines: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = lines.home
-    monkeypatch.setattr(cast(Any, home).daemon_now.services, "alarms", {"disk_full": 2})
+    book = AlarmBook(utc_now)
+    book["disk_full"] = 2
+    monkeypatch.setattr(cast(Any, home).daemon_now.services, "alarms", book)
     said = home.run("health", "-C", str(home.root))
     assert said.returncode == 1
     advice = advice_on("disk_full")

@@ -12,6 +12,7 @@ from recorder.common.clock import utc_now
 from recorder.forwarding.sending_progress import SendingState
 from recorder.forwarding.status import ForwardingStatus
 from recorder.forwarding.webhook_delivery import WebhookState
+from recorder.rules.alarm_book import AlarmBook
 from recorder.service.daemon_metrics import VERSION, daemon_registry
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.metric_texts import texts_of
@@ -123,7 +124,9 @@ def test_an_alarm_is_a_gauge_by_its_code_and_one_that_is_not_known_is_other(
     lines: Exchange, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert value(registry, "recorder_alarm", alarm="disk_full") == 0
-    alarms = {"disk_full": 2, "07700900123": 1}
+    alarms = AlarmBook(utc_now)
+    for name in ("disk_full", "disk_full", "07700900123"):
+        alarms.raise_event(name)
     monkeypatch.setattr(cast(Any, lines.home).daemon_now.services, "alarms", alarms)
     assert value(registry, "recorder_alarm", alarm="disk_full") == 2
     assert value(registry, "recorder_alarms_raised_total", alarm="disk_full") == 2

@@ -144,11 +144,58 @@ class SelfTestReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """Who has acknowledged an alarm."""
+
+    by: str
+    at: str
+    until: str
+    remark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingAlarm:
+    """An alarm that stands; ``lasts``: it ends with its cause."""
+
+    name: str
+    since: str
+    last_at: str
+    count: int
+    lasts: bool
+    acknowledged: Acknowledgement | None
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedAlarm:
+    """An alarm that has ended, and why."""
+
+    name: str
+    since: str
+    last_at: str
+    count: int
+    lasts: bool
+    acknowledged: Acknowledgement | None
+    ended_at: str
+    why: str
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmList:
+    """Alarms of the daemons of a site."""
+
+    standing: list[StandingAlarm]
+    ended: list[EndedAlarm]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """Whether a daemon is well: its alarms with counts, and what its services report (docs/monitoring.md)."""
 
     status: str
     alarms: dict[str, int]
+    acknowledged: dict[str, Acknowledgement]
     sip: str
     carriage: dict[str, Any]
     calls: int

@@ -101,6 +101,7 @@ from recorder.cli.results.reporting import (
     WrittenOff,
 )
 from recorder.cli.results.site import (
+    AlarmList,
     Delivery,
     Drain,
     Health,
@@ -112,6 +113,7 @@ from recorder.cli.results.site import (
     SentMail,
     SharedHome,
     SiteFinding,
+    StandingAlarm,
     TestDelivery,
     Webhook,
 )
@@ -159,6 +161,8 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         "login": NewSession,
         "logout": EndedSession,
         "share": SharedHome,
+        "alarms list": AlarmList,
+        "alarms acknowledge": StandingAlarm,
         "calls list": list[LiveCall],
         "calls show": LiveCall,
         "calls pause": CallState | list[CallState],

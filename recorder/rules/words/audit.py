@@ -5,6 +5,7 @@ from collections.abc import Mapping
 EVENT: Mapping[str, str] = {
     "access.refused": "was refused",
     "accounts.moved": "moved the accounts to another database",
+    "alarm.acknowledged": "acknowledged an alarm",
     "agent.sign_off": "signed off at a phone",
     "agent.sign_on": "signed on at a phone",
     "agent.sign_on.code": "asked for a code to sign on at a phone",
