@@ -175,7 +175,7 @@ HOME_PLACES: tuple[DataPlace, ...] = (
         Content.METADATA,
         _DAEMON,
         "alarms that stand and the last 500 that ended, with who acknowledged them and their remark",
-    ),  # fmt: skip
+    ),
     _place(
         "state/key_holder.json",
         Content.METADATA,
