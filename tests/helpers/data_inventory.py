@@ -181,7 +181,7 @@ HOME_PLACES: tuple[DataPlace, ...] = (
         Content.METADATA,
         (Writer.CONSOLE,),
         "what is wrong with the private keys, by month; no key",
-    ),  # fmt: skip
+    ),
     _place(
         "state/agents.json", Content.METADATA, _DAEMON, "who has signed on at which extension, and who took one over"
     ),
