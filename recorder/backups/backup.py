@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from recorder.backups.destinations import ADVICE
-from recorder.backups.errors import BackupError
+from recorder.backups.errors import BackupError, UnreadableFileError
 from recorder.backups.expiry import expire
 from recorder.backups.journal import Journal, JournalRun
 from recorder.backups.pieces import Pieces, seen_of
-from recorder.backups.recording_copy import RecordingCopier
+from recorder.backups.recording_copy import RecordingCopier, SourceCheck
 from recorder.backups.rules import DATA, BackupClass, next_id
 from recorder.backups.snapshots import Repository, Snapshot, StoredFile
 from recorder.backups.sources import Sources
@@ -77,6 +77,7 @@ class Made:
     keys_at: str | None = None
     open_private_keys: int = 0
     problems: list[str] = field(default_factory=list)
+    """What is missing in this backup, or wrong with the home or the destination; the rest was copied."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -189,6 +190,8 @@ class _Run:
         existing = [one for some in (backup.repository, backup.keys) if some is not None for one in some.ids()]
         self._id = next_id(existing, self._at)
         self._files: dict[BackupClass, list[StoredFile]] = {}
+        self._known: dict[str, StoredFile] = {}
+        """The recordings' files of the newest snapshot, by path."""
         self._done = self._total = 0
         self._what = "copying"
 
@@ -206,7 +209,7 @@ class _Run:
             made = Made(snapshot=self._id)
             if backup.keys is not None:
                 self._copy_keys(backup.keys, made)
-            head = self._copy_data()
+            head = self._copy_data(made)
             made.new_bytes = self._pieces.new_bytes
             self._verify(self._pieces)
             self._complete(begun, head, made)
@@ -216,7 +219,7 @@ class _Run:
             for one in stores:
                 _clear(one.store.staging)
         backup.audit.append(MADE, backup.by, "", {**details, **made.as_json()})
-        BackupStatus(backup.home.state).made(self._id, self._at)
+        BackupStatus(backup.home.state).made(self._id, self._at, made.problems)
         return made
 
     # --- copying
@@ -247,7 +250,7 @@ class _Run:
             gone = expire(repository, (BackupClass.KEYS,), backup.config.backup.days, self._at)
             made.problems += gone.unreadable
 
-    def _copy_data(self) -> Head | None:
+    def _copy_data(self, made: Made) -> Head | None:
         """Copy every class; returns the newest entry of the audit log's copy."""
         backup = self._backup
         known = backup.known()
@@ -258,7 +261,8 @@ class _Run:
         head: Head | None = None
         for name in DATA:
             if name is BackupClass.MEDIA:
-                self._files[name] = list(self._copy_media(known.get(name, ())))
+                self._known = {file.path: file for file in known.get(name, ())}
+                self._files[name] = list(self._copy_media(self._known, made))
                 continue
             self._what = f"copying {name}"
             if name is BackupClass.AUDIT:
@@ -272,12 +276,17 @@ class _Run:
                 self._files[name].append(file)
         return head
 
-    def _copy_media(self, before: Sequence[StoredFile]) -> Iterator[StoredFile]:
+    def _copy_media(self, known: dict[str, StoredFile], made: Made) -> Iterator[StoredFile]:
         backup = self._backup
         self._what = "copying recordings"
-        known, copier = {file.path: file for file in before}, RecordingCopier(backup.vault, self._pieces)
+        copier = RecordingCopier(backup.vault, self._pieces)
         for container, _ in sorted(backup.containers()):
-            for file in copier.copy(container, known):
+            try:
+                copied = copier.copy(container, known)
+            except UnreadableFileError as error:
+                made.problems.append(f"recording {container.stem}: {error}")
+                copied = []
+            for file in copied:
                 if file is known.get(file.path):
                     self._copied(file.size)
                 yield file
@@ -300,6 +309,9 @@ class _Run:
             journal.follow(backup.audit, backup.vault, backup.node)
             since = list(takewhile(lambda entry: entry.number > begun.number, newest_first(backup.audit.path)))
             media = _settled(self._files[BackupClass.MEDIA], journal.settle_again(since[::-1], backup.vault))
+            damage = SourceCheck(backup.vault, backup.database, self._pieces).look(media, self._known)
+            media = [file for file in media if file.path not in damage.wrong] + damage.kept
+            made.problems += damage.problems
             self._files[BackupClass.MEDIA] = media
             for files in self._files.values():
                 self._pieces.check_there(files)

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO
 
-from recorder.backups.errors import BackupError
+from recorder.backups.errors import BackupError, UnreadableFileError
 from recorder.backups.snapshots import StoredFile
 from recorder.objects.store import Store
 
@@ -51,13 +51,13 @@ class Pieces:
 
         Raises:
             FileNotFoundError: The file is not there any more.
-            BackupError: The destination, or the file, cannot be used.
-            OSError: The file cannot be read.
+            UnreadableFileError: The file cannot be read.
+            BackupError, OSError: The destination cannot be used.
         """
         whole, size, keys = hashlib.sha256(), 0, []
         with _opened(file) as read:
             before = seen_of(os.fstat(read.fileno()))
-            for piece in _pieces(read.read, limit):
+            for piece in _pieces(lambda size: _read(file, read, size), limit):
                 whole.update(piece)
                 size += len(piece)
                 keys.append(self._put(folder, piece))
@@ -128,12 +128,25 @@ def _opened(file: Path) -> BinaryIO:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise BackupError(f"{file} is a link, and is not copied: find out who put it there") from error
-        raise
+            raise UnreadableFileError(f"{file} is a link, and is not copied: find out who put it there") from error
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise _unreadable(file, error) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise BackupError(f"{file} is no plain file, and is not copied: find out who put it there")
+        raise UnreadableFileError(f"{file} is no plain file, and is not copied: find out who put it there")
     return os.fdopen(descriptor, "rb")
+
+
+def _read(file: Path, read: BinaryIO, size: int) -> bytes:
+    try:
+        return read.read(size)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> UnreadableFileError:
+    return UnreadableFileError(f"{file} cannot be read: {error.strerror}; `dmesg` says more if the disk is at fault")
 
 
 def _pieces(read: Callable[[int], bytes], limit: int | None) -> Iterator[bytes]:

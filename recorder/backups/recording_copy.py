@@ -1,13 +1,24 @@
-"""Copies one finished recording to a destination: its container and its sealed key, which belong together."""
+"""Copies finished recordings to a destination, and compares what was copied with the index.
+
+A recording's container and its sealed key belong together.
+"""
 
 import time
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from recorder.backups.errors import BackupError
 from recorder.backups.pieces import Pieces, look_at
 from recorder.backups.rules import is_in_media
 from recorder.backups.snapshots import StoredFile
-from storage.types import RecordingId
+from storage.database import SQLITE, Database
+from storage.nodes import Nodes
+from storage.object_queries import ObjectState
+from storage.objects import Objects
+from storage.stored_rows import StoredRows
+from storage.tombstones import Deletions
+from storage.types import RecordingId, RecordingRow
 from storage.vault import Vault
 
 _NEW = ".erasing"
@@ -35,8 +46,8 @@ class RecordingCopier:
             known: Files of an earlier snapshot by path; those that are unchanged are not read.
 
         Raises:
-            BackupError: The destination cannot be used, or the recording does not come to rest.
-            OSError: The recording cannot be read.
+            UnreadableFileError: The recording cannot be read.
+            BackupError, OSError: The destination cannot be used, or the recording does not come to rest.
         """
         recording = RecordingId(container.stem)
         for attempt in range(_TRIES):
@@ -87,3 +98,109 @@ class RecordingCopier:
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._vault.home).as_posix()
+
+
+_SETTLES_S = 1.0
+"""How long a recording that differs from its row is waited for: its row follows an erasure or an archiving."""
+_AGAIN = 500
+"""Recordings that are looked at again in one query."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDamage:
+    """What is wrong with recordings at the source.
+
+    Attributes:
+        problems: A sentence for each, with its id.
+        wrong: Paths of the files that must not be in the snapshot.
+        kept: Files of an earlier snapshot that are as the index has them, and are in the new one in their place.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    wrong: set[str] = field(default_factory=set)
+    kept: list[StoredFile] = field(default_factory=list)
+
+
+class SourceCheck:
+    """Finds recordings of the index that were altered or removed on this machine's disk.
+
+    Args:
+        vault: The recordings.
+        database: The index.
+        pieces: The destination.
+    """
+
+    def __init__(self, vault: Vault, database: Database, pieces: Pieces) -> None:
+        self._vault, self._database, self._pieces = vault, database, pieces
+        is_alone = database.dialect == SQLITE
+        self._own_names = None if is_alone else Nodes(database).names_of(vault.node.fingerprint)
+
+    def look(self, files: Iterable[StoredFile], known: Mapping[str, StoredFile]) -> SourceDamage:
+        """Compare the files of a snapshot with the index.
+
+        Args:
+            files: Those of the recordings, as they were copied.
+            known: Files of the newest earlier snapshot, by path.
+        """
+        there = {file.path: file for file in files}
+        sealed = {PurePosixPath(path).stem for path in there if path.endswith(".key")}
+        suspects = [row.id for row in self._rows() if self._problem(row, there, sealed)]
+        found = SourceDamage()
+        if not suspects:
+            return found
+        time.sleep(_SETTLES_S)
+        for row in self._rows_of(suspects):
+            if problem := self._problem(row, there, sealed):
+                self._note(found, row, problem, known)
+        return found
+
+    def _rows(self) -> Iterator[RecordingRow]:
+        return (one.row for one in StoredRows(self._database).each() if one.row is not None)
+
+    def _rows_of(self, suspects: list[RecordingId]) -> Iterator[RecordingRow]:
+        for start in range(0, len(suspects), _AGAIN):
+            found = StoredRows(self._database).among(suspects[start : start + _AGAIN])
+            yield from (one.row for _, one in sorted(found.items()) if one.row is not None)
+
+    def _problem(self, row: RecordingRow, there: Mapping[str, StoredFile], sealed: set[str]) -> str:
+        """Return what is wrong with a recording, or ""."""
+        if row.path is None or row.sha256 is None or self._is_elsewhere(row):
+            return ""
+        file = there.get(self._path(row))
+        if file is None:
+            container = self._vault.root / row.path
+            if container.is_symlink() or (container.exists() and not container.is_file()):
+                return "its file is a link, or no plain file: find out who put it there"
+            if container.exists() or Deletions(self._database).get(row.id) is not None:
+                return ""  # filed after the list was made, or being deleted
+            return "its file is missing"
+        if file.sha256 != row.sha256:
+            container = self._vault.root / row.path
+            if container.with_suffix(_NEW).exists():
+                return ""  # it is being rewritten; the next backup has it
+            return "its file was altered"
+        return "" if row.id in sealed else "its sealed key is missing, so nothing opens it"
+
+    def _note(self, found: SourceDamage, row: RecordingRow, problem: str, known: Mapping[str, StoredFile]) -> None:
+        before = known.get(self._path(row))
+        keys = [file for path, file in known.items() if path.endswith(f"/{row.id}.key")]
+        is_kept = before is not None and before.sha256 == row.sha256 and self._pieces.has(before)
+        advice = f"`recorder recordings verify {row.id}`; "
+        if before is not None and is_kept:
+            found.wrong.add(before.path)
+            found.kept.extend([before, *(file for file in keys if self._pieces.has(file))])
+            found.wrong.update(file.path for file in keys)
+            advice += "the copy of the last backup is as it was and is kept: restore it from there"
+        else:
+            advice += "no earlier backup here has it as it was"
+        found.problems.append(f"recording {row.id}: {problem}: {advice}")
+
+    def _is_elsewhere(self, row: RecordingRow) -> bool:
+        if row.node and self._own_names is not None and row.node not in self._own_names:
+            return True
+        if (self._vault.root / str(row.path)).exists():
+            return False
+        return any(one.state is ObjectState.STORED for one in Objects(self._database).of(row.id))
+
+    def _path(self, row: RecordingRow) -> str:
+        return (self._vault.root / str(row.path)).relative_to(self._vault.home).as_posix()

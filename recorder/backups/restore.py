@@ -95,6 +95,8 @@ class Restore:
     index_url: str | None
     now: Callable[[], datetime]
     by: str
+    is_rehearsal: bool = False
+    """Whether it is a restore on trial, which must not reach the object store of the real recorder."""
 
     def plan(self) -> RestorePlan:
         """Return what would be restored; changes nothing.
@@ -236,6 +238,8 @@ class Restore:
                 "[backup] is off in recorder.toml, so that a restore on trial does not write to the real backup: set "
                 f'destination = "{before.backup.destination}" again once this recorder takes the place of the other'
             )
+        if self.is_rehearsal and before.objects.url is not None:
+            text = with_setting(text, "objects", "url", "off")
         if self.index_url is not None:
             text = with_setting(text, "storage", "index_url", self.index_url)
         save_atomically(path, text.encode())

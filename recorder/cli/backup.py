@@ -1,6 +1,7 @@
 """`recorder backups add`, `recorder backups` and `recorder backups restore`."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from recorder.backups.backup import Backup, Made
 from recorder.backups.checking import BackupChecker, list_snapshots
 from recorder.backups.destinations import open_store
+from recorder.backups.rehearsal import FOLDER, Rehearsal
 from recorder.backups.restore import Restore, Restored
 from recorder.backups.restore_plan import public_key_of
 from recorder.backups.snapshots import Repository
@@ -50,6 +52,13 @@ S3Option = Annotated[
     Path | None,
     typer.Option("--s3-file", metavar="FILE", help="Account of an object store, instead of `[backup] s3_file`."),
 ]
+KeysS3Option = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys-s3-file", metavar="FILE",
+        help="Account of the keys' object store, instead of `[backup] keys_s3_file`; without either, the other one.",
+    ),
+]  # fmt: skip
 _LINE_EVERY = 10
 """Without a terminal, progress is a line each tenth of the work."""
 
@@ -59,13 +68,15 @@ def backup(
     destination: DestinationArgument = None,
     keys: KeysOption = None,
     s3_file: S3Option = None,
+    keys_s3_file: KeysS3Option = None,
     init: Annotated[bool, typer.Option("--init", help="Begin a new destination in an empty folder.")] = False,
     dry_run: DryRunOption = False,
 ) -> None:
     """Back up the recorder, while daemon and console run, and verify the copy.
 
     Only new and changed recordings are copied. Keys are copied only to a folder of their own. Run it as the user that
-    owns the recorder's home. An interrupted backup leaves the last complete snapshot as it is: run it again.
+    owns the recorder's home. An interrupted backup leaves the last complete snapshot as it is: run it again. Exit 1 if
+    anything is missing in the backup, such as a recording that was altered or removed here; the rest is copied.
     """
     home = context.home
     _check_user(home)
@@ -73,7 +84,7 @@ def backup(
         node = NodeKeys.load(home.root)
         where, keys = _destination(context, destination), keys or context.config.backup.keys_destination
         data = _repository(context, where, s3_file, node)
-        of_keys = None if keys is None else _repository(context, _apart(where, keys), s3_file, node)
+        of_keys = None if keys is None else _keys_repository(context, _apart(where, keys), s3_file, keys_s3_file, node)
         made = Backup(
             home=home, config=context.config, repository=data, keys=of_keys, node=node, database=index.database,
             audit=AuditLog(home.audit), now=utc_now, by=f"os:{os_user()}",
@@ -104,8 +115,11 @@ def _tell_made(context: CommandContext, data: Repository, done: Made) -> None:
     context.tell(
         done.as_json(),
         f"snapshot {done.snapshot} in {data.store.name}: {done.recordings} recordings, {done.files} files, "
-        f"{size_words(done.bytes)}, of which {size_words(done.new_bytes)} are new; verified",
+        f"{size_words(done.bytes)}, of which {size_words(done.new_bytes)} are new; verified"
+        + (f", but with {len(done.problems)} problems, named above" if done.problems else ""),
     )
+    if done.problems:
+        raise typer.Exit(1)
 
 
 def _show_plan(context: CommandContext, made: Backup) -> None:
@@ -162,6 +176,50 @@ def check(context: HomeContext, destination: DestinationArgument = None, s3_file
         raise typer.Exit(1)
 
 
+def rehearse(
+    context: HomeContext,
+    destination: DestinationArgument = None,
+    keys: KeysOption = None,
+    s3_file: S3Option = None,
+    keys_s3_file: KeysS3Option = None,
+    snapshot: Annotated[str | None, typer.Option("--snapshot", metavar="ID", help="Not the newest one.")] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option("--into", metavar="FOLDER", help="Where to restore to; without it, `rehearsal` in the home."),
+    ] = None,
+) -> None:
+    """Restore a backup on trial: into a scratch folder, verify every recording, open some, and remove it all again.
+
+    The recorder goes on meanwhile. The result is in the audit log and in health, which has an alarm if it failed, or if
+    there was none for 40 days. Exit 1 if the backup could not be restored as it should.
+    """
+    home = context.home
+    _check_user(home)
+    node, where = NodeKeys.load(home.root), _destination(context, destination)
+    keys = keys or context.config.backup.keys_destination
+    if keys is None:
+        fail(
+            "name the destination of the keys: --keys DEST2, or keys_destination in [backup]; nothing opens without", 2
+        )
+    rehearsal = Rehearsal(
+        data=_repository(context, where, s3_file, node),
+        keys=_keys_repository(context, _apart(where, keys), s3_file, keys_s3_file, node), home=home,
+        scratch=(into or home.root / FOLDER).absolute(), snapshot=snapshot, now=utc_now, clock=time.monotonic,
+        by=f"os:{os_user()}",
+    )  # fmt: skip
+    with reporting(is_quiet=context.json) as report:
+        done = rehearsal.run(report)
+    for problem in done.problems if not context.json else ():
+        say(problem)
+    context.tell(
+        done.as_json(),
+        f"snapshot {done.snapshot or 'none'}: {done.recordings} recordings verified, {done.opened} opened, in "
+        f"{done.took_s:.0f} s; {len(done.problems)} problems; the copy is removed",
+    )
+    if done.problems:
+        raise typer.Exit(1)
+
+
 def restore(
     source: Annotated[str, typer.Argument(metavar="SRC", help="The destination that `recorder backups add` wrote to.")],
     home: Annotated[
@@ -171,6 +229,7 @@ def restore(
     s3_file: Annotated[
         Path | None, typer.Option("--s3-file", metavar="FILE", help="Account of an object store.")
     ] = None,
+    keys_s3_file: KeysS3Option = None,
     snapshot: Annotated[str | None, typer.Option("--snapshot", metavar="ID", help="Not the newest one.")] = None,
     index_url: Annotated[
         str | None,
@@ -186,7 +245,7 @@ def restore(
     verify.
     """
     made: Restored | None = None
-    of_keys = open_store(_absolute(keys), s3_file)
+    of_keys = open_store(_absolute(keys), keys_s3_file or s3_file)
     public = public_key_of(of_keys)
     new = Restore(
         data=Repository(open_store(_absolute(source), s3_file), public), keys=Repository(of_keys, public),
@@ -246,6 +305,14 @@ def _repository(context: CommandContext, destination: str, s3_file: Path | None,
         fail(f"{destination} must lie outside the recorder's home: a copy on the same disk is lost with it", 2)
     store = open_store(destination, s3_file or context.config.backup.s3_path, context.home.state)
     return Repository(store, node.sign_public)
+
+
+def _keys_repository(
+    context: CommandContext, destination: str, s3_file: Path | None, keys_s3_file: Path | None, node: NodeKeys
+) -> Repository:
+    """Return the destination of the keys, which may have an account of its own: who has one need not have the other."""
+    account = keys_s3_file or s3_file or context.config.backup.keys_s3_path
+    return _repository(context, destination, account, node)
 
 
 def _apart(data: str, keys: str) -> str:

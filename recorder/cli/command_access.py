@@ -157,6 +157,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "`backup.begun` and `backup.made` name the user of the operating system",
         "backups list": "shows times and sizes",
         "backups check": "shows what is damaged at a destination; the entry `backup.checked` says so",
+        "backups rehearse": "restores what the owner of the files can read anyhow, and removes it. The entry "
+        "`backup.rehearsed` names the user of the operating system",
         "objects show": "shows counts, and ids of recordings that wait",
         "objects push": "stores and removes what the daemon would store and remove, sealed as it is",
         "objects restore": "puts containers of a lost disk together again, sealed, before the daemon starts; "

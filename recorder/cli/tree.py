@@ -189,6 +189,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "backups list": "backup:list_",
         "backups add": "backup:backup",
         "backups check": "backup:check",
+        "backups rehearse": "backup:rehearse",
         "backups restore": "backup:restore",
         "objects show": "objects:status",
         "objects push": "objects:push",

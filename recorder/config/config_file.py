@@ -224,6 +224,7 @@ parts = false                   # true: calls in progress are stored too, in par
 destination = "off"             # an existing folder on another disk or machine, mounted here, or "s3://BUCKET/PREFIX"
 keys_destination = "off"        # another one, best on another machine, for the private keys; off: name it each time
 s3_file = "off"                 # for s3://BUCKET/PREFIX: a file (0600) with its account; docs/operations.md
+keys_s3_file = "off"            # the same of keys_destination, so that no account reads both; off: s3_file
 media_days = 14                 # how long snapshots are kept: recordings and their sealed keys,
 index_days = 14                 # index, configuration, messages and state,
 accounts_days = 14              # accounts and PINs,

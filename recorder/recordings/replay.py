@@ -71,6 +71,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "call.info": "an INFO that was ignored; nothing changed",
         "call.second_message.ended": "that it was played is in the container, and in its row",
         "calls.deleted": "says how many, not which: they are not there to be brought back",
+        "backup.rehearsed": _SEEN,
         "config.reload": "the configuration is a file of its own",
         "daemon.draining": _RUN,
         "daemon.stopped": _RUN,

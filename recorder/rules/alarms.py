@@ -173,6 +173,20 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "nothing is lost.",
             "Mount the destination of `[backup]`, or free space there; `backup.problem` in health says what is wrong.",
         ),
+        "backup_incomplete": Advice(
+            "The last backup lacks something, such as a recording that was altered or removed here, or a private key.",
+            "`backup.problems` in health names it. Repair that, then run `recorder backups add` as the console's user; "
+            "a backup without problems ends the alarm.",
+        ),
+        "rehearsal_failed": Advice(
+            "The last restore on trial found something wrong: a real restore may lack it.",
+            "`backup.rehearsal` in health has the problems. Run `recorder backups check`, mend what it names, then "
+            "`recorder backups rehearse`.",
+        ),
+        "rehearsal_overdue": Advice(
+            "No backup has been restored on trial for 40 days.",
+            "Mount both destinations and run `recorder backups rehearse` as the console's user, or enable its timer.",
+        ),
         "backup_overdue": Advice(
             "No backup has been made for 36 hours.",
             "Look at the timer's log, then run `recorder backups add` as the console's user.",

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.postgres import PostgresServer
+from recorder.backups import pieces
 from recorder.backups.checking import BackupChecker, list_snapshots
-from recorder.backups.errors import BackupError
+from recorder.backups.errors import BackupError, UnreadableFileError
+from recorder.backups.rehearsal import Rehearsal
+from recorder.backups.rules import BackupClass
+from recorder.backups.status import INCOMPLETE, OVERDUE, REHEARSAL_FAILED, REHEARSAL_OVERDUE, BackupHealth
 from recorder.common.home import Home
 from recorder.config.backup_options import BackupOptions
 from recorder.config.reading import read_config
@@ -252,6 +256,10 @@ def test_old_snapshots_expire_class_by_class_and_their_pieces_go(tmp_path: Path)
     assert problems(site) == [], "a recording that was deleted is missing rightly"
     site.back_up(at=NOW + 31 * DAY)
     assert first.snapshot not in [one.id for one in list_snapshots(site.repository())]
+    assert site.objects_of(lost), "the only copy of a recording that the index has is kept"
+    assert problems(site) == []
+    site.delete(lost)
+    site.back_up(at=NOW + 32 * DAY)
     assert site.objects_of(lost) == []
     assert problems(site) == []
     site.close()
@@ -422,8 +430,9 @@ def test_a_link_or_a_pipe_among_the_recordings_is_not_followed(site: BackupSite,
     key = site.vault.sealed.path(recording, "2026-11")
     key.unlink()
     key.symlink_to(tmp_path / "secret")
-    with pytest.raises(BackupError, match="is a link, and is not copied"):
-        site.back_up()
+    (problem,) = site.back_up().problems
+    assert f"recording {recording}: " in problem
+    assert "is a link, and is not copied" in problem
     assert not any(b"somebody else's" in one.read_bytes() for one in site.dest.rglob("*") if one.is_file())
 
 
@@ -461,3 +470,136 @@ def test_the_rows_of_all_tables_are_of_one_moment(database: Database) -> None:
         assert read.execute(count).scalar() == 0, "what is written meanwhile belongs to the next one"
     with database.snapshot() as read:
         assert read.execute(count).scalar() == 1
+
+
+def made_of(site: BackupSite) -> tuple[list[str], dict[str, str]]:
+    """Back up; return the problems, and the digest of each container in the new snapshot."""
+    made = site.back_up()
+    repository = site.repository()
+    files = repository.files(repository.load(made.snapshot), BackupClass.MEDIA)
+    return made.problems, {Path(one.path).stem: one.sha256 for one in files if one.path.endswith(".rec")}
+
+
+def container(site: BackupSite, recording: RecordingId) -> Path:
+    path = site.index.get(recording).path
+    assert path is not None
+    return site.vault.root / path
+
+
+def test_what_is_altered_or_missing_here_is_named_and_kept_from_the_last_backup(site: BackupSite) -> None:
+    altered, removed, keyless, fine = (site.record(NOW - DAY) for _ in range(4))
+    problems_before, digests = made_of(site)
+    assert problems_before == []
+    late_altered, late_removed, late_fine = (site.record(NOW) for _ in range(3))
+    for recording in (altered, late_altered):
+        content = bytearray(container(site, recording).read_bytes())
+        content[-200] ^= 1
+        container(site, recording).write_bytes(content)
+    for recording in (removed, late_removed):
+        container(site, recording).unlink()
+    (key,) = (path for path in (site.home.root / "keys" / "sealed").rglob(f"{keyless}.key"))
+    key.unlink()
+    named, now = made_of(site)
+    said = {sentence.split()[1].rstrip(":"): sentence for sentence in named}
+    assert said.keys() == {altered, removed, keyless, late_altered, late_removed}
+    assert "its file was altered" in said[altered]
+    assert "its file is missing" in said[removed]
+    assert "its sealed key is missing" in said[keyless]
+    assert all("is kept: restore it from there" in said[one] for one in (altered, removed, keyless))
+    assert all("no earlier backup here has it" in said[one] for one in (late_altered, late_removed))
+    assert {one: now[one] for one in (altered, removed, keyless, fine)} == digests
+    assert late_fine in now, "everything else is copied"
+    assert late_removed not in now
+    again, _ = made_of(site)
+    assert len(again) == 5, "until it is mended"
+    assert problems(site) == []
+    done = site.restore()
+    assert set(done.settled.problems) == {late_altered, late_removed}, "what was kept opens and verifies"
+
+
+def test_a_recording_that_cannot_be_read_is_named_and_the_rest_is_copied(
+    site: BackupSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked, unreadable, good = (site.record(NOW - DAY) for _ in range(3))
+    path = container(site, linked)
+    kept = path.with_name("aside")
+    path.rename(kept)
+    path.symlink_to(kept)
+    read = pieces._pieces
+
+    def failing(reading: Callable[[int], bytes], limit: int | None) -> Iterator[bytes]:
+        for piece in read(reading, limit):
+            if piece == container(site, unreadable).read_bytes():
+                raise UnreadableFileError(f"{container(site, unreadable)} cannot be read: Input/output error")
+            yield piece
+
+    monkeypatch.setattr(pieces, "_pieces", failing)
+    named, now = made_of(site)
+    assert len(named) == 2
+    assert any(linked in sentence and "is a link" in sentence for sentence in named)
+    assert any(unreadable in sentence and "cannot be read" in sentence for sentence in named)
+    assert set(now) == {good}
+
+
+def test_what_is_deleted_or_erased_from_while_it_is_copied_is_no_problem(site: BackupSite) -> None:
+    deleted, erased, _ = (site.record(NOW - DAY) for _ in range(3))
+    assert made_of(site)[0] == []
+    site.delete(deleted)
+    site.erase(erased)
+    assert made_of(site)[0] == []
+
+
+@pytest.mark.parametrize("damage", ["none", "piece", "key"])
+def test_a_restore_on_trial_says_what_a_real_one_would_lack_and_leaves_nothing(site: BackupSite, damage: str) -> None:
+    recordings = [site.record(NOW - DAY) for _ in range(3)]
+    site.back_up()
+    if damage == "piece":
+        next(path for path in site.dest.glob(f"media/*/{recordings[0]}/*") if path.stat().st_size > 1000).unlink()
+    if damage == "key":
+        for path in site.keys.glob("keys/pieces/*"):
+            path.write_bytes(b"not what it was")
+    before = {path for path in site.home.root.rglob("*") if path.is_file()}
+    at = site.at + timedelta(hours=1)
+    done = Rehearsal(
+        data=site.repository(), keys=site.repository(site.keys), home=site.home, scratch=site.home.root / "rehearsal",
+        snapshot=None, now=lambda: at, clock=lambda: 0.0, by="os:tester",
+    ).run()  # fmt: skip
+    assert (done.problems == []) is (damage == "none"), done.problems
+    if damage == "none":
+        assert (done.recordings, done.opened) == (3, 1)
+    assert not (site.home.root / "rehearsal").exists()
+    new = {path.name for path in site.home.root.rglob("*") if path.is_file() and path not in before}
+    assert new <= {"rehearsal.lock", "backup.json"}, "nothing else of the home is touched"
+    health = BackupHealth(
+        site.home.state, lambda: BackupOptions(destination=str(site.dest)), lambda: at + DAY, NOW
+    ).look()  # fmt: skip
+    assert (REHEARSAL_FAILED in health["alarms"]) is (damage != "none")
+    assert health["rehearsal"]["problems"] == done.problems
+
+
+def test_a_restore_on_trial_is_missed_after_forty_days_and_a_problem_until_it_is_mended(site: BackupSite) -> None:
+    def alarms(days: float) -> set[str]:
+        options = BackupOptions(destination=str(site.dest))
+        return set(BackupHealth(site.home.state, lambda: options, lambda: NOW + days * DAY, NOW).look()["alarms"])
+
+    recording = site.record(NOW - DAY)
+    site.back_up()
+    assert alarms(1) == set()
+    assert alarms(41) == {OVERDUE, REHEARSAL_OVERDUE}
+    container(site, recording).unlink()
+    site.back_up()
+    assert alarms(1) == {INCOMPLETE}
+
+
+def test_a_folder_of_others_is_not_removed_by_a_rehearsal(site: BackupSite, tmp_path: Path) -> None:
+    site.record(NOW - DAY)
+    site.back_up()
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "letter.txt").write_text("dear all")
+    with pytest.raises(BackupError, match="not empty, and would be removed"):
+        Rehearsal(
+            data=site.repository(), keys=site.repository(site.keys), home=site.home, scratch=precious, snapshot=None,
+            now=lambda: NOW, clock=lambda: 0.0, by="os:tester",
+        ).run()  # fmt: skip
+    assert (precious / "letter.txt").exists()

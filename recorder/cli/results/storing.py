@@ -55,6 +55,17 @@ class CheckedBackup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsedBackup:
+    """A backup that was restored on trial; ``opened``: recordings that the keys of the backup open, one a month."""
+
+    snapshot: str
+    recordings: int
+    opened: int
+    took_s: float
+    problems: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """What was replayed from the audit log."""
 

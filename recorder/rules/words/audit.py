@@ -65,6 +65,7 @@ EVENT: Mapping[str, str] = {
     "claim.view": "looked at data subjects' requests",
     "claim.withdrawn": "withdrew a data subject's request",
     "claim.write": "was about to enter a data subject's request",
+    "backup.rehearsed": "restored a backup on trial",
     "config.reload": "reloaded the configuration",
     "daemon.draining": "stopped taking new calls",
     "daemon.stopped": "stopped",
