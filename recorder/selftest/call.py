@@ -1,8 +1,10 @@
 """Makes the call of a self-test: what the two phones do, and what was seen meanwhile."""
 
+import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ _STATE_S = 5.0
 _ANSWER_S, _JOIN_S, _FILED_S = 15.0, 10.0, 30.0
 _NOTICE_S = 180.0
 _MOST_DIGITS = 10
+_WAY_OF_A_KEY = 2
+"""Threads of a process that a key passes, or that hold a lock which one of them needs."""
 _HELD = frozenset({CallState.NOTICE_HELD.value, CallState.SECOND_HELD.value})
 """Phases in which the officer has answered and waits for the end of the notice, where it plays after the answer."""
 
@@ -48,6 +52,7 @@ class CallSeen:
         heard_by_officer: File of what the officer heard.
         digits: What the caller keyed in the pause.
         paused_at: Sample of the officer's voice at which the last key of the pause was released; None if unknown.
+        starved_s: How long what a key passes had waited for a processor while the keys were pressed, at most.
         lead_s: How long both had talked before the keys.
         resumed_at_s: From when on both were recorded again, seconds of the voices.
         longest_wait_s: How long the writer was seen in one operation at most.
@@ -61,6 +66,7 @@ class CallSeen:
     heard_by_officer: Path
     digits: str
     paused_at: int | None = None
+    starved_s: float = 0.0
     lead_s: float = 0.0
     resumed_at_s: float = 0.0
     longest_wait_s: float = 0.0
@@ -141,9 +147,12 @@ class CheckedCall:
         self._watch(seen.lead_s)
         pause, resume = self._keys
         self._tell(f"the officer presses {pause} to pause")
+        passed = {os.getpid(), officer.pid, self._begun["pid"]}
+        waited = _waited_s(passed)
         officer.send_dtmf(pause)
         seen.paused_at = _last_pressed(officer, pause)
         self._until_state("paused", "pause", f"the keys {pause} do not pause: the recording goes on")
+        seen.starved_s = _starved_s(waited, _waited_s(passed))
         self._tell("the caller keys digits, as of a card")
         caller.send_dtmf(seen.digits)
         self._watch(len(seen.digits) * _KEY_S + _PAUSED_S)
@@ -183,6 +192,26 @@ def _comes(phone: Phone, name: str, within_s: float) -> bool:
     except PhoneError:
         return False
     return True
+
+
+def _waited_s(processes: Iterable[int]) -> dict[int, dict[int, float]]:
+    """Return how long each thread of some processes has waited for a processor, seconds, as far as Linux says."""
+    found: dict[int, dict[int, float]] = {}
+    for pid in processes:
+        found[pid] = {}
+        with suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                with suppress(OSError, IndexError):
+                    found[pid][int(task.name)] = int((task / "schedstat").read_bytes().split()[1]) / 1e9
+    return found
+
+
+def _starved_s(before: dict[int, dict[int, float]], after: dict[int, dict[int, float]]) -> float:
+    """Return how long those waited in between that a key passes: in each process two threads, the slowest counted."""
+    return sum(
+        sum(sorted(waited - before[pid].get(thread, 0.0) for thread, waited in threads.items())[-_WAY_OF_A_KEY:])
+        for pid, threads in after.items()
+    )
 
 
 def _last_pressed(phone: Phone, keys: str) -> int | None:

@@ -7,6 +7,7 @@ the next start.
 
 import json
 import logging
+import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -192,6 +193,7 @@ class SelfTests:
         live = call.live() if call.live is not None else None
         return {
             "run": run.id,
+            "pid": os.getpid(),
             "recording": call.recording,
             "refused": None if call.refused is None else list(call.refused),
             "phase": None if live is None else live["phase"],

@@ -141,7 +141,7 @@ def unstarved(site: Site) -> dict[str, Any]:
             noting_starvation(os.getpid, note, longer_than_s=STARVED_S),
         ):
             report = site.selftest()
-        if report["failed"] != ["pause"] or not waits:
+        if report["failed"] not in (["pause"], ["busy"]) or not waits:
             break
     return report
 
@@ -267,6 +267,31 @@ def test_each_fault_is_named(
     assert site.alarms["selftest_failed"] == len(set(report["failed"]) - {"deletion"}), report["failed"]
     assert len(report["failed"]) == len(set(report["failed"]))
     assert all(one["sentence"] for one in report["checks"])
+
+
+# --- a busy machine
+
+HELD_BACK_S = 0.15
+
+
+def test_a_pause_is_judged_right_when_the_officers_first_packet_was_late(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows a first packet that was held back lies as much later in the recording as on the call's clock."""
+    real, is_callers = RtpStream._write_out, _marked_callers(monkeypatch)
+    waiting: dict[RtpStream, list[bytes]] = {}
+    began_s: dict[RtpStream, float] = {}
+
+    def write_out(self: RtpStream, packet: bytes) -> None:
+        began = began_s.setdefault(self, time.monotonic())
+        waiting.setdefault(self, []).append(packet)
+        if is_callers(self) or time.monotonic() >= began + HELD_BACK_S:
+            for one in waiting.pop(self):
+                real(self, one)
+
+    monkeypatch.setattr(RtpStream, "_write_out", write_out)
+    report = unstarved(site)
+    assert report["passed"], [one for one in report["checks"] if not one["passed"]]
 
 
 # --- not now

@@ -189,9 +189,12 @@ class RtpStream:
         header = _HEADER.pack(
             0x80, payload_type | (0x80 if is_marked else 0), self._sequence, timestamp % (1 << 32), self._ssrc
         )
+        self._write_out(header + payload)
+
+    def _write_out(self, packet: bytes) -> None:
         assert self._remote is not None
         with contextlib.suppress(OSError):  # as good as lost on the way
-            self._rtp.sendto(header + payload, self._remote)
+            self._rtp.sendto(packet, self._remote)
 
     # --- receiving
 

@@ -1,6 +1,8 @@
 """What makes a call a self-test's, and what does not: ids, searches, guests, deletion, schedule."""
 
 import asyncio
+import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -13,6 +15,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from audio.blocks import ClockAnchor
+from audio.types import Channel, Codec
 from recorder.calls.call_services import CallServices
 from recorder.calls.rules.call_events import CallState
 from recorder.calls.selftest_calls import HOST, SelfTestCall, service_of, services_of
@@ -23,10 +27,13 @@ from recorder.config.selftest_options import SelfTestOptions
 from recorder.config.settings import Config
 from recorder.control.bodies import SocketCaller
 from recorder.control.selftests import BeginBody, EndBody, LiveSelfTests
+from recorder.demo.phones.messages import RATE
 from recorder.demo.phones.phone import Phone
 from recorder.demo.phones.sip_messages import build_request
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen, Service, recording_id
 from recorder.selftest.call import CallFailedError, CallSeen, CheckedCall
+from recorder.selftest.checks import Material, _judge_pause
+from recorder.selftest.recorded import Leads, Recorded, SenderClock
 from recorder.selftest.report import Report
 from recorder.selftest.signals import as_other_law, find, is_absent, is_in, pieces, score, voice
 from recorder.selftest.targets import check_targets
@@ -41,7 +48,7 @@ from storage.errors import KeyProblemError
 from storage.index import Index
 from storage.keys import OneTimeSeal
 from storage.rows import row_from_json
-from storage.types import SELFTEST, SELFTEST_MARK, RecordingId, RecordingRow, Search
+from storage.types import SELFTEST, SELFTEST_MARK, RecordingId, RecordingRow, Search, Segment, SegmentKind
 from tests.helpers.storage_home import row
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -126,6 +133,85 @@ def test_a_voice_is_found_to_the_sample_and_in_no_other() -> None:
     as_heard = as_other_law(one)
     assert score(pieces(one, 0.5, 2.5), as_other_law(as_heard)) < 1.0
     assert not is_in(pieces(one, 0.0, 2.0), np.zeros(100))
+
+
+# --- the pause
+
+OFFICER_LATE = 1200
+"""Ticks by which the first packet of the officer was read late: 150 ms."""
+
+
+def anchors(channel: Channel, *leads: int) -> list[ClockAnchor]:
+    """Return anchors of one stream, one a second from 1 s on, with leads in ticks."""
+    found = []
+    for at_s, lead in enumerate(leads, 1):
+        position = at_s * RATE + lead
+        found.append(ClockAnchor(
+            channel=channel, codec=Codec.PCMA, timestamp=position, position=position, arrival_ns=at_s * 10**9,
+        ))  # fmt: skip
+    return found
+
+
+def judged(*leads: int, late: int = OFFICER_LATE, pauses: Sequence[tuple[float, float]] = ((5.0, 7.0),),
+           starved_s: float = 0.0, key_s: float = 5.0, noise_s: float | None = None) -> Report:  # fmt: skip
+    """Return the report on a pause of a call of 10 s whose officer's positions lie late by some ticks."""
+    said, clock = voice(10.0), SenderClock(anchors(Channel.RIGHT, *leads))
+    right = np.concatenate([np.zeros(late), said])
+    for begin_s, end_s in pauses:
+        right[round(begin_s * RATE) + late : round(end_s * RATE) + late] = 0
+    if noise_s is not None:
+        right[round(noise_s * RATE) + late] = 1.0
+    segments = [
+        SimpleNamespace(start_s=begin_s, end_s=end_s, kind=SegmentKind.PAUSED, reason="") for begin_s, end_s in pauses
+    ]
+    seen = CallSeen(
+        caller=said, officer=said, heard_by_caller=Path(), heard_by_officer=Path(), digits="", lead_s=5.0,
+        paused_at=round(key_s * RATE), starved_s=starved_s,
+    )  # fmt: skip
+    recorded = Recorded(
+        left=np.zeros(len(right)), right=right, clocks=(SenderClock(()), clock), plain=b"",
+    )  # fmt: skip
+    report = Report()
+    material = Material(
+        seen=seen, row=cast("RecordingRow", SimpleNamespace(segments=segments)), recorded=recorded, erase_s=0.0,
+        notice=np.zeros(0),
+    )  # fmt: skip
+    _judge_pause(report, material, recorded, cast("list[Segment]", segments))
+    return report
+
+
+def test_a_pause_lies_where_the_channels_own_clock_has_it() -> None:
+    steady = [0, *[OFFICER_LATE] * 9]  # the first anchor is the packet that was read late
+    assert judged(*steady).passed
+    assert judged(*[0] * 10, late=0).passed
+    assert judged(*steady, noise_s=5.03).failed == ["pause"], "20 ms are no more for a stream that began late"
+    assert judged(*steady, noise_s=6.97).failed == ["pause"]
+    assert judged(*steady, noise_s=5.01).passed
+    assert judged(*steady, key_s=4.9).failed == ["pause"], "100 ms after the key"
+
+
+def test_each_pause_is_checked_on_its_own() -> None:
+    steady, twice = [OFFICER_LATE] * 10, ((5.0, 6.0), (7.0, 8.0))
+    assert judged(*steady, pauses=twice).passed, "between the two is nothing to be silent"
+    assert judged(*steady, pauses=twice, noise_s=7.5).failed == ["pause"]
+
+
+def test_a_machine_that_is_too_busy_to_judge_is_named_with_the_figure() -> None:
+    unsure = [0] * 5 + [OFFICER_LATE] * 5
+    for report in (judged(*unsure), judged(*[OFFICER_LATE] * 10, key_s=4.85, starved_s=0.14)):
+        (check,) = report.checks
+        assert report.failed == ["busy"]
+        assert re.search(r"for up to 1[45]0 ms", check.sentence), check.sentence
+    assert judged(*[OFFICER_LATE] * 10, key_s=4.8, starved_s=0.14).failed == ["pause"], "the wait does not explain it"
+    assert judged(*unsure, noise_s=6.0).failed == ["pause"], "what is certain is said on a busy machine too"
+
+
+def test_a_stream_that_begins_anew_counts_with_both_clocks() -> None:
+    first, second = anchors(Channel.RIGHT, 0, 800), anchors(Channel.RIGHT, 0, 0, 160)[2:]
+    clock = SenderClock([*first, *(replace(one, timestamp=one.timestamp + 77) for one in second)])
+    assert clock.leads(0.5) == Leads(smallest=0, largest=0)
+    assert clock.leads(2.5) == Leads(smallest=160, largest=800)
+    assert clock.leads(3.5) == Leads(smallest=158, largest=160)
 
 
 class Daemon:
@@ -328,6 +414,7 @@ class Willing:
     """A phone that does what it is asked; it has begun to talk once the sides are joined."""
 
     talks = False
+    pid = os.getpid()
 
     def __getattr__(self, _name: str) -> Any:
         return lambda *_args, **_named: SimpleNamespace(name="confirmed", code=200, text="OK")
@@ -348,7 +435,7 @@ def test_a_notice_after_the_answer_may_take_long_and_nothing_else(
     def look(_seen: CallSeen) -> dict[str, Any]:
         return {"phase": (phase if clock.now_s < lasts_s else CallState.JOINED).value, "refused": None, "state": ""}
 
-    begun = {"number": "x", "sip": "127.0.0.1:5060", "erase_s": 0.0}
+    begun = {"number": "x", "sip": "127.0.0.1:5060", "erase_s": 0.0, "pid": os.getpid()}
     call = CheckedCall(tmp_path, begun, look, keys=("*1", "*2"), tell=lambda _sentence: None)
     with pytest.raises(CallFailedError) as error:
         call.hold(cast("Phone", caller), cast("Phone", officer))
