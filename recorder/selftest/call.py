@@ -16,6 +16,7 @@ from recorder.selftest.signals import Signal, voice, write
 
 _LEAD_S = 1.5
 """How long both talk, besides what a pause erases, before the pause."""
+_SETTLING_S = 0.3
 _PAUSED_S = 0.6
 _AFTER_S = 1.6
 _KEY_S = 0.2
@@ -52,7 +53,8 @@ class CallSeen:
         heard_by_officer: File of what the officer heard.
         digits: What the caller keyed in the pause.
         paused_at: Sample of the officer's voice at which the last key of the pause was released; None if unknown.
-        starved_s: How long what a key passes had waited for a processor while the keys were pressed, at most.
+        starved_s: How long those that audio and keys pass waited for a processor before and as the keys were pressed,
+            in all.
         lead_s: How long both had talked before the keys.
         resumed_at_s: From when on both were recorded again, seconds of the voices.
         longest_wait_s: How long the writer was seen in one operation at most.
@@ -144,11 +146,12 @@ class CheckedCall:
 
     def _talk_and_pause(self, caller: Phone, officer: Phone) -> None:
         seen = self.seen
-        self._watch(seen.lead_s)
         pause, resume = self._keys
-        self._tell(f"the officer presses {pause} to pause")
         passed = {os.getpid(), officer.pid, self._begun["pid"]}
-        waited = _waited_s(passed)
+        self._watch(_SETTLING_S)
+        waited = _waited_s(passed)  # what came late is erased by its arrival: what is late in all that time counts
+        self._watch(seen.lead_s - _SETTLING_S)
+        self._tell(f"the officer presses {pause} to pause")
         officer.send_dtmf(pause)
         seen.paused_at = _last_pressed(officer, pause)
         self._until_state("paused", "pause", f"the keys {pause} do not pause: the recording goes on")

@@ -161,8 +161,8 @@ def _judge_pause(report: Report, found: Material, recorded: Recorded, spans: Seq
             "busy",
             False,
             "",
-            f"the machine is too busy to tell whether the pause took effect within 20 ms: audio or keys waited for a "
-            f"processor for up to {1000 * waited_s:.0f} ms; test again when it has less to do",
+            f"the machine is too busy to tell whether the pause took effect within 20 ms: audio and keys waited for a "
+            f"processor for up to {1000 * waited_s:.0f} ms in all; test again when it has less to do",
         )
         return
     measured = "" if late_s is None else f", {off_ms:.0f} ms from the moment when the key was released"
