@@ -27,6 +27,9 @@ from audio.written import BlockSink, OnDone, SinkError, WrittenRecording
 
 _log = logging.getLogger(__name__)
 
+_IDLE_S = 1.0
+"""How often the thread says that it lives (`PausableWriter.marked_s`) while nothing is recorded, seconds."""
+
 _SLOTS = 20
 """Parts of a period; a tap belongs to one of them."""
 
@@ -155,6 +158,7 @@ class PausableWriter:
             slot = min(range(_SLOTS), key=lambda slot: len(self._turns[slot]))
             recording = WrittenRecording(key=key, tap=tap, sink=sink, slot=slot)
             self._open[key] = self._turns[slot][key] = recording
+            self._wake.notify()
 
     def finish(self, key: str, on_done: OnDone) -> None:
         """Drain to the end, release the tap, and call ``on_done`` on the writer thread.
@@ -215,10 +219,17 @@ class PausableWriter:
         self._finish_rest()
 
     def _sleep(self) -> None:
-        """Sleep until the slot's time, a finish or the end."""
+        """Sleep until the slot's time, a finish or the end; without recordings until there is one, or `_IDLE_S`."""
         with self._wake:
-            timeout_s = max(self._due_s - time.monotonic(), 0)
-            self._wake.wait_for(lambda: self._finishing or self._is_closing, timeout=timeout_s)
+            is_idle = not self._open
+            if is_idle:  # no slot is due meanwhile
+                self._due_s = time.monotonic() + _IDLE_S
+            self._wake.wait_for(
+                lambda: self._finishing or self._is_closing or (is_idle and self._open),
+                timeout=max(self._due_s - time.monotonic(), 0),
+            )
+            if is_idle:
+                self._due_s = time.monotonic()
 
     def _take_due(self) -> tuple[list[WrittenRecording], list[WrittenRecording]]:
         """Return the recordings to be finished, and those whose slot it is."""

@@ -2,7 +2,8 @@
 
 Why sippy's dispatcher ``ED2`` is wrapped:
 
-- There is one in a process, and it is woken by SIGURG, which Python delivers to the main thread only.
+- There is one in a process, for the main thread, to which Python delivers signals. It wakes 100 times a second, also
+  without a call: `sip.loop_pace` waits in its place.
 - It prints the exceptions of callbacks, so that a bug would reach neither the log nor a test. Here every callback runs
   in `guarded`, which logs an exception once.
 - sippy's modules print whole messages that they cannot parse, with digits and numbers. Here that goes to the log
@@ -35,7 +36,7 @@ from sippy.Core.EventDispatcher import ED2
 from sippy.Time import MonoTime
 from sippy.Time.Timeout import Timeout
 
-from sip import stack_addresses, stack_speed, timer_slices
+from sip import loop_pace, stack_addresses, stack_speed, timer_slices
 from sip.message import masked
 
 _log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Reactor:
         _quieten_sippy()
         stack_speed.install()
         timer_slices.install()
+        self._wait = loop_pace.install()
         MonoTime.clock_getdtime = time.clock_gettime
         self._is_stopping = False
 
@@ -83,12 +85,13 @@ class Reactor:
         """Run callbacks until `stop`.
 
         Raises:
-            RuntimeError: Not called on the main thread; SIGURG arrives only there.
+            RuntimeError: Not called on the main thread; signals arrive only there.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("the call loop runs on the main thread only")
-        while not self._is_stopping:
-            ED2.loop()
+        with self._wait.woken_by_signals():
+            while not self._is_stopping:
+                ED2.loop()
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -100,13 +103,18 @@ class Reactor:
         ED2.callFromThread(guarded, fn, *args)
 
     def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> Cancellable:
-        """Run ``fn(*args)`` once after ``seconds`` (resolution 10 ms); call thread only. Its exceptions are logged."""
+        """Run ``fn(*args)`` once after ``seconds`` (resolution 1 ms); call thread only. Its exceptions are logged."""
         return _Timer(seconds, fn, args)
 
     @property
     def now_s(self) -> float:
         """The monotonic clock, in seconds."""
         return time.monotonic()
+
+    @property
+    def is_asleep(self) -> bool:
+        """Tell whether the loop sleeps, since it has nothing to do; any thread."""
+        return self._wait.is_asleep
 
     def _stop(self) -> None:
         self._is_stopping = True

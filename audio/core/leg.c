@@ -67,6 +67,7 @@ static int leg_attach(struct leg *leg, int rtp_fd, int rtcp_fd)
     }
     leg->id = new_id(leg->thread, leg->slot);
     leg->thread->counters.legs++;
+    thread_has_leg(leg->thread);
     return 0;
 }
 

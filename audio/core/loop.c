@@ -49,7 +49,7 @@ static void keep_house(struct thread *thread, int64_t now)
             leg_arrive(thread->legs[slot], now); /* whose receive ended with an error, or a while ago: it may stand now */
         }
     kernel_house(thread);
-    thread->house_ns = now + HOUSE_NS;
+    thread->house_ns = now + (thread->counters.legs ? HOUSE_NS : EMPTY_HOUSE_NS);
 }
 
 static int wait_ms(int64_t until_ns)

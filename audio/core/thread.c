@@ -58,6 +58,24 @@ struct tap *tap_find(struct thread *thread, int64_t id)
     return slot < thread->tap_slots && thread->taps[slot]->id == id ? thread->taps[slot] : NULL;
 }
 
+/* Wakes a thread that would sleep beyond a time. */
+static void wake_by(struct thread *thread, int64_t at_ns)
+{
+    if (at_ns < thread->asleep_until_ns) {
+        thread->asleep_until_ns = at_ns;
+        eventfd_write(thread->wake_fd, 1);
+    }
+}
+
+/* Has the thread look at its legs soon: it may have had none. */
+void thread_has_leg(struct thread *thread)
+{
+    int64_t at_ns = core_now(thread->core) + HOUSE_NS;
+    if (at_ns < thread->house_ns)
+        thread->house_ns = at_ns;
+    wake_by(thread, thread->house_ns);
+}
+
 /* Has the leg's tick called at at_ns or before. */
 void leg_wake_at(struct leg *leg, int64_t at_ns)
 {
@@ -69,8 +87,5 @@ void leg_wake_at(struct leg *leg, int64_t at_ns)
     }
     if (at_ns < thread->due_ns)
         thread->due_ns = at_ns;
-    if (thread->due_ns < thread->asleep_until_ns) {
-        thread->asleep_until_ns = thread->due_ns;
-        eventfd_write(thread->wake_fd, 1);
-    }
+    wake_by(thread, thread->due_ns);
 }

@@ -54,6 +54,7 @@ struct core {
 };
 
 #define HOUSE_NS (250 * NS_PER_MS) /* between two looks at all legs of a thread */
+#define EMPTY_HOUSE_NS (10000 * NS_PER_MS) /* the same without legs: nothing wakes the machine for nothing */
 
 /* loop.c */
 void *thread_run(void *thread);
@@ -68,6 +69,7 @@ struct thread *thread_of(struct core *core, int64_t id);
 struct leg *leg_find(struct thread *thread, int64_t id);
 struct tap *tap_find(struct thread *thread, int64_t id);
 void leg_wake_at(struct leg *leg, int64_t at_ns);
+void thread_has_leg(struct thread *thread);
 
 /* lock.c */
 struct leg *leg_lock(struct core *core, int64_t id, int *error);

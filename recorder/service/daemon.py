@@ -136,7 +136,8 @@ class Daemon:
             used=self._objects.start_if_wanted,
         )  # fmt: skip
         self._control = LiveCalls(self._services, loop_mark(home))
-        self._stalls, self._disk = Stalls(self._reactor), self._make_disk_watch()
+        self._stalls = Stalls(self._reactor, is_asleep=lambda: self._reactor.is_asleep)
+        self._disk = self._make_disk_watch()
         self._disk_faults = DiskFaults(
             home.recordings, self._services.alarms.raised, works_again=lambda: self._services.alarms.end(*FAULTS)
         )

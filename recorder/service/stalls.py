@@ -45,6 +45,9 @@ class Stalls:
     when the function was due, not from when it was submitted, because whoever holds the interpreter delays both
     threads. A block of length L is measured as L less up to 100 ms.
 
+    Nothing is submitted while the call thread sleeps, since it has nothing to do: that would wake it. By as much as the
+    thread `stalls` runs late, all threads were held.
+
     The lateness of a timer would not do: timers that are due together leave turns to commands (`sip.timer_slices`).
     Figures that need a system call are read on the thread `stalls`, because the call thread would release the
     interpreter for it, and wait to have it again.
@@ -53,6 +56,7 @@ class Stalls:
         scheduler: The call thread's scheduler.
         clock: Monotonic clock, seconds.
         worked_s: Processor time of the calling thread so far, seconds.
+        is_asleep: Tells whether the call thread sleeps; any thread.
     """
 
     def __init__(
@@ -60,8 +64,9 @@ class Stalls:
         scheduler: Scheduler,
         clock: Callable[[], float] = time.monotonic,
         worked_s: Callable[[], float] = time.thread_time,
+        is_asleep: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._scheduler, self._clock, self._worked_s = scheduler, clock, worked_s
+        self._scheduler, self._clock, self._worked_s, self._is_asleep = scheduler, clock, worked_s, is_asleep
         self._worked_before_s = self._ready_before_s = self._ready_s = 0.0
         self._where = ""
         self._due_s, self._window_ends_s = _NONE_DUE, 0.0
@@ -88,9 +93,13 @@ class Stalls:
         Args:
             due_s: When it was due, by the monotonic clock; now, or earlier if this thread was kept waiting.
         """
-        if self._due_s == _NONE_DUE:
-            self._due_s = due_s
-            self._scheduler.submit(self._answer)
+        if self._due_s != _NONE_DUE:
+            return
+        if self._is_asleep():
+            self._note(max(0.0, self._clock() - due_s), 0.0)
+            return
+        self._due_s = due_s
+        self._scheduler.submit(self._answer)
 
     def look(self, frame: FrameType | None, ready_s: float) -> None:
         """Note what the call thread is doing, if a function is overdue. Thread `stalls`.
@@ -116,8 +125,14 @@ class Stalls:
 
     def _answer(self) -> None:
         """Measure how late this runs. Call thread."""
+        worked_s = self._worked_s()
+        self._note(max(0.0, self._clock() - self._due_s), worked_s - self._worked_before_s)
+        self._where = ""
+        self._due_s, self._worked_before_s = _NONE_DUE, self._worked_s()
+
+    def _note(self, late_s: float, worked_s: float) -> None:
+        """Note how long the call thread was held. On the thread `stalls` only while the call thread sleeps."""
         now_s = self._clock()
-        late_s = max(0.0, now_s - self._due_s)
         if now_s >= self._window_ends_s:
             self._last_window_s, self._window_s = self._window_s, 0.0
             self._window_ends_s = now_s + _WINDOW_S
@@ -131,12 +146,10 @@ class Stalls:
                 " and for about %.1f s it was ready to run while the machine ran other programs%s; if this happens"
                 " again (`call_thread` in health) give the recorder its own processors, or fewer set-ups a second",
                 late_s,
-                self._worked_s() - self._worked_before_s,
+                worked_s,
                 self._ready_s - self._ready_before_s,
                 f"; it was in {self._where}" if self._where else "",
             )
-        self._where = ""
-        self._due_s, self._worked_before_s = _NONE_DUE, self._worked_s()
 
     def _ask_and_look(self, call_thread: int, native: int) -> None:
         for turn in itertools.count():

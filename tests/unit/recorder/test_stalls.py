@@ -173,6 +173,27 @@ def test_what_held_it_is_said(thread: CallThread, stalls: Stalls, caplog: pytest
     assert "it ran for 0.0 s of it, and for about 0.0 s it was ready to run" in second
 
 
+def test_a_thread_that_sleeps_is_not_woken_and_a_stop_of_the_process_is_seen_all_the_same(
+    thread: CallThread,
+) -> None:
+    is_asleep = [True]
+    stalls = Stalls(thread, thread.clock, lambda: thread.worked_s, lambda: is_asleep[0])
+    stalls.watch()
+    thread.asks = stalls.ask
+    thread.go_on(10)
+    assert not thread._submitted
+    thread.hold(0.75, is_for_all=True)
+    thread.go_on(1)
+    longest, lately, counted = seen(stalls)
+    assert longest == lately == pytest.approx(750, abs=1)
+    assert counted == 1
+    is_asleep[0] = False
+    thread.go_on(0.05)
+    thread.hold(1.0)
+    thread.go_on(1)
+    assert seen(stalls)[0] > 850, "awake it is asked"
+
+
 def test_how_long_a_thread_was_ready_is_the_kernels_word_and_nothing_of_one_that_has_ended() -> None:
     ended = threading.Thread(target=lambda: None)
     ended.start()
