@@ -122,6 +122,10 @@ class Dialog:
         if not self.routes and message.countHFs("record-route") == 0 and not is_address:
             url.host, url.port, url.transport = source.bracketed, source.port, parameter(source.transport)
         self.target = url.getCopy()
+        self.changed()
+
+    def changed(self) -> None:
+        """Take note that the next request would be another one, or go elsewhere; a leg's dialog has it kept."""
 
     def learn_signalled(self, message: Sippy) -> None:
         """Add the peer's addresses in a message; in-dialog requests from elsewhere are refused (`sip.limits`)."""
@@ -156,6 +160,7 @@ class Dialog:
     def learn_routes(self, response: Sippy) -> None:
         """Set the route set from a response to our INVITE (RFC 3261 section 12.1.2)."""
         self.routes = [route.getCopy() for route in reversed(response.getHFBodys("record-route"))]
+        self.changed()
 
     def new_request(
         self,
@@ -193,6 +198,7 @@ class Dialog:
         request.setBody(raw_body(body))
         request.appendHeaders([raw_header(name, value) for name, value in headers])
         self.cseq += 1
+        self.changed()
         return request
 
     def _hop(self, url: Sippy) -> tuple[tuple[str, int], TransportKind]:
@@ -255,6 +261,7 @@ class Dialog:
         sent.tries += 1
         sent.request.getHFBody("cseq").cseq = self.cseq
         self.cseq += 1
+        self.changed()
         sent.request.getHFBody("via").genBranch()
         self._transmit(sent)
 

@@ -5,11 +5,12 @@ commands (`sip.leg_commands`), registrations and the watch. A leg is in `sip.leg
 """
 
 import functools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from sip.endpoint_services import EndpointServices, SessionRule
+from sip.endpoint_services import DialogKeeper, EndpointServices, SessionRule
 from sip.events import Header, LegId, Listener, SourceMisbehaved
+from sip.left_dialogs import KeptDialog, LeftDialogs
 from sip.leg_commands import LegCommands
 from sip.leg_register import LegRegister
 from sip.message_io import RELIABLY, SIPREC
@@ -127,6 +128,22 @@ class SipEndpoint:
         ``large_over_tcp``. ``mended`` counts messages accepted after a repair of Route or Contact.
         """
         return self._transport.all_counters
+
+    def keep_dialogs_by(self, keeper: DialogKeeper) -> None:
+        """Have established dialogs kept from now on, for `hang_up_left` of the next process."""
+        self._services.keeper = keeper
+
+    def hang_up_left(
+        self, left: Mapping[str, KeptDialog], *, reason: str, when_ended: Callable[[str], object]
+    ) -> None:  # fmt: skip
+        """Send BYE in dialogs that an earlier process left, by key, some at a time.
+
+        Args:
+            left: What the earlier process had kept.
+            reason: Value of Reason in each BYE.
+            when_ended: Called on the call thread with the key of each dialog whose BYE was answered, or given up.
+        """
+        LeftDialogs(self._services, reason, when_ended).hang_up(left)
 
     def admit_guests(self, guests: Collection[Address]) -> None:
         """Read datagrams of these addresses too, host and port, and of no former guests; () for none."""

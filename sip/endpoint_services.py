@@ -3,8 +3,9 @@
 Call thread only. Knows sippy; see `sip.reactor`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from sippy.SipHeader import SipHeader
 
@@ -26,6 +27,16 @@ class SessionRule:
     least_s: int
 
 
+class DialogKeeper(Protocol):
+    """Keeps what the next process needs to end the dialogs of this one (`sip.left_dialogs`); must not block."""
+
+    def keep(self, leg: LegId, kept: Mapping[str, Any]) -> None:
+        """Keep a dialog in place of what was kept of it before."""
+
+    def forget(self, leg: LegId) -> None:
+        """Forget a dialog that has ended."""
+
+
 @dataclass(slots=True)
 class EndpointServices:
     """Shared by the dialogs, registrations and the watch of one endpoint."""
@@ -41,6 +52,8 @@ class EndpointServices:
     emit: Callable[[SipEvent], None]
     find: Callable[[Replaces], LegId | None]
     """Returns the leg whose dialog a Replaces names."""
+    keeper: DialogKeeper | None = None
+    """Keeps established dialogs, or None."""
 
     @property
     def source(self) -> Address:

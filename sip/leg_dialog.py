@@ -9,6 +9,7 @@ from sip.dialog import Dialog
 from sip.endpoint_services import EndpointServices
 from sip.events import LegEnded, LegId, SipEvent
 from sip.identity import Identity
+from sip.left_dialogs import KeptDialog, kept_of
 from sip.leg_state import TRANSITIONS, LegState, Move
 from sip.reactor import Cancellable, Sippy
 
@@ -24,6 +25,10 @@ class LegComponents(Protocol):
 
     def reinvite(self) -> None:
         """Refresh the session by a re-INVITE."""
+
+
+_KEPT = frozenset({LegState.CONFIRMING, LegState.LEAVING, LegState.CONNECTED})
+"""States in which the peer waits for a BYE if this process is killed."""
 
 
 class LegDialog(Dialog):
@@ -47,6 +52,7 @@ class LegDialog(Dialog):
         self.timers: list[Cancellable] = []
         self.identity = Identity()
         self._components = components
+        self._kept: KeptDialog | None = None
 
     def move(self, move: Move) -> bool:
         """Make a move of the table; return whether the table has it for this state."""
@@ -54,10 +60,30 @@ class LegDialog(Dialog):
         if state is None:
             return False
         self.state = state
+        self._keep()
         if state is LegState.ENDED:
             self.stop_timers()
             self._components.stop()
         return True
+
+    def changed(self) -> None:
+        """See `Dialog`."""
+        if self._kept is not None:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Have the dialog kept for the next process while it is established, and forgotten when it ends."""
+        keeper = self.services.keeper
+        if keeper is None:
+            return
+        kept = kept_of(self) if self.state in _KEPT else None
+        if kept == self._kept:
+            return
+        self._kept = kept
+        if kept is not None:
+            keeper.keep(self.id, kept)
+        else:
+            keeper.forget(self.id)
 
     def emit(self, event: SipEvent) -> None:
         """Tell the application."""

@@ -17,6 +17,7 @@ Timers are made on the call thread only; other threads use `Reactor.submit`.
 
 Only these modules use sippy, and no sippy object leaves them: this one, `sip.transport`, `sip.arrivals`,
 `sip.transactions`, `sip.stream_server`, `sip.endpoint_services`, `sip.message_io`, `sip.dialog`, `sip.leg_dialog`,
+`sip.left_dialogs`,
 `sip.offer_answer_state`, `sip.offered_invite`, `sip.invited`, `sip.inviting`, `sip.reoffers`, `sip.reliable_uas`,
 `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`, `sip.authorization`, `sip.registration`,
 `sip.watch`, `sip.sanity`, `sip.uas_core`, `sip.lean_transactions`, `sip.stack_message`, `sip.stack_speed`,

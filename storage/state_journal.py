@@ -30,10 +30,16 @@ class StateJournal:
     """Writes one journal; one thread at a time.
 
     The file of an earlier process is kept until the first `save`, which begins a new one.
+
+    Args:
+        path: The file.
+        size: Of a new file, bytes.
+        is_synced: False leaves changes to the system's cache: they survive this process, but not a power cut.
     """
 
-    def __init__(self, path: Path, *, size: int = SIZE) -> None:
+    def __init__(self, path: Path, *, size: int = SIZE, is_synced: bool = True) -> None:
         self._path = path
+        self._is_synced = is_synced
         self._size = size
         self._descriptor = -1
         self._position = 0
@@ -52,13 +58,14 @@ class StateJournal:
         """
         line = _line(self._line + 1, changes)
         if self._descriptor < 0 or self._position + len(line) > self._end:
-            self._begin(states)
+            self.renew(states)
             return
         try:
             written = os.pwrite(self._descriptor, line, self._position)
             if written != len(line):
                 raise OSError(28, os.strerror(28))
-            os.fdatasync(self._descriptor)
+            if self._is_synced:
+                os.fdatasync(self._descriptor)
         except OSError:
             self.close()  # after a failed sync the content of the disk is unknown
             raise
@@ -71,7 +78,12 @@ class StateJournal:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
 
-    def _begin(self, states: States) -> None:
+    def renew(self, states: States) -> None:
+        """Begin a new file with some states; nothing is left of former ones.
+
+        Raises:
+            OSError: As `save`.
+        """
         self.close()
         self._position = write_states(self._path, states, size=self._size)
         self._end = self._path.stat().st_size
@@ -104,6 +116,18 @@ def read_states(path: Path) -> dict[str, Any]:
     for changes in _changes(content):
         states.update(changes)
     return {name: state for name, state in states.items() if state is not None}
+
+
+def is_damaged(path: Path) -> bool:
+    """Tell whether a journal has something after its last whole line, which is none of a change.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    content = path.read_bytes()
+    whole = sum(1 for _ in _changes(content))
+    rest = content.split(b"\n", whole)[whole]
+    return whole == 0 or bool(rest.strip(b"\0"))
 
 
 def _line(number: int, changes: States) -> bytes:

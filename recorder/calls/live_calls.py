@@ -170,6 +170,11 @@ class LiveCalls:
             if isinstance(call, Call) and call.progress.state is CallState.THROUGH_JOINED
         )
 
+    def goes_on(self, leg: LegId) -> bool:
+        """Tell whether a leg is one of a passthrough call, which would outlive a daemon that is killed."""
+        call = self._registry.legs.get(leg)
+        return isinstance(call, Call) and not call.progress.is_nominated
+
     def states(self) -> tuple[Counter[str], Counter[str]]:
         """Return the calls in progress by state, and the recordings in progress by pause state.
 

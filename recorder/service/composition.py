@@ -74,7 +74,7 @@ class Executors:
         self.act_writer = SerialExecutor("act-writer")
         self.opening, self.filing = SerialExecutor("opening"), SerialExecutor("filing")
         self.pauses, self.orders, self.pins = SerialExecutor("pauses"), SerialExecutor("orders"), SerialExecutor("pins")
-        self.webhooks = SerialExecutor("webhooks")
+        self.webhooks, self.dialogs = SerialExecutor("webhooks"), SerialExecutor("dialogs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

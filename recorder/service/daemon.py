@@ -1,11 +1,11 @@
 """The daemon: its parts, put together, started and stopped. `run_daemon` opens its home.
 
 Threads: the call thread is the main thread and runs the reactor. Media threads run in the core. `writer` seals and
-appends. `act-writer`, `opening`, `filing`, `orders`, `pauses`, `pins` and `webhooks` write to disks. `media-events` and
-`socket` pass events to the call thread. `anchors` notes heads of the audit log on other machines. `names` keeps
-targets' names resolved. `sweeping`, `forwarding` and `objects` start separate processes: the retention sweep, what
-sends to other systems, and what stores recordings in an object store. `SiteThreads` and `SiteNode` have the threads of
-a site with several nodes.
+appends. `act-writer`, `opening`, `filing`, `orders`, `pauses`, `dialogs`, `pins` and `webhooks` write to disks.
+`media-events` and `socket` pass events to the call thread. `anchors` notes heads of the audit log on other machines.
+`names` keeps targets' names resolved. `sweeping`, `forwarding` and `objects` start separate processes: the retention
+sweep, what sends to other systems, and what stores recordings in an object store. `SiteThreads` and `SiteNode` have the
+threads of a site with several nodes.
 """
 
 import logging
@@ -24,6 +24,8 @@ from recorder.access.signing import Verifier
 from recorder.audit.anchoring import LAST_TIMEOUT_S
 from recorder.calls.call_services import CallServices
 from recorder.calls.closing import LONGEST_WAIT_S, LOOK_EVERY_S
+from recorder.calls.dialog_register import DIALOGS, DialogRegister
+from recorder.calls.dialog_register import REASON as LEFT
 from recorder.calls.live_calls import LiveCalls
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.tallies import Tallies
@@ -145,6 +147,8 @@ class Daemon:
         self._services.is_disk_failing = lambda: self._disk_faults.is_failing
         self._options_health = OptionsHealth(self._services, self._control)
         self._endpoint.answer_options_by(self._options_health.refusal)
+        self._dialogs = DialogRegister(home.state / DIALOGS, self._executors.dialogs, goes_on=self._control.goes_on)
+        self._endpoint.keep_dialogs_by(self._dialogs)
         self._draining = self._make_draining()
         self._heartbeat = self._make_heartbeat()
         self._selftests = self._make_selftests()
@@ -247,6 +251,7 @@ class Daemon:
         self._watch_targets()
         for registrar in self._registrars:
             self._endpoint.register(registrar)
+        self._hang_up_left()
         self._file_late()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(
@@ -307,6 +312,13 @@ class Daemon:
             if len(targets) > 1:
                 for target in targets:
                     self._endpoint.watch(target)
+
+    def _hang_up_left(self) -> None:
+        """End the calls that an earlier daemon left when it was killed: their phones hear nothing any more."""
+        left = self._dialogs.left
+        if left:
+            _log.warning("an earlier daemon left %d legs of calls; a BYE is sent to each", len(left))
+            self._endpoint.hang_up_left(left, reason=LEFT, when_ended=self._dialogs.settle)
 
     def _look_at_certificate(self) -> None:
         """Log each day that the certificate expires soon; the health report has the alarm."""
@@ -385,6 +397,7 @@ class Daemon:
         self._executors.orders.close()
         self._executors.pins.close()
         self._executors.pauses.close()
+        self._executors.dialogs.close()
         for late in (self._services.late, self._services.shell_late):
             self._executors.act_writer.submit(late.catch_up)
         self._executors.act_writer.close()

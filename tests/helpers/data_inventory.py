@@ -138,6 +138,8 @@ HOME_PLACES: tuple[DataPlace, ...] = (
         "messages that callers hear, their words, and from when each is in force",
     ),
     _place("state/pauses.journal", Content.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
+    _place("state/dialogs.journal", Content.METADATA, _DAEMON, "what ends the calls in progress: numbers, addresses"),
+    _place("state/dialogs_damaged.journal", Content.METADATA, _DAEMON, "the same, set aside as it could not be read"),
     _place("state/sessions.journal", Content.METADATA, _DAEMON, "how recording sessions stood; their names as digests"),
     _place("state/opt_outs.json", Content.METADATA, _DAEMON, "opt-outs asked for and not decided: call, who, team"),
     _place("state/wrong_pins.json", Content.METADATA, _DAEMON, "when wrong PINs were keyed at which extension"),

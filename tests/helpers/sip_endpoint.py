@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sip.commands import OutgoingCall
@@ -36,6 +36,9 @@ from sip.events import (
 )
 from sip.options import Address, PeerLimits, PeerRule, Registrar, SipOptions, StreamLimits, TlsOptions, TransportKind
 from sip.reactor import Reactor
+
+REASON = 'SIP;cause=503;text="restarted"'
+"""Reason of the BYE in a dialog that an earlier process left."""
 
 
 def _plain(value: Any) -> Any:
@@ -82,6 +85,19 @@ def _parsed(line: str) -> tuple[str, dict[str, Any]]:
     return name, args
 
 
+class Keeper:
+    """Says what is kept of dialogs."""
+
+    def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
+        self._say = say
+
+    def keep(self, leg: LegId, kept: Mapping[str, Any]) -> None:
+        self._say({"kept": {**kept, "leg": leg}})
+
+    def forget(self, leg: LegId) -> None:
+        self._say({"forgotten": leg})
+
+
 class Driver:
     """Turns lines into commands and events into lines."""
 
@@ -93,6 +109,13 @@ class Driver:
         self.joined: dict[LegId, LegId] = {}
         self.answered: set[LegId] = set()
         self.upon: dict[str, dict[str, Any]] = {}
+        self.own_commands: dict[str, Callable[..., None]] = {
+            "watch": self.admit_or_watch, "admit": self.admit_or_watch,
+            "keep": lambda: self.endpoint.keep_dialogs_by(Keeper(self.say)),
+            "hang_up_left": lambda left: self.endpoint.hang_up_left(
+                left, reason=REASON, when_ended=lambda key: self.say({"settled": key})
+            ),
+        }  # fmt: skip
         self.say({"address": [self.endpoint.address.host, self.endpoint.address.port]})
         self.say({"addresses": {kind.value: _plain(at) for kind, at in self.endpoint.addresses.items()}})
 
@@ -158,8 +181,8 @@ class Driver:
             if "account" in args:
                 args["account"] = Credentials(user=args["account"][0], password=args["account"][1])
             self.endpoint.register(Registrar(**args))
-        elif name in ("watch", "admit"):
-            self.admit_or_watch(**args)
+        elif (own := self.own_commands.get(name)) is not None:
+            own(**args)
         elif name == "counters":
             self.say({"counters": self.endpoint.counters, "connections": self.endpoint.connections})
         elif name == "objects":
@@ -220,6 +243,9 @@ def options_of(given: dict[str, Any]) -> SipOptions:
         given["tls"] = TlsOptions(**given["tls"])
     if "streams" in given:
         given["streams"] = StreamLimits(**given["streams"])
+    if "account" in given:
+        account = Credentials(user=given["account"][0], password=given.pop("account")[1])
+        given["account_of"] = lambda _host: account
     if "urgent" in given:
         given["is_urgent"] = given.pop("urgent").__contains__
     return SipOptions(listen=Address(host=host, port=port), **given)

@@ -131,6 +131,13 @@ class EndpointProcess(DrivenEndpoint):
     def pid(self) -> int:
         return self._process.pid
 
+    def kill(self) -> None:
+        """Kill it: it says nothing to anybody."""
+        assert self._process.stdin is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+
     def do(self, command: str, **args: Any) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": command, **args}) + "\n")

@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
+from recorder.calls.dialog_register import DAMAGED, DIALOGS, REASON
 from recorder.calls.pause_register import REGISTER, write_states
+from storage.state_journal import read_states
 from tests.helpers.exactness import PACKET_S, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
+from tests.helpers.recorder_home import eventually
+from tests.helpers.sip_peer import Call, Message, State
+from tests.helpers.waiting import HANGS_S
 
 ERASE_S, LOOK_BACK_S = 0.5, 1.5
 EDITS = (("look_back_s = 5.0", f"look_back_s = {LOOK_BACK_S}"), ("erase_s = 3.0", f"erase_s = {ERASE_S}"))
@@ -111,3 +116,110 @@ def test_the_register_forgets_what_is_recovered(tmp_path: Path) -> None:
         acted(lines, f"/api/calls/{again.join()}/pause")
         assert call.encode() not in register.read_bytes().rstrip(b"\0"), "the next write holds live calls only"
         again.hang_up()
+
+
+# --- the phones
+
+BYE_S = 33.0
+"""Within which both phones are told, from the next start on."""
+
+
+def bye_of(call: Call) -> Message:
+    """Wait until a phone has heard BYE, which it answers with 200; returns it."""
+    call.wait_for(lambda one: one.state is State.ENDED, BYE_S)
+    assert call.ended_by == "them"
+    return call.requests("BYE")[0]
+
+
+def number_of(message: Message) -> int:
+    return int(message.value("CSeq").split(" ")[0])
+
+
+def tag_of(value: str) -> str:
+    return value.partition(";tag=")[2].partition(";")[0]
+
+
+def journal(lines: Exchange) -> Path:
+    return lines.home.root / "state" / DIALOGS
+
+
+def test_both_phones_hear_bye_from_the_next_daemon_and_of_a_call_that_had_ended_nothing_is_sent(
+    tmp_path: Path,
+) -> None:
+    with exchange(tmp_path, edits=EDITS, extensions=("2001:alice:Revenues", "2002:bob:Revenues")) as lines:
+        over = lines.call("2002")
+        over.join()
+        over.hang_up()
+        talk = lines.call("2001")
+        talk.join()
+        first, second = talk.first, talk.wait_second()
+        lines.home.kill()
+        talk.left.hush()
+        talk.right.hush()
+        assert not first.requests("BYE")
+        lines.home.start()
+        for phone, ours, theirs in (
+            (first, tag_of(first.remote), tag_of(first.local)), (second, tag_of(second.remote), tag_of(second.local)),
+        ):  # fmt: skip
+            bye = bye_of(phone)
+            assert bye.value("Call-ID") == phone.call_id
+            assert (tag_of(bye.value("From")), tag_of(bye.value("To"))) == (ours, theirs)
+            assert bye.value("Reason") == REASON
+        assert number_of(second.requests("BYE")[0]) > number_of(second.invite)
+        assert "left 2 legs of calls" in lines.home.said
+        eventually(lambda: not _kept_now(lines), "both have answered, and nothing is left")
+        assert talk.number.encode() not in journal(lines).read_bytes(), "nor a number of theirs"
+        ended = over.first, over.wait_second()
+        assert [len(call.requests("BYE")) for call in ended] == [0, 1], (
+            "the caller hung up, then the officer was told, once"
+        )
+        again = lines.call("2001")
+        again.join()
+        again.talk_for(0.4)
+        assert again.hang_up()["outcome"] == "recorded"
+        lines.home.kill()
+        lines.home.start()
+        assert lines.home.said.count("legs of calls") == 1, "nothing was left the second time"
+
+
+def _kept_now(lines: Exchange) -> dict[str, Any]:
+    return read_states(journal(lines))
+
+
+def test_a_damaged_journal_of_dialogs_is_set_aside_and_what_it_has_before_is_used(tmp_path: Path) -> None:
+    with exchange(tmp_path, edits=EDITS) as lines:
+        talk = lines.call()
+        talk.join()
+        eventually(lambda: len(_kept_now(lines)) == 2, "both legs are kept")
+        lines.home.kill()
+        talk.left.hush()
+        talk.right.hush()
+        content = journal(lines).read_bytes()
+        journal(lines).write_bytes(content.rstrip(b"\0") + b"torn")
+        lines.home.start()
+        assert f"{DIALOGS} is damaged and set aside" in lines.home.said
+        bye_of(talk.first)
+        bye_of(talk.wait_second())
+        lines.home.kill()
+        journal(lines).write_bytes(b"\xff" * 99)
+        lines.home.start()
+        assert "0 legs in it can be ended" in lines.home.said
+        assert journal(lines).with_name(DAMAGED).read_bytes() == b"\xff" * 99
+        again = lines.call()
+        again.join()
+        again.talk_for(0.4)
+        assert again.hang_up()["outcome"] == "recorded"
+
+
+def test_a_call_whose_audio_does_not_come_here_goes_on_without_the_daemon(tmp_path: Path) -> None:
+    with exchange(tmp_path, edits=EDITS) as lines:
+        talk = lines.call("9999")  # nobody's extension
+        talk.begin()
+        second = talk.wait_second()
+        second.wait_for(lambda call: call.state is State.CONFIRMED, HANGS_S)
+        lines.home.kill()
+        lines.home.start()
+        assert "legs of calls" not in lines.home.said
+        assert not talk.first.requests("BYE")
+        assert not second.requests("BYE")
+        talk.left.hush()
