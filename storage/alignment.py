@@ -2,8 +2,9 @@
 
 Stored positions follow the sender's clock, which drifts (docs/media-core.md). An anchor says when a position arrived,
 so ``lead = position - arrival`` is how far the sender is ahead of the call's clock. Leads are smoothed over
-SMOOTH_ANCHORS and interpolated, but not across a step (a new stream). At time ``t`` the position ``t + lead(t)`` is
-played, which doubles or drops single samples, at most one in a few hundred.
+SMOOTH_ANCHORS and interpolated, but not across a step (a new stream). An anchor has the largest lead of a second, but
+the first one is the channel's first packet, which may have been read late: the second one counts for it. At time ``t``
+the position ``t + lead(t)`` is played, which doubles or drops single samples, at most one in a few hundred.
 """
 
 from collections.abc import Sequence
@@ -17,18 +18,24 @@ STEP_TICKS = 160
 """A larger change of the lead between two anchors is a new stream, not drift: 20 ms in a second."""
 
 
+_TIMESTAMPS = 1 << 32
+
+
 class Alignment:
     """Maps times of the call to positions of one channel.
 
     Args:
         anchors: Pairs (position in ticks, arrival in ns since the tap opened), ascending; empty means no drift.
+        timestamps: Their RTP timestamps, which tell whether the first two are of one stream.
     """
 
-    def __init__(self, anchors: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, anchors: Sequence[tuple[int, int]], timestamps: Sequence[int] = ()) -> None:
         arrivals = np.array([arrival * 8 // 1_000_000 for _, arrival in anchors], dtype=np.int64)
         positions = np.array([position for position, _ in anchors], dtype=np.int64)
         order = np.argsort(arrivals, kind="stable")
         arrivals, leads = arrivals[order], (positions - arrivals)[order].astype(np.float64)
+        if _are_of_one_clock(positions, timestamps):
+            leads[0] = max(leads[0], leads[1])
         starts = np.flatnonzero(np.abs(np.diff(leads)) > STEP_TICKS) + 1
         pieces = [
             _Piece(times, _smooth(lead))
@@ -54,6 +61,13 @@ class Alignment:
             shift[inside] = np.interp(times[inside], piece.times, piece.leads)
         positions: NDArray[np.int64] = times + np.rint(shift).astype(np.int64)
         return positions
+
+
+def _are_of_one_clock(positions: NDArray[np.int64], timestamps: Sequence[int]) -> bool:
+    """Tell whether the first two anchors are of one stream, whose positions follow its timestamps."""
+    if len(timestamps) < 2:
+        return False
+    return (timestamps[1] - timestamps[0]) % _TIMESTAMPS == int(positions[1] - positions[0])
 
 
 class _Piece:

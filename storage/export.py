@@ -69,15 +69,17 @@ class _Survey:
         self.ends = [0, 0]
         self.codecs: tuple[list[int], list[int]] = ([], [])
         anchors: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+        timestamps: tuple[list[int], list[int]] = ([], [])
         for block in source.blocks():
             for run in parse(block):
                 if run.kind == ANCHOR:
                     anchors[run.channel].append((run.start, run.aux))
+                    timestamps[run.channel].append(run.length)
                     continue
                 self.ends[run.channel] = max(self.ends[run.channel], run.start + run.length)
                 if run.kind == AUDIO and run.codec not in self.codecs[run.channel]:
                     self.codecs[run.channel].append(run.codec)
-        self.alignments = (Alignment(anchors[0]), Alignment(anchors[1]))
+        self.alignments = Alignment(anchors[0], timestamps[0]), Alignment(anchors[1], timestamps[1])
 
     @property
     def law(self) -> int:

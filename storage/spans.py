@@ -47,6 +47,7 @@ class Survey:
 
     def __init__(self) -> None:
         self._anchors: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+        self._timestamps: tuple[list[int], list[int]] = ([], [])
         self._end = 0
 
     def take(self, block: bytes) -> None:
@@ -54,12 +55,13 @@ class Survey:
         for run in parse(block):
             if run.kind == ANCHOR:
                 self._anchors[run.channel].append((run.start, run.aux))
+                self._timestamps[run.channel].append(run.length)
             else:
                 self._end = max(self._end, run.start + run.length)
 
     def cuts(self, spans: Sequence[Span]) -> Cuts:
         """Return the cuts of each channel for some spans."""
-        left, right = (Alignment(anchors) for anchors in self._anchors)
+        left, right = map(Alignment, self._anchors, self._timestamps)
         return (
             _merged(self._cut(span, left) for span in spans),
             _merged(self._cut(span, right) for span in spans),

@@ -175,3 +175,16 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         export(Broken(), tmp_path / "no", CopyFormat.FLAC)
     assert not (tmp_path / "no").exists()
+
+
+def test_nothing_is_skipped_where_the_first_packet_was_read_late(tmp_path: Path) -> None:
+    """What follows a first packet that came 150 ms late lies 150 ms later in the channel; it is heard without a gap."""
+    late, audio = 1200, bytes(position % 251 for position in range(40_000))
+    anchors = b"".join(
+        pack(ANCHOR, 0, PCMU, at, length=at, aux=(at - (late if second else 0)) * 125_000)
+        for second, at in enumerate((0, 9200, 17_200, 25_200))
+    )
+    export(Source(anchors + pack(AUDIO, 0, PCMU, 0, payload=audio)), tmp_path / "a.wav", CopyFormat.WAV)
+    samples, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    expected = DECODE[PCMU][np.frombuffer(audio[late:], np.uint8)]
+    assert np.array_equal(samples[: len(expected), 0], expected)

@@ -122,3 +122,16 @@ def test_a_new_stream_steps_and_drift_slides() -> None:
     assert (alignment.positions(times) - times).tolist() == [0, 40, 76, 4000, 4000]
     assert alignment.largest_ticks == 4000
     assert Alignment([]).positions(times).tolist() == times.tolist()
+
+
+def test_a_first_packet_that_was_read_late_makes_no_step() -> None:
+    late, seconds = 1200, range(5)
+    anchors = [(second * 8000 + (late if second else 0), second * 1_000_000_000) for second in seconds]
+    clock = [(position + 0xFFFFF000) % (1 << 32) for position, _ in anchors]
+    times = np.arange(0, 40_000, 1000)
+    alignment = Alignment(anchors, clock)
+    assert (alignment.positions(times) - times).tolist() == [late] * len(times)
+    another = Alignment(anchors, [7, *clock[1:]])
+    assert (another.positions(times) - times).tolist() == [0] * 8 + [late] * 32, "the second is another stream's"
+    slow = [(0, 0), (7900, 1_000_000_000)]
+    assert Alignment(slow, [0, 7900]).positions(times).tolist() == Alignment(slow).positions(times).tolist()
