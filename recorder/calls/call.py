@@ -25,6 +25,7 @@ from recorder.calls.rules.call_events import (
     Finish,
     HangUp,
     Left,
+    Redirected,
     RefuseA,
     Refused,
     Replace,
@@ -123,8 +124,7 @@ class Call(TransferableCall):
                 self.legs.end(side)
                 if side is Side.B:
                     self.media.b_ended()
-                if not self.dialling.follow(event):
-                    self.apply(Refused(event.status))
+                self.apply(Redirected() if self.dialling.follow(event) else Refused(event.status))
             case LegEnded():
                 self._parting_reason = event.reason
                 self.legs.end(side)

@@ -8,6 +8,7 @@ from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.redirects import RedirectHistory, Redirection
 from recorder.calls.registry import CallRegistry, log_name
+from recorder.calls.rules.call_events import CallState
 from recorder.rules.routing import Route, find_peer
 from sip.commands import OutgoingCall
 from sip.events import LegRefused
@@ -39,8 +40,13 @@ class Dialling(Component[TransferableCall]):
         self._dial_at(self.choice.targets[index], self.number_on(self.choice.route, called))
 
     def follow(self, event: LegRefused) -> bool:
-        """Dial the target of a 3xx response, if the route follows redirections; return whether B is dialled."""
-        if event.status // 100 != 3 or not self.choice.route.follow_redirects:
+        """Dial the target of a 3xx response; return whether B is dialled.
+
+        It is followed if the route follows redirections, and always for a caller who was answered for the notice: they
+        can get no 3xx any more.
+        """
+        is_answered = self._call.progress.state is CallState.RINGING
+        if event.status // 100 != 3 or not (is_answered or self.choice.route.follow_redirects):
             return False
         found = self._redirects.next(event.headers, self._is_peer)
         while found is not None and not self._may_follow(found):

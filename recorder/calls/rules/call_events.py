@@ -83,6 +83,11 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirected:
+    """B redirected the call, and the new target is being dialled."""
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """A party hung up, cancelled, or did not answer any more (``is_lost``)."""
 
@@ -146,6 +151,7 @@ Event = (
     | Rang
     | Answered
     | Refused
+    | Redirected
     | Left
     | NoticeEnded
     | SecondWanted
@@ -157,7 +163,7 @@ Event = (
     | Stopped
 )
 EVENTS: tuple[type[Event], ...] = (
-    Begin, Rang, Answered, Refused, Left, NoticeEnded, SecondWanted, SecondEnded, ToneEnded,
+    Begin, Rang, Answered, Refused, Redirected, Left, NoticeEnded, SecondWanted, SecondEnded, ToneEnded,
     TransferBegan, TransferTargetAnswered, TransferTargetRefused, Stopped,
 )  # fmt: skip
 
@@ -239,7 +245,7 @@ class DropTransferTarget:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End a leg."""
+    """End a leg; ``reason`` is the value of Reason in the BYE, None for the one of the other side (RFC 3326)."""
 
     side: Side
     reason: str | None = None

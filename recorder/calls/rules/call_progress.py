@@ -26,6 +26,7 @@ class CallProgress:
         was_cut_off: The call ended because a side did not answer any more.
         transferor: The side whose party a transfer replaces, while the target is being called.
         alone: The side that is left after a failed attempt, and hears the failure tone.
+        cause: The final status of that attempt; 0 before.
         keys: The officer's side, once an answer or a transfer has changed it; None is by the direction.
     """
 
@@ -45,6 +46,7 @@ class CallProgress:
     was_cut_off: bool = False
     transferor: Side | None = None
     alone: Side = Side.A
+    cause: int = 0
     keys: Side | None = None
     end: str = ""
 

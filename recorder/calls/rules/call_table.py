@@ -29,6 +29,7 @@ from recorder.calls.rules.call_events import (
     Play,
     PlayTo,
     Rang,
+    Redirected,
     RefuseA,
     Refused,
     Replace,
@@ -176,8 +177,12 @@ def _next_target(call: CallProgress, status: int) -> list[Command] | None:
     return [Dial(call.target)]
 
 
+def _redirected_after_notice(call: CallProgress, _event: Event) -> list[Command]:
+    return _ring_again(call)
+
+
 def _ring_again(call: CallProgress) -> list[Command]:
-    """Play ringback to A instead of the early media of a target that refused."""
+    """Play ringback to A instead of the early media of a target that refused or redirected."""
     if not call.is_early_heard:
         return []
     call.is_early_heard = False
@@ -189,7 +194,7 @@ def _refused_after_notice(call: CallProgress, event: Event) -> list[Command]:
     again = _next_target(call, event.status)
     if again is not None:
         return [*_ring_again(call), *again]
-    call.state, call.end = CallState.CLEARING, refusal_reason(event.status)
+    call.state, call.end, call.cause = CallState.CLEARING, refusal_reason(event.status), event.status
     return [PlayTo(Side.A, Play.FAILED)]
 
 
@@ -199,7 +204,7 @@ def _refused_first(call: CallProgress, event: Event) -> list[Command]:
 
 
 def _tone_ended(call: CallProgress, _event: Event) -> list[Command]:
-    return _finish(call, call.end, HangUp(call.alone))
+    return _finish(call, call.end, HangUp(call.alone, _because(call.cause)))
 
 
 def _pass_rang(_call: CallProgress, event: Event) -> list[Command]:
@@ -238,9 +243,14 @@ def _transfer_target_refused(call: CallProgress, event: Event) -> list[Command]:
         return []  # the sides are still joined
     reason = refusal_reason(event.status)
     if not call.is_nominated:
-        return _finish(call, reason, HangUp(stays))
-    call.state, call.end, call.alone = CallState.CLEARING, reason, stays
+        return _finish(call, reason, HangUp(stays, _because(event.status)))
+    call.state, call.end, call.alone, call.cause = CallState.CLEARING, reason, stays, event.status
     return [PlayTo(stays, Play.FAILED)]
+
+
+def _because(status: int) -> str:
+    """Return the Reason for a party who cannot get the final status of an attempt as such (RFC 3326 section 2)."""
+    return f"SIP;cause={status}"
 
 
 def _end_transfer(call: CallProgress) -> Side:
@@ -319,6 +329,7 @@ TABLE: dict[tuple[CallState, type[Event]], Transition] = {
     (CallState.RINGING, SecondEnded): _second_ended_ringing,
     (CallState.RINGING, Answered): _answered_after_notice,
     (CallState.RINGING, Refused): _refused_after_notice,
+    (CallState.RINGING, Redirected): _redirected_after_notice,
     (CallState.RINGING_FIRST, Rang): _rang_first,
     (CallState.RINGING_FIRST, Answered): _answered_first,
     (CallState.RINGING_FIRST, Refused): _refused_first,
@@ -344,7 +355,7 @@ IGNORED: frozenset[tuple[CallState, type[Event]]] = frozenset(
     # A stopped prompt reports its end after the state has changed. A key may be pressed at any time.
     {(state, event) for state in CallState for event in (NoticeEnded, SecondWanted, SecondEnded, ToneEnded)}
     # Responses of B may cross a request to B, and come late.
-    | {(state, event) for state in CallState for event in (Rang, Answered, Refused)}
+    | {(state, event) for state in CallState for event in (Rang, Answered, Refused, Redirected)}
     # There is no transfer before the sides are joined, and one at a time. Events of a released target come late.
     | {
         (state, event)

@@ -27,6 +27,7 @@ from recorder.calls.rules.call_events import (
     Play,
     PlayTo,
     Rang,
+    Redirected,
     RefuseA,
     Refused,
     Replace,
@@ -225,6 +226,12 @@ def test_the_next_target_is_tried_when_one_fails(status: int) -> None:
     )
 
 
+def test_after_early_media_of_a_target_that_redirects_the_caller_hears_ringing_again() -> None:
+    call = make(state=CallState.RINGING)
+    ringback = PlayTo(A, RINGBACK)
+    play(call, [(Rang(has_media=True), [JoinEarly()]), (Redirected(), [ringback]), (Redirected(), [])])
+
+
 def test_after_early_media_of_a_failed_target_the_caller_hears_ringing_again() -> None:
     call = make(state=CallState.RINGING, targets=2)
     play(
@@ -243,7 +250,7 @@ def test_busy_is_not_tried_elsewhere_and_the_caller_hears_so() -> None:
         call,
         [
             (Refused(486), [PlayTo(A, FAILED)]),
-            (ToneEnded(), [HangUp(A), Finish("busy")]),
+            (ToneEnded(), [HangUp(A, "SIP;cause=486"), Finish("busy")]),
         ],
     )
 

@@ -82,7 +82,7 @@ def test_a_transferor_who_leaves_first_leaves_ringing_behind() -> None:
             (Left(B), [PlayTo(A, RINGBACK)]),
             (Left(B), []),
             (TransferTargetRefused(486), [PlayTo(A, FAILED)]),
-            (ToneEnded(), [HangUp(A), Finish("busy")]),
+            (ToneEnded(), [HangUp(A, "SIP;cause=486"), Finish("busy")]),
         ],
     )
 
@@ -110,7 +110,7 @@ def test_a_failed_tone_goes_to_whoever_is_left() -> None:
             (TransferBegan(A), []),
             (Left(A), [PlayTo(B, RINGBACK)]),
             (TransferTargetRefused(480), [PlayTo(B, FAILED)]),
-            (ToneEnded(), [HangUp(B), Finish("no_answer")]),
+            (ToneEnded(), [HangUp(B, "SIP;cause=480"), Finish("no_answer")]),
         ],
     )
 
@@ -125,7 +125,7 @@ def test_a_transfer_of_a_passed_call_touches_no_media() -> None:
             (TransferTargetAnswered(After.OUT_OF_SCOPE, B), [Replace(B, After.OUT_OF_SCOPE)]),
             (TransferBegan(B), []),
             (Left(B), []),
-            (TransferTargetRefused(486), [HangUp(A), Finish("busy")]),
+            (TransferTargetRefused(486), [HangUp(A, "SIP;cause=486"), Finish("busy")]),
         ],
     )
 
