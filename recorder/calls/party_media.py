@@ -12,7 +12,7 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.call_services import CallServices
 from recorder.calls.media_errors import MediaError, UnreachableError
 from recorder.calls.media_leg import MediaLeg
-from recorder.calls.rules.codec_choice import PREFERENCE, answer_to_first, can_bridge
+from recorder.calls.rules.codec_choice import PREFERENCE, answer_to_first, answers_to_reoffer, can_bridge
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from sip import offer_answer, sdes, sdp
 from sip.events import Body
@@ -141,8 +141,7 @@ class PartyMedia:
             return self.codecs[:1] if self.is_secure else self.codecs
         if self._offer is None:
             return PREFERENCE
-        offered = {codec for stream in self._offer.streams if stream.suits(self.srtp) for _, codec in stream.codecs}
-        return tuple(codec for codec in PREFERENCE if codec in offered)
+        return _codecs_in(self._offer, self.srtp)
 
     # --- offers and answers
 
@@ -222,6 +221,13 @@ class PartyMedia:
     def answer_reoffer(self, body: Body | None, other: tuple[Codec, ...]) -> Body:
         """Answer a re-offer, with the same codec if possible; an empty one gets an offer with both directions.
 
+        A rate that the other side was not told of is refused: rates are not converted, and to ask the other side before
+        the answer would leave a gap.
+
+        Args:
+            body: The re-offer.
+            other: The other side's codecs, the one that it is sent first.
+
         Raises:
             MediaError: Nothing in it can be bridged to the other side; the negotiated media stay as they were.
         """
@@ -229,14 +235,17 @@ class PartyMedia:
         if body is None:
             return self.make_offer(self.usable)
         offer = _read(body, self._services)
-        current = self.codecs[:1]
-        allowed = _bridgeable(other[0]) if other else PREFERENCE
-        preference = (*(c for c in current if c in allowed), *(c for c in allowed if c not in current))
+        preference = answers_to_reoffer(self.codecs, other)
         local = dataclasses.replace(self._local, sends=True, receives=True)
         try:
             written, media = offer_answer.answer(offer, local, preference=preference, more=_other_codecs(other))
         except sdp.UnacceptableError as error:
-            raise MediaError(f"side {self._name}: {error}") from error
+            offered = _codecs_in(offer, self.srtp)
+            if not offered:
+                raise MediaError(f"side {self._name}: {error}") from error
+            raise MediaError(
+                f"side {self._name} offers {_names(offered)} alone, and the other side has {_names(other)}"
+            ) from error
         self._settle(media, written.local)
         self.direction = (media.receives, media.sends)
         return Body(content=written.content)
@@ -290,6 +299,16 @@ class PartyMedia:
         if self._offer is not None:
             wipe_offered(self._offer)
         self._settled, self._local, self.codec_name = media, local, codec.name
+
+
+def _codecs_in(offer: sdp.Description, srtp: Srtp) -> tuple[Codec, ...]:
+    """Return the codecs of an offer's usable streams, in the order of PREFERENCE."""
+    offered = {codec for stream in offer.streams if stream.suits(srtp) for _, codec in stream.codecs}
+    return tuple(codec for codec in PREFERENCE if codec in offered)
+
+
+def _names(codecs: tuple[Codec, ...]) -> str:
+    return ", ".join(codec.name for codec in codecs)
 
 
 def _bridgeable(other: Codec) -> tuple[Codec, ...]:

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.exactness import SILENT_ALAW, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange, Talk, re_offer
 from tests.helpers.recorder_home import eventually
+from tests.helpers.sip_peer import Media
 from tests.helpers.transfers import expect_newcomer, refer, wait_told
 from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import EVENT, FRAME, PCMA, PCMU, Voice
@@ -141,3 +142,48 @@ def test_whoever_stays_changes_to_what_a_newcomer_can_take(early: Exchange) -> N
     talk.hang_up()
     leg.wait_ended()
     bob.voice.hush()
+
+
+@pytest.mark.parametrize(("first", "then"), [(9, PCMA), (PCMA, 9)])
+def test_a_re_offer_of_the_other_rate_is_taken_where_both_sides_have_it(early: Exchange, first: int, then: int) -> None:
+    talk = answering(early, (first, then), says=first, caller=(first, then))
+    talk.join()
+    talk.talk_for(0.5)
+    second, alone = talk.wait_second(), ((then, NAMES[then]), (EVENT, "telephone-event/8000"))
+    answer = re_offer(talk.first, talk.left.media(version=2, formats=alone))
+    assert f"RTP/AVP {then} 101\r\n".encode() in answer
+    talk.left.law = then
+    second.wait_for(lambda call: len(call.requests("INVITE")) == 2)
+    assert f"RTP/AVP {then} 101\r\n".encode() in second.remote_body, "in the first codec they would not be heard"
+    talk.right.law = then
+    since_s = time.monotonic()
+    for listener, speaker in ((talk.left, talk.right), (talk.right, talk.left)):
+        eventually(lambda a=listener, b=speaker: len(frames_heard(a, b, since_s)) > 20, "they hear each other")  # type: ignore[misc]
+    assert talk.hang_up()["outcome"] == "recorded"
+
+
+def test_a_re_offer_of_a_rate_that_the_other_side_lacks_is_refused_and_changes_nothing(lines: Exchange) -> None:
+    """Rates are not converted, and to ask the other side first would leave a gap (RFC 3261 section 14.2)."""
+    talk = lines.call()
+    recording = talk.join()
+    joined_s = time.monotonic()
+    talk.talk_for(0.5)
+    re_offer_refused(talk, talk.left.media(version=2, formats=((9, NAMES[9]),)))
+    talk.talk_for(0.5)
+    assert talk.wait_second().requests("INVITE") == [talk.wait_second().invite], "the officer's phone is not asked"
+    row = talk.hang_up()
+    assert (row["outcome"], row["codecs"]) == ("recorded", ["PCMA", "PCMA"])
+    for listener, speaker in ((talk.left, talk.right), (talk.right, talk.left)):
+        heard = frames_heard(listener, speaker, joined_s)
+        assert len(heard) > 45
+        assert is_gapless([tick for _, tick in heard])
+    left, right, _ = lines.home.exported(recording)
+    assert len(kept_of(left, talk.left).spans) == len(kept_of(right, talk.right).spans) == 1
+    said = f"call {recording}: re-offer refused: side a offers G722 alone, and the other side has PCMA"
+    assert said in lines.home.said
+
+
+def re_offer_refused(talk: Talk, media: Media) -> None:
+    """Send a re-INVITE from the caller, and wait until it is refused with 488."""
+    talk.first.offer(media)
+    talk.first.wait_for(lambda call: call.replies_to("INVITE")[-1] == 488)

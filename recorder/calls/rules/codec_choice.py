@@ -35,6 +35,22 @@ def answer_to_first(offered: Iterable[Codec], known: Iterable[Codec]) -> Codec |
     return None
 
 
+def answers_to_reoffer(current: tuple[Codec, ...], other: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """Return the codecs with which a side's re-offer can be answered, best first.
+
+    The present one comes first, then those that can be bridged to what the other side is sent first. The other rate
+    comes last, and only if the other side has it too: then its audio changes within its stream.
+
+    Args:
+        current: The side's codecs, the one that it is sent first.
+        other: The other side's; empty if they are not known yet.
+    """
+    far = other or PREFERENCE
+    kept = [codec for codec in current[:1] if not other or can_bridge(codec, far[0])]
+    bridged = [codec for there in far for codec in PREFERENCE if can_bridge(codec, there)]
+    return tuple(dict.fromkeys((*kept, *bridged)))
+
+
 def still_bridged(codecs: Iterable[Codec], other: Iterable[Codec]) -> tuple[Codec, ...]:
     """Return those of a leg's codecs that can be bridged to the other leg's; all of them if none can."""
     codecs, other = tuple(codecs), tuple(other)

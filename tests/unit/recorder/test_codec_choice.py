@@ -5,7 +5,13 @@ import itertools
 import pytest
 
 from audio.types import Codec
-from recorder.calls.rules.codec_choice import answer_to_first, can_bridge, offer_to_second, still_bridged
+from recorder.calls.rules.codec_choice import (
+    answer_to_first,
+    answers_to_reoffer,
+    can_bridge,
+    offer_to_second,
+    still_bridged,
+)
 
 PCMA, PCMU, G722 = Codec.PCMA, Codec.PCMU, Codec.G722
 OFFERS = [offer for size in range(4) for offer in itertools.permutations((PCMA, PCMU, G722), size)]
@@ -48,6 +54,22 @@ def test_g722_is_never_converted() -> None:
     assert answer_to_first((PCMA, PCMU), (G722,)) is None
     assert answer_to_first((G722,), (PCMA,)) is None
     assert not can_bridge(PCMA, G722)
+
+
+@pytest.mark.parametrize(
+    ("current", "other", "answers"),
+    [
+        ((PCMU,), (PCMA,), (PCMU, PCMA)),
+        ((PCMA,), (G722, PCMA), (G722, PCMA, PCMU)),
+        ((PCMA, G722), (PCMA, G722), (PCMA, PCMU, G722)),
+        ((G722,), (), (G722, PCMA, PCMU)),
+        ((), (), (PCMA, PCMU, G722)),
+    ],
+)
+def test_a_re_offer_is_answered_with_what_the_other_side_has(
+    current: tuple[Codec, ...], other: tuple[Codec, ...], answers: tuple[Codec, ...]
+) -> None:
+    assert answers_to_reoffer(current, other) == answers
 
 
 @pytest.mark.parametrize(
