@@ -80,6 +80,16 @@ def offer(local: LocalStream) -> Line:
     return Line(label="", section=tuple(offer_answer.offered_lines(ours)), local=ours)
 
 
+def wanted(line: Line) -> Line:
+    """Return a line as it is to be offered: it receives, whatever direction the client has had it answered with.
+
+    An offer says what its maker wants (RFC 3264 section 5.1, RFC 6337 section 5.3). With the client's hold in it the
+    client could not resume by a re-INVITE without an offer.
+    """
+    section = tuple("a=recvonly" if text == "a=inactive" else text for text in line.section)
+    return line if line.local is None else dataclasses.replace(line, section=section)
+
+
 def describe(session: LocalStream, lines: Sequence[Line], *, record: str | None) -> Written:
     """Write the session description of some lines; the version rises if it differs from the last.
 

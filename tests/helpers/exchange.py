@@ -27,8 +27,10 @@ def user_of(message: Message, header: str = "From") -> str:
     return found[1]
 
 
-def re_offer(call: Call, media: Media) -> bytes:
-    """Send a re-INVITE until its 200 and return the answer's SDP; one that meets another offer is sent again.
+def re_offer(call: Call, media: Media | None) -> bytes:
+    """Send a re-INVITE until its 200 and return the SDP in it; one that meets another offer is sent again.
+
+    Without media it is empty, and the SDP is the offer; what the call has is its answer.
 
     RFC 3261 section 14.1: whoever made the Call-ID waits for 2.1 to 4 s after a 491.
     """

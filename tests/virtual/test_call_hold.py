@@ -131,6 +131,31 @@ def test_an_empty_re_invite_gets_our_offer(lines: Exchange) -> None:
     talk.hang_up()
 
 
+@pytest.mark.parametrize("form", ["sendonly", "inactive", "0.0.0.0"])
+@pytest.mark.parametrize("holder", ["caller", "officer"])
+def test_a_hold_ends_by_an_empty_re_invite(lines: Exchange, holder: str, form: str) -> None:
+    """Our offer is what we want, not the hold of whoever asks for it, nor that of the other side (RFC 6337 5.3)."""
+    talk = lines.call()
+    talk.join()
+    talk.talk_for(0.3)
+    second = talk.wait_second()
+    ours, theirs = (talk.first, second) if holder == "caller" else (second, talk.first)
+    voice = talk.left if holder == "caller" else talk.right
+    count = len(theirs.requests("INVITE"))
+    re_offer(ours, voice.media(version=2, **({"ip": form} if form == "0.0.0.0" else {"direction": form})))
+    theirs.wait_for(lambda c: len(c.requests("INVITE")) == count + 1)
+    eventually(lambda: voice.heard and time.monotonic() - voice.heard[-1].at_s > 0.1, "whoever holds hears nobody")
+    ours.media = voice.media(version=3)
+    offer = re_offer(ours, None)
+    assert b"a=sendrecv" in offer
+    theirs.wait_for(lambda c: len(c.requests("INVITE")) == count + 2)
+    assert b"a=sendrecv" in theirs.requests("INVITE")[-1].body
+    resumed_s = time.monotonic()
+    eventually(lambda: len(heard_frames(talk.left, talk.right, since_s=resumed_s)) > 10, "the caller hears again")
+    eventually(lambda: len(heard_frames(talk.right, talk.left, since_s=resumed_s)) > 10, "the officer hears again")
+    assert talk.hang_up()["outcome"] == "recorded"
+
+
 def test_a_change_to_mu_law_is_bridged_and_recorded_in_its_place(lines: Exchange) -> None:
     talk = lines.call()
     recording = talk.join()

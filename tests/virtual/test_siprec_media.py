@@ -293,6 +293,32 @@ def test_an_empty_re_invite_gets_the_lines_as_they_are(site: Site) -> None:
     whole(site, session, least_s=0.2)
 
 
+@pytest.mark.parametrize("held_by", ["inactive", "recvonly"])
+def test_a_client_on_hold_resumes_by_an_empty_re_invite(site: Site, held_by: str) -> None:
+    """Our offer says what we want (RFC 6337 section 5.3); a hold in it would hold the client for good."""
+    session = site.session()
+    first = session.invite().body
+    session.talk_for(0.3)
+    for line in session.lines:
+        line.direction = held_by
+    assert all("a=inactive" in lines for lines in sections(re_offer(session)))
+    for direction, stays in ((held_by, True), ("sendonly", False)):
+        session.send("INVITE")
+        offer = session.client.final(session.call_id, "INVITE", session.cseq)
+        assert all("a=recvonly" in lines and "a=inactive" not in lines for lines in sections(offer.body))
+        assert ports(offer.body) == ports(first)
+        for line in session.lines:
+            line.direction = direction
+        session.remote = offer.value("To")
+        session.send("ACK", session.sdp(), "application/sdp", cseq=session.cseq)
+        if stays:
+            assert all("a=inactive" in lines for lines in sections(re_offer(session))), "it is still on hold"
+    session.talk(offer)
+    session.talk_for(0.4)
+    session.bye()
+    assert whole(site, session, least_s=0.6)["outcome"] == "recorded", "what was said before the hold and after it"
+
+
 def test_a_new_stream_on_a_line_goes_on_in_its_place(site: Site) -> None:
     session = site.session()
     session.invite()

@@ -133,6 +133,19 @@ def test_a_hold_that_is_not_recorded(unheld_site: Site) -> None:
     session.bye()
 
 
+def test_the_answer_to_an_offer_of_the_recorder_ends_a_hold(unheld_site: Site) -> None:
+    session = unheld_site.session()
+    assert begun(session) == "on"
+    assert held(session, "inactive") == "paused"
+    assert told(offered(session)) == "paused", "it is still on hold by its answer"
+    for line in session.lines:
+        line.direction = "sendonly"
+    assert b"a=inactive" not in offered(session)
+    eventually(lambda: unheld_site.live(session)["state"] == "recording", "recording goes on after the hold")
+    assert re_offered(session) == "on"
+    session.bye()
+
+
 def test_a_session_that_begins_on_hold(unheld_site: Site) -> None:
     session = unheld_site.session()
     for line in session.lines:

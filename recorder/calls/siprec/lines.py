@@ -84,13 +84,15 @@ class SessionLines(Component[RecordableCall]):
         self._lines = (dataclasses.replace(line, label=reply.streams[0].label, media=media),)
         self._listen(self._legs[0], media)
 
-    def describe(self, record: str | None) -> Body:
+    def describe(self, record: str | None, *, is_offer: bool = False) -> Body:
         """Return the lines as an offer or an answer; only a change raises its version (RFC 3264 section 8).
 
         Args:
             record: Value of a=record: ``on``, ``off`` or ``paused``; None leaves it out.
+            is_offer: It is an offer, so that no line is on hold in it.
         """
-        written = recording_sdp.describe(self._session, self._lines, record=record)
+        lines = tuple(map(recording_sdp.wanted, self._lines)) if is_offer else self._lines
+        written = recording_sdp.describe(self._session, lines, record=record)
         self._session = written.local
         return Body(content=written.content)
 

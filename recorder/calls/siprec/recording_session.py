@@ -129,10 +129,10 @@ class RecordingSession(SipCall):
                 _log.debug("event %s has no place in a recording session", type(event).__name__)
 
     def _reoffered(self, body: Body | None) -> None:
-        """Handle a re-INVITE or UPDATE with lines, metadata or both; answer an empty one with the current lines."""
+        """Handle a re-INVITE or UPDATE with lines, metadata or both; answer an empty one with an offer of the lines."""
         endpoint = self.services.endpoint
         if body is None:
-            endpoint.answer_offer(self._leg, self._description())
+            endpoint.answer_offer(self._leg, self._description(is_offer=True))
             return
         parts = parts_of(body)
         self._lifecycle.learn(parts.metadata)
@@ -176,9 +176,10 @@ class RecordingSession(SipCall):
         else:
             self.recorded.keypad.info(self.recorded.progress.outside, body)
 
-    def _description(self) -> Body:
-        """Return the lines as they are, and the state of the recording if the client wants to know it."""
-        return self._lines.describe(self._lifecycle.record_state(is_hold_ending=self._hold_rule.is_ending))
+    def _description(self, *, is_offer: bool = False) -> Body:
+        """Return the lines, and the state of the recording if the client wants to know it."""
+        record = self._lifecycle.record_state(is_hold_ending=self._hold_rule.is_ending)
+        return self._lines.describe(record, is_offer=is_offer)
 
     def _update(self) -> None:
         """Start, change or stop recording by the current participants and lines."""
