@@ -333,16 +333,24 @@ def carry_over(shut: RecordingControls, other: RecordingControls, found: Match) 
         acts = shut.recording.pause_reasons.acts.get(reason) or (new_act_id(),)
         shut.recording.pause_reasons.credit(reason, acts)
         _apply_to(other, shut, "call.pause", lambda r=reason, a=acts: other.pause(r, BY, acts=a, may_discard=False))  # type: ignore[misc]
-    if found is not Match.SAME or other.recording.pause_reasons.final is not None:
+    if found is Match.SAME:
+        carry_final_over(shut, other, BY)
+
+
+def carry_final_over(shut: RecordingControls, other: RecordingControls, by: str) -> None:
+    """Apply an opt-out or a discard of one recording to another; the service of the other says whether it discards."""
+    if other.recording.pause_reasons.final is not None:
         return
     if shut.recording.pause_reasons.final is Final.OPTED_OUT:
-        _apply_to(other, shut, "call.opt_out", lambda: other.opt_out("opt_out", BY))
+        _apply_to(other, shut, "call.opt_out", lambda: other.opt_out("opt_out", by), by)
     elif shut.recording.pause_reasons.final is Final.DISCARDED:
-        _apply_to(other, shut, "call.pause", lambda: other.pause(AGENT, BY))
+        _apply_to(other, shut, "call.pause", lambda: other.pause(AGENT, by), by)
 
 
-def _apply_to(other: RecordingControls, shut: RecordingControls, name: str, act: Callable[[], PendingAct]) -> None:
-    entry = ActEntry(act=name, actor=BY, subject=other.id, details={"through": shut.id})
+def _apply_to(
+    other: RecordingControls, shut: RecordingControls, name: str, act: Callable[[], PendingAct], by: str = BY
+) -> None:
+    entry = ActEntry(act=name, actor=by, subject=other.id, details={"through": shut.id})
     try:
         audited(other.recording.services, act(), entry)
     except RefusedError as error:

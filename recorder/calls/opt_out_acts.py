@@ -122,12 +122,13 @@ class OptOutActs:
         return self._grant(request, controls, person.actor, grant)
 
     def check(self, controls: RecordingControls, person: Person, grant: OptOutDecision) -> None:
-        """Check that a person may grant an opt-out of a call, and of every call of the same conversation.
+        """Check that a person may grant an opt-out of a call, and of every call that ends with it.
 
         Raises:
             DeniedError: They may not, or a statement is missing.
         """
-        for member in self._conversation(controls):  # nobody may decide on a conversation that they take part in
+        # nobody may decide on a conversation that they take part in
+        for member in (*self._conversation(controls), *controls.mates):
             check_grant(person, facts_of(member.recording), grant.statements, grant.reason, grant.around)
 
     def grant_directly(self, controls: RecordingControls, person: Person, grant: OptOutDecision) -> Answer:
@@ -195,13 +196,17 @@ class OptOutActs:
         return answer
 
     def _opt_out_others(self, controls: RecordingControls, by: str) -> list[tuple[RecordingId, PendingAct]]:
-        """Stop the other recordings of the conversation, and grant their open requests."""
+        """Stop the other recordings of the conversation, and grant their open requests.
+
+        Other sessions of a group are stopped by `SessionLinks.end_mates`; what was kept of them stays.
+        """
         acts = []
         for other in self._conversation(controls)[1:]:
             with contextlib.suppress(RefusedError):  # recording has ended already
                 acts.append((other.id, other.opt_out_only("opt_out", by)))
+        for other in (*self._conversation(controls)[1:], *controls.mates):
             open_request = self._services.opt_outs.open_of(other.id)
-            if open_request is not None:  # raised before the calls were known to be one conversation
+            if open_request is not None:  # raised before the calls were known to belong together
                 self._services.opt_outs.put(open_request.after(OptOutEvent.GRANT, at=utc_now(), by=by))
         return acts
 

@@ -56,6 +56,11 @@ class RecordingControls:
         return ()
 
     @property
+    def mates(self) -> "Sequence[RecordingControls]":
+        """Return the controls of other recordings that end with this one's opt-out or discard, beside its twins."""
+        return ()
+
+    @property
     def lasting_reasons(self) -> frozenset[str]:
         """Return the pause reasons; none while a resume is being stored, so that a new pause is not left out."""
         return frozenset() if self._resuming else frozenset(self.recording.pause_reasons.reasons)

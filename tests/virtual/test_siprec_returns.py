@@ -187,6 +187,19 @@ def test_under_a_name_that_was_discarded(discarding_site: Site) -> None:
     assert (row["outcome"], row["reason"]) == ("blocked", "discarded")
 
 
+def test_a_discard_reaches_the_other_sessions_of_the_group_at_once(discarding_site: Site) -> None:
+    site = discarding_site
+    one = begun(site)
+    mate = begun(site, officer="2002", group=one.call.group)
+    act(site, one, "pause", by="alice", person=OFFICER)
+    for session in (one, mate):
+        eventually(lambda s=session: site.live(s)["state"] == "discarded", "nothing keeps it", timeout_s=5)  # type: ignore[misc]
+    for session in (one, mate):
+        session.bye()
+        row = site.home.row_of(session.call.caller.user)
+        assert (row["outcome"], row["reason"]) == ("blocked", "discarded")
+
+
 class Orders:
     """A filing executor whose database does not answer before the test says so."""
 

@@ -1,6 +1,7 @@
 """Two recording sessions of one call: they are linked, and an act is applied once to each."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.helpers.exactness import SILENT_ALAW
 from tests.helpers.opt_outs import REASON
 from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import Session
-from tests.helpers.siprec_policy import Site
+from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.virtual.siprec import siprec_site
 
 EDITS = (("erase_on_opt_out = false", "erase_on_opt_out = true"),)
@@ -118,6 +119,73 @@ def test_the_same_session_twice_is_paused_together_and_linked(site: Site) -> Non
     assert (one["related"], other["related"]) == ([other["id"]], [one["id"]])
     acts = {(entry.act, entry.subject) for entry in AuditLog(site.home.root / "audit").entries()}
     assert acts >= {(act, row["id"]) for act in ("call.pause", "call.resume") for row in (one, other)}
+
+
+@pytest.fixture
+def group(site: Site) -> Iterator[list[Session]]:
+    """Begin two sessions of one group, and one of another; nothing names them the same session."""
+    one = site.session()
+    sessions = [one, site.session(officer="2002", names={"group": one.call.group}), site.session(officer="2002")]
+    for session in sessions:
+        assert session.invite().status == 200
+        session.talk_for(0.5)
+    yield sessions
+    end(site, *sessions)
+
+
+def opt_out(site: Site, session: Session, person: dict[str, Any] = MANAGER) -> Any:
+    path = f"/api/calls/{site.live(session)['id']}/opt-out"
+    return site.home.act(path, by="mary", person=person, reason=REASON)
+
+
+def test_an_opt_out_reaches_the_other_sessions_of_the_group_at_once(site: Site, group: list[Session]) -> None:
+    """A session without an update has to stop too (RFC 7865 section 6.2): it is the same caller's call."""
+    one, mate, stranger = group
+    ids = [site.live(session)["id"] for session in group]
+    opt_out(site, one).raise_for_status()
+    assert [site.live(session)["state"] for session in group] == ["opted_out", "opted_out", "recording"]
+    kinds = [[order.kind for order in orders_of(site, call)] for call in ids]
+    assert kinds == [[ErasureKind.OPT_OUT], [], []], "what was kept before is erased of the call that was meant"
+    entries = list(AuditLog(site.home.root / "audit").entries())
+    (entry,) = (entry for entry in entries if (entry.act, entry.subject) == ("call.opt_out", ids[1]))
+    assert (entry.actor, entry.details["through"]) == ("rule:same_group", ids[0])
+    mate.talk_for(0.5)
+    mate.bye()
+    row = site.home.row_of(mate.call.caller.user)
+    assert (row["outcome"], row["reason"]) == ("partial", "opted_out")
+    assert stranger.call.group != one.call.group
+
+
+def test_an_opt_out_decides_the_requests_of_the_whole_group(site: Site, group: list[Session]) -> None:
+    one, mate, _ = group
+    raised = site.home.act(
+        f"/api/calls/{site.live(mate)['id']}/opt-out-request",
+        by="bob",
+        person={**OFFICER, "display_name": "bob", "extension": "2002"},
+        reason=REASON,
+    )
+    raised.raise_for_status()
+    opt_out(site, one).raise_for_status()
+    asked = site.home.live.get("/api/opt-outs", headers={"X-Recorder-Actor": "tests"}).json()["opt_outs"]
+    assert {one["call"]: one["state"] for one in asked}[site.live(mate)["id"]] == "granted"
+
+
+def test_nobody_decides_on_a_call_whose_group_they_are_in(site: Site, group: list[Session]) -> None:
+    one, _, _ = group
+    assert opt_out(site, one, {**MANAGER, "extension": "2002"}).status_code == 403
+
+
+def test_a_group_that_is_learnt_after_an_opt_out_stops_too(site: Site, group: list[Session]) -> None:
+    one, mate, stranger = group
+    opt_out(site, one).raise_for_status()
+    one.call = replace(one.call, group=stranger.call.group)
+    assert one.ask("UPDATE", document(one), METADATA).status == 200
+    assert site.live(stranger)["state"] == "opted_out"
+    end(site, one, mate, stranger)
+    later = site.session(names={"group": stranger.call.group})
+    assert later.invite().status == 200
+    assert site.live(later)["state"] == "opted_out"
+    later.bye()
 
 
 @pytest.mark.parametrize("has_offer", [True, False])

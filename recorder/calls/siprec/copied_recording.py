@@ -39,7 +39,7 @@ from recorder.calls.siprec.rows import further_numbers, participants_of, proof_o
 from recorder.calls.siprec.session_controls import SessionControls
 from recorder.calls.siprec.session_metadata import SessionMetadata
 from recorder.rules.outcome import Facts
-from recorder.rules.pausing import PauseState
+from recorder.rules.pausing import Final, PauseState
 from recorder.rules.policy import NoticeWhen, recording_id
 from recorder.rules.routing import Peer
 from sip.events import Body, CallOffered
@@ -89,6 +89,7 @@ class CopiedRecording(Component[SipCall], CopiedCall):
         self.recording = Recording(self, nomination, rules_of(self.services.config, nomination.extension))
         self.recording.blocked = self.lifecycle.decision.closed
         card = card_rule(self.services.config.pause)
+        self._links = links
         self.controls = SessionControls(self.recording, card.forget, links)
         self.keypad = Keypad(self, self.controls, groups, card)
         self.second = NoSecondMessage()
@@ -210,9 +211,15 @@ class CopiedRecording(Component[SipCall], CopiedCall):
         )
 
     def store_elsewhere(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
-        """Store the pause state in the session register too; a session that is away clears nothing of its twins'."""
+        """Store the pause state in the session register too; a session that is away clears nothing of its twins'.
+
+        A final state is applied to the sessions of its groups as well, after the act: each twin is still to get it from
+        the act, with an erasure of its own.
+        """
         metadata, is_away = self._metadata, self.recording.pause_reasons.is_away
         register = self.services.sessions
+        if self.recording.pause_reasons.final in (Final.OPTED_OUT, Final.DISCARDED):
+            self.services.scheduler.submit(self.recording.with_call(lambda: self._links.end_mates(self.controls)))
         return [register.put(metadata.sessions, metadata.groups, state=state, reasons=reasons, is_added=is_away)]
 
     @property

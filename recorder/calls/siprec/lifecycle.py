@@ -151,14 +151,19 @@ class SessionLifecycle(Component[CopiedCall]):
 
     def _store_new_names(self) -> None:
         """Store the pause state under new names too, beside what an earlier session has left there."""
-        names, pause_reasons = frozenset(self._metadata.sessions), self._call.recording.pause_reasons
+        names = frozenset((*self._metadata.sessions, *self._metadata.groups))
+        pause_reasons = self._call.recording.pause_reasons
         if (
             names != self._known_names
             and self._known_names
             and (pause_reasons.reasons - {HOLD} or pause_reasons.final is not None)
         ):
             self._call.services.sessions.put(
-                names, self._metadata.groups, state=pause_reasons.state, reasons=pause_reasons.reasons, is_added=True
+                self._metadata.sessions,
+                self._metadata.groups,
+                state=pause_reasons.state,
+                reasons=pause_reasons.reasons,
+                is_added=True,
             )
         self._known_names = names
 

@@ -23,6 +23,11 @@ class SessionControls(RecordingControls):
         """Return the controls of the twins."""
         return self._links.twins(self)
 
+    @property
+    def mates(self) -> Sequence[RecordingControls]:
+        """Return the controls of the other sessions of its groups."""
+        return self._links.mates(self)
+
     def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> PendingAct:
         """Pause the recording of this session and of its twins."""
 
