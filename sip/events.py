@@ -90,7 +90,10 @@ class LegRang:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegAnswered:
-    """A 2xx arrived on a leg we dialled, and was acknowledged. ``asserted_user`` is the answering identity.
+    """A 2xx arrived on a leg we dialled, and was acknowledged.
+
+    ``asserted_user`` is the first P-Asserted-Identity of the answering side; ``asserted_users`` are its users in all
+    values of that and then of Remote-Party-ID.
 
     If we dialled without an offer, ``body`` is the far side's offer, and the ACK is sent by `SipCommands.answer_offer`
     (RFC 3261 section 13.2.1).
@@ -99,6 +102,7 @@ class LegAnswered:
     leg: LegId
     body: Body | None
     asserted_user: str | None = None
+    asserted_users: tuple[str, ...] = ()
     headers: tuple[Header, ...] = ()
     """Copied to the other leg; the answering identity's headers are among them."""
 
@@ -190,12 +194,14 @@ class ReferReceived:
 class IdentityChanged:
     """The peer names another party at its end.
 
-    By re-INVITE or UPDATE (P-Asserted-Identity; From by RFC 4916), or by FreeSWITCH's INFO ``message/update_display``.
+    By re-INVITE or UPDATE (P-Asserted-Identity; From by RFC 4916; Remote-Party-ID), or by FreeSWITCH's INFO
+    ``message/update_display``. ``users`` are all names of the party, ``user`` the first of them.
     """
 
     leg: LegId
     source: Address
     user: str
+    users: tuple[str, ...] = ()
     headers: tuple[Header, ...] = ()
     """The identity headers, to be passed on."""
     is_by_info: bool = False

@@ -13,7 +13,7 @@ from sip.commands import OutgoingCall
 from sip.dialog import SentRequest
 from sip.events import Header, LegAnswered, LegRang, LegRefused
 from sip.header_policy import MARKER, passed_on
-from sip.identity import Identity
+from sip.identity import Identity, asserted_users
 from sip.leg_dialog import LegDialog
 from sip.leg_state import LegState, Move
 from sip.message import RawMessage, one_line
@@ -170,7 +170,13 @@ class Inviting:
             transaction.uack = True
             self._negotiation.late_answer = transaction
         asserted, dialog.identity = dialog.identity.answered_by(message)
-        event = LegAnswered(leg=dialog.id, body=body_of(message), asserted_user=asserted, headers=passed_on(message))
+        event = LegAnswered(
+            leg=dialog.id,
+            body=body_of(message),
+            asserted_user=asserted,
+            asserted_users=asserted_users(message, is_called=True),
+            headers=passed_on(message),
+        )
         dialog.services.transactions.afterwards(lambda: dialog.emit(event))
 
     def _give_up(self, status: int) -> None:

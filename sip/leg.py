@@ -132,10 +132,17 @@ class Leg:
         dialog = self.dialog
         if message.method not in ("INVITE", "UPDATE"):
             return
-        user, dialog.identity = dialog.identity.seen_in(message)
+        user, dialog.identity = dialog.identity.seen_in(message, is_called=dialog.owns_call_id)
         if user is not None:
-            headers = identity_in(message.headers)
-            dialog.emit(IdentityChanged(leg=dialog.id, source=self._services.source, user=user, headers=headers))
+            dialog.emit(
+                IdentityChanged(
+                    leg=dialog.id,
+                    source=self._services.source,
+                    user=user,
+                    users=dialog.identity.names,
+                    headers=identity_in(message.headers),
+                )
+            )
 
     def _on_bye(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
         dialog = self.dialog
@@ -170,7 +177,14 @@ class Leg:
         if user is not None:
             named = (("P-Asserted-Identity", f"<sip:{quote(user)}@{self._services.source.bracketed}>"),)
             dialog.emit(
-                IdentityChanged(leg=dialog.id, source=self._services.source, user=user, headers=named, is_by_info=True)
+                IdentityChanged(
+                    leg=dialog.id,
+                    source=self._services.source,
+                    user=user,
+                    users=(user,),
+                    headers=named,
+                    is_by_info=True,
+                )
             )
 
     def _on_options(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:

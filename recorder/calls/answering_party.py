@@ -61,7 +61,7 @@ class AnsweringParty(Component[TransferableCall]):
         expected = call.parties[Side.B]
         far = self._dialling.far
         is_believed = far is not None and self._plan.is_inside(far)
-        answering = event.asserted_user if is_believed else None
+        answering = self._plan.answering(event) if is_believed else None
         is_known = self._plan.is_known
         number = who_answered(self._dialling.dialled, early=self._early, answering=answering, is_known=is_known)
         is_expected = number == expected.number or (not is_known(number) and is_same_line(expected.number, number))

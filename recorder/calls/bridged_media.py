@@ -111,7 +111,7 @@ class BridgedMedia(MediaPath):
         """Handle B's answer; if it cannot be bridged, hang up and treat B as refused."""
         call, party = self._call, self._sides[Side.B]
         self._far_headers = event.headers
-        call.note_numbers(self._dialling.dialled, event.asserted_user or "")
+        call.note_numbers(self._dialling.dialled, *event.asserted_users)
         call.note_numbers(*numbers_in(event.headers), is_claim=True)
         if (event.body is None and party.is_settled) or self._sides.take_answer(Side.B, event.body):
             call.apply(self._answering_party.answered(event))

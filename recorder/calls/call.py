@@ -5,6 +5,7 @@ decides what follows, and the call carries out its commands. Call thread only.
 """
 
 import logging
+from dataclasses import replace
 
 from recorder.calls.call_clock import CallClock
 from recorder.calls.call_interfaces import MediaPath, TransferableCall
@@ -147,9 +148,9 @@ class Call(TransferableCall):
             case IdentityChanged() if event.is_by_info and not self._plan.is_inside(event.source):
                 _log.info("%s: an INFO from a peer outside names a party; it is ignored", log_name(self))
             case IdentityChanged():
-                self.note_numbers(event.user, is_claim=not self._plan.is_inside(event.source))
+                self.note_numbers(event.user, *event.users, is_claim=not self._plan.is_inside(event.source))
                 self.identify(side.other, event.headers)
-                self.media.renamed(side, event)
+                self.media.renamed(side, replace(event, user=self._plan.named_by(event)))
             case _:
                 _log.debug("event %s has no place in a call", type(event).__name__)
 

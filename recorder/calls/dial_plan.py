@@ -1,14 +1,14 @@
 """The dial plan: the routes to a number, and the party at a number. Call thread only."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from recorder.calls.call_services import CallServices
 from recorder.calls.rules.transfer import Party, PartyStatus, tells_nothing
 from recorder.rules.policy import extension_of
 from recorder.rules.routing import NumberKind, Peer, Route, find_peer, find_route, in_order, routes_to_transfer_target
-from sip.events import CallOffered, TargetChanged
+from sip.events import CallOffered, IdentityChanged, LegAnswered, TargetChanged
 from sip.options import Address
 
 _log = logging.getLogger(__name__)
@@ -121,6 +121,21 @@ class DialPlan:
         is_mailbox = not is_emergency and extension is None and config.voicemail.has(number)
         return Party(number=number, extension=extension, is_emergency=is_emergency, is_mailbox=is_mailbox)
 
+    def named_by(self, event: IdentityChanged) -> str:
+        """Return the name that counts of a party whom a peer names in a call: a nominated extension before others."""
+        return self._first_nominated(event.users) or event.user if self.is_inside(event.source) else event.user
+
+    def answering(self, event: LegAnswered) -> str | None:
+        """Return the name that counts of the party who answered, None for no name: a nominated extension first.
+
+        Only an answer of a peer inside may be asked.
+        """
+        return self._first_nominated(event.asserted_users) or event.asserted_user
+
+    def _first_nominated(self, users: Iterable[str]) -> str | None:
+        extensions = self._services.config.nominated
+        return next((user for user in users if extension_of(extensions, user) is not None), None)
+
     def as_asserted(self, event: CallOffered) -> CallOffered:
         """Return an INVITE of a peer inside with the asserted user that counts; others as they are.
 
@@ -129,8 +144,7 @@ class DialPlan:
         """
         if not event.asserted_users or not self.is_inside(event.source):
             return event
-        extensions = self._services.config.nominated
-        found = next((user for user in event.asserted_users if extension_of(extensions, user) is not None), None)
+        found = self._first_nominated(event.asserted_users)
         if found is None and event.asserted_user is None and tells_nothing(event.from_user):
             found = event.asserted_users[0]
         return event if found is None else replace(event, asserted_user=found)

@@ -4,6 +4,8 @@ There are no media ports, no notice and no recording. Offers and answers between
 section 4.1. Call thread only.
 """
 
+from collections.abc import Iterable
+
 from recorder.calls.call_interfaces import MediaPath, TransferableCall
 from recorder.calls.component import Component
 from recorder.calls.rules.call_events import After, AnswerA, Answered, CallState, Command, Rang, Ring, Side
@@ -119,7 +121,7 @@ class PassthroughMedia(MediaPath):
 
     def answered(self, event: LegAnswered) -> None:
         """Pass on the answer."""
-        self._alarm_if_nominated(event.asserted_user or "")
+        self._alarm_if_nominated(event.asserted_users)
         self._headers = event.headers
         self._body = event.body or self._early  # a 200 without SDP confirms the SDP of the 183
         self._call.apply(Answered())
@@ -180,12 +182,13 @@ class PassthroughMedia(MediaPath):
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
         """Raise the alarm if a nominated extension is on the call now, since it is not recorded."""
-        self._alarm_if_nominated(event.user)
+        self._alarm_if_nominated((event.user, *event.users))
 
-    def _alarm_if_nominated(self, number: str) -> None:
+    def _alarm_if_nominated(self, names: Iterable[str]) -> None:
         services = self._call.services
-        if extension_of(services.config.nominated, number) is not None and number not in self._nominated:
-            self._nominated |= {number}
+        nominated = {name for name in names if extension_of(services.config.nominated, name) is not None}
+        if not nominated <= self._nominated:
+            self._nominated |= nominated
             services.alarm("nominated_passed")
 
     def replaced(self, side: Side, after: After) -> None:

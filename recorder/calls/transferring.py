@@ -185,7 +185,7 @@ class Transfers(Component[TransferableCall]):
             case OfferRefused():
                 self.failed(event.status)
             case IdentityChanged() if self._transfer is not None and self._plan.is_inside(event.source):
-                self._transfer.early = event.user
+                self._transfer.early = self._plan.named_by(event)
             case OfferReceived():
                 self._call.services.endpoint.refuse_offer(event.leg, 491)
             case _:
@@ -196,9 +196,9 @@ class Transfers(Component[TransferableCall]):
         assert transfer is not None
         assert transfer.choice is not None
         is_trusted = self._plan.is_inside(transfer.choice.targets[transfer.target])
-        answering = event.asserted_user if is_trusted else None
+        answering = self._plan.answering(event) if is_trusted else None
         number = who_answered(transfer.number, early=transfer.early, answering=answering, is_known=self._plan.is_known)
-        self._call.note_numbers(transfer.number, event.asserted_user or "", transfer.early or "")
+        self._call.note_numbers(transfer.number, *event.asserted_users, transfer.early or "")
         if number != transfer.number:
             transfer.party = answering_for(transfer.party, self._plan.party_at(number))
             if transfer.party.extension is not None and not self._call.progress.is_nominated:

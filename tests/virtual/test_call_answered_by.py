@@ -104,6 +104,79 @@ def test_another_name_of_an_officer_in_a_call(lines: Exchange, name: str, ends: 
     assert row["segments"][-1]["kind"] == ends
 
 
+NAMES_BOB = {
+    "second value": (("P-Asserted-Identity", "<sip:01632960999@pbx>, <tel:2002>"),),
+    "second line": (("P-Asserted-Identity", "<sip:01632960999@pbx>"), ("P-Asserted-Identity", "<sip:2002@pbx>")),
+    "beside": (("P-Asserted-Identity", "<sip:01632960999@pbx>"), ("Remote-Party-ID", "<sip:2002@pbx>;party=called")),
+    "alone": (("Remote-Party-ID", '"Bob; party=calling" <sip:2002@pbx>;party=called;privacy=off'),),
+}
+"""Ways of naming bob, whose extension is nominated, that the first P-Asserted-Identity does not tell."""
+
+
+@pytest.mark.parametrize("way", NAMES_BOB)
+@pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
+def test_every_identity_that_is_asserted_in_a_call_counts(lines: Exchange, method: str, way: str) -> None:
+    talk = lines.call(answer=Answer(after_s=0.1))
+    talk.join()
+    talk.talk_for(0.3)
+    leg = talk.wait_second()
+    body, kind = (bytes(leg.media), "application/sdp") if method == "INVITE" else (b"", "")
+    leg.request(method, body, kind, NAMES_BOB[way])
+    eventually(lambda: (talk.live or {}).get("operator") == "bob", "it is bob's call")
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    assert (row["outcome"], row["operators"]) == ("recorded", ["alice", "bob"])
+    if way != "alone":
+        assert "01632960999" in row["numbers"]
+
+
+@pytest.mark.parametrize("names", NAMES_BOB)
+@WAYS
+def test_every_identity_of_whoever_answers_counts(lines: Exchange, way: str, names: str) -> None:
+    is_early, headers = way == EARLY, NAMES_BOB[names]
+    talk = lines.call(answer=Answer(after_s=0.5, headers=() if is_early else headers))
+    if is_early:
+        talk.wait_second().request("UPDATE", headers=headers)
+    talk.join()
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    assert (row["outcome"], row["operators"]) == ("recorded", ["bob"])
+
+
+def test_what_the_officers_side_says_of_the_other_party_names_no_officer(lines: Exchange) -> None:
+    talk = lines.call(answer=Answer(after_s=0.1))
+    talk.join()
+    leg = talk.wait_second()
+    leg.request("UPDATE", headers=(("Remote-Party-ID", "<sip:2002@pbx>;party=calling"),))
+    leg.wait_for(lambda call: call.replies_to("UPDATE") == [200])
+    talk.talk_for(0.3)
+    assert talk.hang_up()["operators"] == ["alice"]
+
+
+def test_one_of_several_names_alone_is_the_same_party(lines: Exchange) -> None:
+    both = (("P-Asserted-Identity", "<sip:01632960999@pbx>, <tel:2001>"),)
+    talk = lines.call(answer=Answer(after_s=0.1, headers=both))
+    talk.join()
+    leg = talk.wait_second()
+    for value in ("<sip:01632960999@pbx>", "<tel:2001>", "<sip:01632960999@pbx>"):
+        leg.request("UPDATE", headers=(("P-Asserted-Identity", value),))
+        talk.talk_for(0.2)
+    row = talk.hang_up()
+    assert [(one["kind"], one["operator"]) for one in row["segments"]] == [("recording", "alice")]
+
+
+def test_every_identity_of_an_outside_party_on_a_passed_call_raises_the_alarm(lines: Exchange) -> None:
+    before = lines.home.health()["alarms"].get("nominated_passed", 0)
+    talk = lines.call("4711", answer=Answer(after_s=0.05, headers=NAMES_BOB["second value"]))
+    leg = talk.wait_second()
+    leg.wait_for(lambda call: call.state is State.CONFIRMED)
+    assert lines.home.health()["alarms"].get("nominated_passed", 0) == before + 1
+    leg.request("UPDATE", headers=(("P-Asserted-Identity", "<sip:01632960998@pbx>, <tel:2001>"),))
+    leg.wait_for(lambda call: call.replies_to("UPDATE") == [200])
+    assert lines.home.health()["alarms"]["nominated_passed"] == before + 2
+    talk.first.hang_up()
+
+
 def test_the_200_has_the_last_word(lines: Exchange) -> None:
     named = (("P-Asserted-Identity", "<sip:2001@pbx>"),)
     talk = lines.call(answer=Answer(after_s=0.5, headers=named))

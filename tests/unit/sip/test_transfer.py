@@ -152,6 +152,32 @@ def test_another_name_is_seen_once() -> None:
     assert user == "2001", "back again"
 
 
+def several(*headers: tuple[str, str], claimed: str = "2001") -> RawMessage:
+    return message(("From", f"<sip:{claimed}@pbx>;tag=1"), *headers)
+
+
+PAI, RPID = "P-Asserted-Identity", "Remote-Party-ID"
+
+
+def test_a_further_name_that_is_new_is_another_party() -> None:
+    known = Identity.of(several((PAI, "<sip:600@pbx>, <tel:2001>")))
+    assert known.names == ("600", "2001")
+    for told in ("<tel:2001>", "<sip:600@pbx>", "<tel:2001>, <sip:600@pbx>"):
+        assert known.seen_in(several((PAI, told))) == (None, known), "one of the same names"
+    user, later = known.seen_in(several((PAI, "<sip:600@pbx>, <tel:2002>")))
+    assert (user, later.names) == ("600", ("600", "2002"))
+
+
+def test_a_remote_party_id_alone_names_a_party_too() -> None:
+    known = Identity(claimed="2001")
+    assert known.seen_in(several((RPID, "<sip:2002@pbx>;party=calling")), is_called=True) == (None, known)
+    user, later = known.seen_in(several((RPID, "<sip:2002@pbx>;party=called")), is_called=True)
+    assert (user, later.names) == ("2002", ("2002",))
+    assert known.seen_in(several((RPID, "<sip:2002@pbx>;party=called")))[0] is None
+    user, later = known.seen_in(several((RPID, "<sip:2002@pbx>"), claimed="2003"))
+    assert (user, later.names) == ("2003", ("2003", "2002")), "a From that has changed goes before it"
+
+
 def test_a_request_that_asserts_nothing_takes_nothing_back() -> None:
     _, known = Identity(claimed="2001").seen_in(asserted("2002"))
     assert known.seen_in(claims("2001")) == (None, known)
