@@ -40,6 +40,7 @@ from recorder.access.teams import plan_change, settle_changes
 from recorder.common.plain_text import comparable
 from recorder.permissions import Person, Role
 from recorder.rules.authorisation import combines_admin
+from recorder.rules.vouching import NOBODY, VOUCHED, VOUCHED_BY, Vouched, vouching_problem
 
 FOUNDER_ROLES = frozenset({Role.ADMIN})
 """Roles of the account that `recorder init` adds, which then adds the data protection officer's."""
@@ -106,6 +107,7 @@ class People:
         roles: Iterable[Role],
         teams: Iterable[str] = (),
         extension: str | None = None,
+        by: str | None = None,
     ) -> AuditNote:
         """Add an account.
 
@@ -116,6 +118,7 @@ class People:
             roles: Its roles.
             teams: Teams a manager answers for.
             extension: Own extension.
+            by: Account of who adds it, and alone vouches for it until somebody else does; None for the first account.
 
         Raises:
             PeopleError: A value is invalid or already taken.
@@ -138,7 +141,8 @@ class People:
         with self._engine.begin() as connection:
             _check_free(connection, person, self._now())
             connection.execute(insert(accounts).values(**row))
-        return AuditNote(act="people.add", subject=name, details=details_of(person))
+        vouched = {} if by is None else {VOUCHED_BY: [by]}
+        return AuditNote(act="people.add", subject=name, details=details_of(person) | vouched)
 
     def disable(self, name: str, *, from_: datetime | None = None) -> AuditNote:
         """Disable an account and end its sessions, at once or from a later moment.
@@ -265,6 +269,24 @@ class People:
         with self._engine.begin() as connection:
             rows = [person_of(row) for row in connection.execute(select(accounts)).mappings()]
         return disagreements(self.seals.explained(), rows)
+
+    def vouched(self) -> Vouched:
+        """Return who vouched for each account, as the audit log has it."""
+        return NOBODY if self.seals is None else self.seals.vouched()
+
+    def vouch(self, by: str, name: str) -> AuditNote:
+        """Return the audit entry by which a person vouches for an account, which takes effect once it is written.
+
+        Raises:
+            PeopleError: There is no such account in use, or they cannot.
+        """
+        with self._engine.begin() as connection:
+            row = one(connection, name)
+        if not is_usable(row, self._now()):
+            raise PeopleError(f"The account {name} is disabled.")
+        if (problem := vouching_problem(by, name, self.vouched())) is not None:
+            raise PeopleError(problem)
+        return AuditNote(act=VOUCHED, subject=name, details={"display_name": row["display_name"]})
 
     def _sealed(self, row: Any) -> Person:  # noqa: ANN401 - a RowMapping
         person = person_of(row)

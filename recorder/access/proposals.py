@@ -4,7 +4,7 @@ Each is written to the audit log first, by ``enter`` in the transaction. If that
 """
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -46,11 +46,12 @@ from recorder.access.granting import (
 from recorder.access.identities import disconnect_unless_own
 from recorder.access.password_hashes import CLOSED
 from recorder.access.proposal_rows import columns_of_proposal, details_of_proposal, proposal_of
-from recorder.access.second_factor import remove_factor
+from recorder.access.second_factor import has_factor, remove_factor
 from recorder.access.tables import accounts, proposals, second_factors, tokens
 from recorder.access.tokens import NewToken, end_unconfirmed, keep
 from recorder.permissions import Act, DeniedError, Fault, Person, Role
 from recorder.rules import times
+from recorder.rules.vouching import NOBODY, VOUCHED_BY, Vouched
 
 _GIVES_POWER = (ProposedChange.GRANT, ProposedChange.DEPUTY)
 Enter = Callable[[AuditNote], None]
@@ -63,11 +64,15 @@ class Proposals:
     Args:
         engine: From ``open_accounts``; stays the caller's.
         now: Returns the time, aware, UTC.
+        vouched: Returns who vouched for each account.
     """
 
-    def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, engine: Engine, *, now: Callable[[], datetime], vouched: Callable[[], Vouched] = lambda: NOBODY
+    ) -> None:
         self._engine = engine
         self._now = now
+        self._vouched = vouched
 
     def grant(
         self, by: str, account: str, roles: Iterable[Role], *, reason: str, enter: Enter
@@ -236,6 +241,7 @@ class Proposals:
         """
         now = self._now()
         state = ProposalState.CONFIRMED if is_confirmed else ProposalState.DECLINED
+        vouched = self._vouched()  # read the log before the write lock is taken
         with self._engine.begin() as connection:
             query = select(proposals).where(proposals.c.id == proposal_id)
             row = connection.execute(query).mappings().first()
@@ -243,6 +249,8 @@ class Proposals:
                 raise DeniedError(Fault.TOO_LATE, "There is no such proposal.")
             proposal = proposal_of(row)
             check_decision(by, proposal, _usable(connection, now), now)
+            if is_confirmed:
+                vouched.check({proposal.proposed_by}, by.name)
             values = {"state": state, "decided_by": by.name, "decided_s": now.timestamp()}
             connection.execute(update(proposals).where(proposals.c.id == proposal_id).values(**values))
             about = details_of_proposal(proposal)
@@ -292,12 +300,15 @@ def _apply(
         return AuditNote(act=Act.NAME_DEPUTY, subject=account, details=about)
     if proposal.change is ProposedChange.RESET:
         remove_factor(connection, account)
+        about = {**about, **_in_hand(proposal, confirmed_by, about)}
         return AuditNote(act="people.second_factor_removed", subject=account, details=about)
     if proposal.change is ProposedChange.TOKEN:
         return AuditNote(act="tokens.confirm", subject=_confirm_token(connection, proposal), details=about)
     if proposal.change is ProposedChange.PASSWORD:
         assert password_hash is not None, "the hash is stored with its proposal"
         renew_password(connection, account, password_hash, by=proposal.proposed_by, now=now)
+        if not has_factor(connection, account):  # the new password is all that it takes to be its user
+            about = {**about, **_in_hand(proposal, confirmed_by, about)}
         return AuditNote(act="people.set_password", subject=account, details=about)
     before = person_of(one(connection, account)).roles
     check_combination(account, before, roles)  # its roles may have changed since
@@ -305,6 +316,13 @@ def _apply(
     if roles & POWERFUL and disconnect_unless_own(connection, account):
         about = {**about, "disconnected": True}
     return AuditNote(act="people.granted", subject=account, details={"roles": sorted(roles), **about})
+
+
+def _in_hand(proposal: Proposal, confirmed_by: str | None, about: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the detail that whoever made a change could use the account now; empty if nobody else could confirm it."""
+    if about.get("alone"):
+        return {}
+    return {VOUCHED_BY: sorted({proposal.proposed_by, confirmed_by or proposal.proposed_by})}
 
 
 def _enter(enter: Enter, token: NewToken | None, note: AuditNote) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from recorder.permissions import Act, Person, Role
+from recorder.rules.vouching import VOUCHED, VOUCHED_BY, Vouched
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import acts_after
@@ -24,7 +25,10 @@ ADDED, GRANTED, REVOKED, ENABLED = "people.add", "people.granted", "people.revok
 REMOVED = "people.remove"
 RESEALED = "people.resealed"
 """A user of the machine accepted the roles in the file, because the log was begun anew."""
+RESET, PASSWORD = "people.second_factor_removed", "people.set_password"
 _ROLES = (ADDED, GRANTED, REVOKED, ENABLED, REMOVED, RESEALED)
+_VOUCHING = (ADDED, GRANTED, RESET, PASSWORD, VOUCHED, str(Act.NAME_DEPUTY))
+_ACTS = tuple(dict.fromkeys((*_ROLES, *_VOUCHING, Act.PLAY, Act.ACKNOWLEDGE)))
 NOTHING_EXPLAINED = frozenset({Role.OFFICER})
 """Roles that count while the log mentions no account: pausing must work after the log was begun anew."""
 
@@ -49,6 +53,7 @@ class Explained:
         deputy: Account of the data protection officer's deputy, or "".
         is_deputy_by_two: Whether two people have named a deputy; from then on entries of one person do not count.
         is_known: Whether the log could ever be read.
+        vouched: Who vouched for accounts, by account; see `recorder.rules.vouching`.
     """
 
     roles: dict[str, frozenset[Role]] = field(default_factory=dict)
@@ -57,13 +62,19 @@ class Explained:
     deputy: str = ""
     is_deputy_by_two: bool = False
     is_known: bool = False
+    vouched: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def copy(self) -> "Explained":
         """Return a copy that can be changed on its own."""
-        return replace(self, roles={**self.roles}, heard={**self.heard}, acknowledged={*self.acknowledged})
+        return replace(
+            self, roles={**self.roles}, heard={**self.heard}, acknowledged={*self.acknowledged},
+            vouched={**self.vouched},
+        )  # fmt: skip
 
     def take(self, entry: AuditEntry) -> None:
         """Add an entry."""
+        if entry.act in _VOUCHING:
+            self._take_vouching(entry)
         if entry.act in _ROLES:
             self._take_roles(entry)
         elif entry.act == Act.NAME_DEPUTY:
@@ -74,6 +85,15 @@ class Explained:
             at = time_from_json(entry.at)
             assert at is not None, "every entry has a time"
             self.heard.setdefault(emergency, Heard(account=entry.actor, recording=entry.subject, at=at))
+
+    def _take_vouching(self, entry: AuditEntry) -> None:
+        account, by = entry.subject, entry.details.get(VOUCHED_BY)
+        if by is not None:
+            self.vouched[account] = names_in(by)
+        elif entry.act == ADDED or (entry.act == GRANTED and entry.details.get("alone") is True):
+            self.vouched.pop(account, None)  # by an earlier version, at the machine, or while nobody could confirm
+        elif account in self.vouched and entry.act in (GRANTED, VOUCHED, str(Act.NAME_DEPUTY)):
+            self.vouched[account] |= {entry.actor, *names_in([entry.details.get("proposed_by")])}
 
     def _take_deputy(self, entry: AuditEntry) -> None:
         if not entry.subject:
@@ -128,11 +148,15 @@ class Seals:
         """Return the account if the log has it as the deputy, else None."""
         return account if account == self.explained().deputy else None
 
+    def vouched(self) -> Vouched:
+        """Return who vouched for each account, as the log has it."""
+        return Vouched(by=self.explained().vouched)
+
     def explained(self) -> Explained:
         """Return the log's account of roles; the last one known while the log cannot be read."""
         with self._lock:
             try:
-                found = acts_after(self._audit.path, self._at, *_ROLES, Act.NAME_DEPUTY, Act.PLAY, Act.ACKNOWLEDGE)
+                found = acts_after(self._audit.path, self._at, *_ACTS)
             except AuditUnavailableError as error:
                 _log.error("Roles cannot be verified by the audit log: %s", error)
                 return self._explained
@@ -157,6 +181,11 @@ def disagreements(explained: Explained, people: Collection[Person]) -> dict[str,
     rows = {person.name: person.roles for person in people}
     more = {name: roles - explained.roles.get(name, frozenset()) for name, roles in rows.items()}
     return {name: roles for name, roles in more.items() if roles}
+
+
+def names_in(listed: object) -> frozenset[str]:
+    """Return the names in a list of an entry's details; other values are skipped."""
+    return frozenset(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else frozenset()
 
 
 def roles_in(listed: object) -> frozenset[Role]:

@@ -170,6 +170,11 @@ def ensure_key(connection: Connection, key: AccountKey) -> None:
         key.create()
 
 
+def has_factor(connection: Connection, account: str) -> bool:
+    """Tell whether an account has an authenticator."""
+    return _factor(connection, account) is not None
+
+
 def remove_factor(connection: Connection, account: str) -> None:
     """Remove a second factor and end every session; the next sign-in sets up another.
 

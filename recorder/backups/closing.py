@@ -211,6 +211,7 @@ LEFT: Mapping[str, str] = MappingProxyType(
         "tokens.confirm": "a token whose confirmation is not in the snapshot stays closed",
         "tokens.add": "a token that is not in the snapshot cannot be made again: only its hash was stored",
         "people.told_of_recording": "gives no access",
+        "people.vouched": "read from the log itself",
         "people.openid_accepted": "every sign-in is ended",
         "people.password_accepted": "every sign-in is ended",
         "people.second_factor_missing": "nothing changed",

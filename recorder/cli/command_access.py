@@ -76,6 +76,7 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         },
         "users list": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
         "users show": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
+        "users vouch": takes(Act.CONFIRM_GRANT),
         "proposals list": takes(Act.CONFIRM_GRANT, Act.MANAGE_PEOPLE),
         "proposals confirm": matter(Act.CONFIRM_GRANT, others=True, stand_in=Role.TEAM_LEADER),
         "proposals decline": matter(Act.CONFIRM_GRANT, others=True, stand_in=Role.TEAM_LEADER),

@@ -94,6 +94,7 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories
         now=utc_now,
         approvals=Approvals(engine),
         person=people.find,
+        vouched=people.vouched,
     )
     eraser = Eraser(
         vault=vault,

@@ -13,6 +13,7 @@ from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.entries import audit, permit, refuse
+from recorder.cli.identity import people_of
 from recorder.cli.output import fail
 from recorder.cli.results.accounts import AccountChange, DecidedProposal
 from recorder.common.clock import utc_now
@@ -111,7 +112,7 @@ def _decided(context: CommandContext, proposal: str, *, is_confirmed: bool) -> N
 
 def open_proposals(home: Home) -> Proposals:
     """Open the proposals of a home."""
-    return Proposals(accounts_of(home), now=utc_now)
+    return Proposals(accounts_of(home), now=utc_now, vouched=people_of(home).vouched)
 
 
 def proposed(context: CommandContext, actor: str, reason: str, ask: Ask) -> None:

@@ -126,6 +126,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "users remove": "users:remove_user",
         "users disable": "users:disable_user",
         "users enable": "users:enable_user",
+        "users vouch": "users:vouch_for_user",
         "users add-role": "users:grant",
         "users remove-role": "users:revoke",
         "users team": "users:set_team",

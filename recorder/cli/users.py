@@ -52,7 +52,7 @@ def add_user(
     powerful = POWERFUL & set(role)
     note = people_of(context.home).add(
         account, password, display_name=display_name, roles=set(role) - powerful, teams=team or (),
-        extension=extension,
+        extension=extension, by=actor,
     )  # fmt: skip
     audit(context.home, note, actor=actor)
     told = [f"{account} can sign in, roles: {_in_words(set(role) - powerful) or 'none'}"]
@@ -174,6 +174,17 @@ def enable_user(context: PersonContext, account: AccountArgument) -> None:
     audit(context.home, note, actor=actor)
     without = f", without {', '.join(note.details['without'])}" if note.details["without"] else ""
     context.tell(AccountChange(account=account), f"{account} is enabled{without}")
+
+
+def vouch_for_user(context: PersonContext, account: AccountArgument) -> None:
+    """Confirm whose account this is, so that it and others of the same maker count as two people.
+
+    Do it only for somebody you know and who has told you that the account is theirs. It takes somebody who confirms
+    changes to accounts and has not vouched for it, such as the data protection officer or another administrator.
+    """
+    person = context.sign_in("vouching for an account")
+    audit(context.home, people_of(context.home).vouch(person.name, account), actor=person.actor)
+    context.tell(AccountChange(account=account), f"you vouch for {account}")
 
 
 def remove_user(context: PersonContext, account: AccountArgument, yes: YesOption = False) -> None:

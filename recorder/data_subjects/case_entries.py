@@ -73,7 +73,7 @@ def check_entry(repos: CaseRepositories, person: Person, case: Case, entry: Case
         ProblemError: Refused; the message is a sentence.
     """
     try:
-        check_step(case, person, entry, repos.today)
+        check_step(case, person, entry, repos.today, repos.hearing.people.vouched())
     except DeniedError as error:
         raise repos.hearing.audit_service.denied(person, Act.WORK_ON_CASES, case.id, error) from error
 
@@ -82,7 +82,7 @@ def is_possible(repos: CaseRepositories, person: Person, case: Case, step: CaseE
     """Tell whether a person may write an event with a reason into a case now; nothing is written."""
     entry = CaseEntry(step=step, at=repos.cases.now(), by=person.name, on=repos.today, text="reason")
     try:
-        check_step(case, person, entry, repos.today)
+        check_step(case, person, entry, repos.today, repos.hearing.people.vouched())
     except DeniedError:
         return False
     return True

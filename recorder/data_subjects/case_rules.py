@@ -7,6 +7,7 @@ from typing import Any
 
 from recorder.permissions import MAX_REASON_CHARACTERS, DeniedError, Fault, Person, Role
 from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, CaseState, Decision
+from recorder.rules.vouching import NOBODY, Vouched
 
 _AFTERWARDS = frozenset({CaseEvent.PASSPHRASE_TOLD, CaseEvent.RECEIVED, CaseEvent.RETURNED, CaseEvent.DESTROYED})
 """Events after something was handed over."""
@@ -50,7 +51,7 @@ def check_opening(person: Person, details: Mapping[str, Any], text: str, on: dat
     _check_words(text, on, today)
 
 
-def check_step(case: Case, person: Person, entry: CaseEntry, today: date) -> None:
+def check_step(case: Case, person: Person, entry: CaseEntry, today: date, vouched: Vouched = NOBODY) -> None:
     """Check that a person may write an entry into a case now.
 
     Args:
@@ -58,6 +59,7 @@ def check_step(case: Case, person: Person, entry: CaseEntry, today: date) -> Non
         person: Who writes the entry.
         entry: The new entry.
         today: Today in the council's time zone.
+        vouched: Who vouched for each account.
 
     Raises:
         DeniedError: They may not, something is missing, or it is too late or too early.
@@ -74,6 +76,7 @@ def check_step(case: Case, person: Person, entry: CaseEntry, today: date) -> Non
     if problem is not None:
         raise DeniedError(Fault.TOO_LATE, problem)
     if entry.step is CaseEvent.DECIDED:
+        vouched.check({case.opened_by} - {person.name}, person.name)
         _check_decision(case, person, entry)
 
 

@@ -34,6 +34,7 @@ _USES: Mapping[str, Act] = MappingProxyType(
         "claim.asked": Act.WRITE_CLAIM,
         "retention.confirmed": Act.CONFIRM_SWEEP,
         "index.reconciled": Act.RECONCILE,
+        "people.vouched": Act.CONFIRM_GRANT,
     }
 )  # fmt: skip
 """Permission that each of these acts of the audit log used: the log names what was done, not the permission."""

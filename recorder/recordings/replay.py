@@ -117,6 +117,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "people.add": _PEOPLE,
         "people.mail_address": _PEOPLE,
         "people.told_of_recording": _PEOPLE,
+        "people.vouched": _PEOPLE,
         "people.declined": _PEOPLE,
         "people.deputy.asked": _PEOPLE,
         "people.connected": _PEOPLE,

@@ -131,7 +131,7 @@ def check_order(
         state=STATE_AT_ORDER[needed],
     )
     if needed is Confirmation.THREE:
-        problem = check_third(repos.person(third) if third else None, order, replace(about, team=team))
+        problem = check_third(repos.person(third) if third else None, order, replace(about, team=team), repos.vouched())
         if problem is not None:
             raise repos.audit_service.refusal(person.actor, act, row.id, problem)
     return row, order, needed

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 from recorder.audit.audit_service import incomplete
 from recorder.common.problems import ProblemError
-from recorder.permissions import MAX_REASON_CHARACTERS, MIN_REASON_CHARACTERS, Act, Actor, DeniedError, Person, Refusal
+from recorder.permissions import (
+    MAX_REASON_CHARACTERS,
+    MIN_REASON_CHARACTERS,
+    Act,
+    Actor,
+    Allowed,
+    DeniedError,
+    Person,
+    Refusal,
+)
 from recorder.recordings.visibility import none_such
 from recorder.retention.erasure_approvals import Approval
 from recorder.retention.erasure_repositories import (
@@ -17,6 +26,7 @@ from recorder.retention.erasure_repositories import (
 )
 from recorder.rules.call_parts import owners_of
 from recorder.rules.erasing import HELD_ALONE_S, ErasureFacts, may_decide, span_of
+from recorder.rules.vouching import Vouched
 from storage.errors import ErasureStateError, NotFoundError
 from storage.retention_types import ErasureOrder, ErasureState
 from storage.rows import time_to_json
@@ -68,12 +78,12 @@ def decisions_offered(repos: ErasureRepositories, person: Person, order: Erasure
     except NotFoundError:
         return []
     about, approval = _order_facts(repos, order, row), repos.approvals.get(order.id) if repos.approvals else None
-    third = approval.third if approval else None
+    vouched = repos.vouched()
     return [
         word
         for word, confirm in (("confirm", True), ("decline", False))
         if _is_open_to(order, confirm=confirm)
-        and not isinstance(may_decide(person, order, about, confirm=confirm, third=third), Refusal)
+        and not isinstance(_decision(person, order, about, approval, vouched, confirm=confirm), Refusal)
     ]
 
 
@@ -87,7 +97,7 @@ def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> t
     approval = repos.approvals.get(order.id) if repos.approvals else None
     if approval is None or order.state is not ErasureState.WAITING:
         raise ProblemError(409, "You can listen here only if the order is waiting and needs 3 people.")
-    decision = may_decide(person, order, _order_facts(repos, order, row), confirm=True, third=approval.third)
+    decision = _decision(person, order, _order_facts(repos, order, row), approval, repos.vouched(), confirm=True)
     if isinstance(decision, Refusal):
         raise repos.audit_service.refusal(person.actor, Act.PLAY, row.id, decision.reason)
     return order, row
@@ -98,13 +108,23 @@ def _decidable(
 ) -> tuple[Person, ErasureOrder, RecordingRow, Approval | None]:
     person, order, row = _known_order(repos, actor, order_id)
     approval = repos.approvals.get(order.id) if repos.approvals else None
-    third = approval.third if approval else None
-    decision = may_decide(person, order, _order_facts(repos, order, row), confirm=confirm, third=third)
+    decision = _decision(person, order, _order_facts(repos, order, row), approval, repos.vouched(), confirm=confirm)
     if isinstance(decision, Refusal):
         raise repos.audit_service.refusal(person.actor, Act.CONFIRM_ERASURE, order.recording, decision.reason)
     if not _is_open_to(order, confirm=confirm):
         raise ProblemError(409, f"The order is not waiting for a decision: it is {order.state}.")
     return person, order, row, approval
+
+
+def _decision(
+    person: Person, order: ErasureOrder, about: ErasureFacts, approval: Approval | None, vouched: Vouched, *,
+    confirm: bool,
+) -> Allowed | Refusal:  # fmt: skip
+    two = {approval.third, approval.dpo_by} if approval else set()
+    return may_decide(
+        person, order, about, confirm=confirm, third=approval.third if approval else None,
+        others=sorted(one for one in two if one not in (None, person.name)), vouched=vouched,
+    )  # fmt: skip
 
 
 def _is_open_to(order: ErasureOrder, *, confirm: bool) -> bool:

@@ -17,6 +17,7 @@ from recorder.rules.authorisation import knows_all, knows_of
 from recorder.rules.call_parts import relation
 from recorder.rules.erasing import HELD_ALONE_S, ErasureFacts, card_s
 from recorder.rules.sign_on import NOT_PROVEN
+from recorder.rules.vouching import NOBODY, Vouched
 from recorder.rules.wording import outcome_words
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open
@@ -46,6 +47,7 @@ class ErasureRepositories:
         ordering: Lock from the decision on an order until it is stored, so that simultaneous orders add up.
         approvals: Approvals of orders that take three people; None where they cannot be given.
         person: Returns the active account of a name, or None.
+        vouched: Returns who vouched for each account.
     """
 
     index: Index
@@ -58,6 +60,7 @@ class ErasureRepositories:
     ordering: AbstractContextManager[Any] = field(default_factory=threading.Lock)
     approvals: Approvals | None = None
     person: Callable[[str], Person | None] = lambda _name: None
+    vouched: Callable[[], Vouched] = lambda: NOBODY
 
 
 def order_to_json(order: ErasureOrder) -> dict[str, Any]:

@@ -235,6 +235,8 @@ def _check_decider(person: Person, claim: Claim, event: ClaimEvent, approvers: A
             Fault.NOT_ALLOWED,
             "You entered this request, so the deputy has to decide it (`recorder approvers deputy NAME`).",
         )
+    if event is not ClaimEvent.LIFT:
+        approvers.vouched.check({claim.asked_by}, person.name)
 
 
 def _check_words(words: str, sentence: str, field: str) -> None:

@@ -63,6 +63,7 @@ def check_consent(person: Person, approvers: Approvers, first: Consent | None) -
         return
     if first.first_by == person.name:
         raise DeniedError(Fault.NOT_ALLOWED, "You have confirmed it already: a second person has to.")
+    approvers.vouched.check({first.first_by}, person.name)
     if not approvers.protectors & {first.first_by, person.name}:
         raise DeniedError(Fault.NOT_ALLOWED, "One of the two people must be the data protection officer or the deputy.")
 

@@ -5,11 +5,12 @@ An erasure destroys evidence, so one person alone may order it only for a pause 
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from recorder.permissions import Act, Allowed, Person, Refusal, Role
 from recorder.rules.authorisation import may, operator_for
+from recorder.rules.vouching import NOBODY, Vouched
 from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.types import RecordingRow, SegmentKind
 
@@ -196,7 +197,14 @@ def may_order(person: Person, kind: ErasureKind, about: ErasureFacts, *, act: Ac
 
 
 def may_decide(
-    person: Person, order: ErasureOrder, about: ErasureFacts, *, confirm: bool, third: str | None = None
+    person: Person,
+    order: ErasureOrder,
+    about: ErasureFacts,
+    *,
+    confirm: bool,
+    third: str | None = None,
+    others: Collection[str] = (),
+    vouched: Vouched = NOBODY,
 ) -> Allowed | Refusal:
     """Decide whether a person may confirm or decline an order. It takes a second person, who was not in the call.
 
@@ -206,6 +214,8 @@ def may_decide(
         about: The recording.
         confirm: True to confirm, False to decline.
         third: Account of the third person that the order names, if it needs three.
+        others: Who else approves the order.
+        vouched: Who vouched for each account.
     """
     decision = may(person, Act.CONFIRM_ERASURE)
     if isinstance(decision, Refusal):
@@ -222,10 +232,14 @@ def may_decide(
         return Refusal(
             "The recording is under a legal hold, so only the data protection officer decides what is erased from it."
         )
-    return decision
+    problems = (vouched.problem(one, person.name) for one in (order.ordered_by, *others) if confirm)
+    problem = next(filter(None, problems), None)
+    return decision if problem is None else Refusal(problem)
 
 
-def check_third(third: Person | None, order: ErasureOrder, about: ErasureFacts) -> str | None:
+def check_third(
+    third: Person | None, order: ErasureOrder, about: ErasureFacts, vouched: Vouched = NOBODY
+) -> str | None:
     """Return why a person cannot be the third person of an order, or None."""
     if third is None:
         return (
@@ -233,7 +247,7 @@ def check_third(third: Person | None, order: ErasureOrder, about: ErasureFacts) 
             "must approve it as well as you and the data protection officer. Enter the account of somebody who may and "
             "was not in the call."
         )
-    decision = may_decide(third, order, about, confirm=True, third=third.name)
+    decision = may_decide(third, order, about, confirm=True, third=third.name, vouched=vouched)
     return None if isinstance(decision, Allowed) else f"{third.name} cannot be the third person: {decision.reason}"
 
 

@@ -20,6 +20,7 @@ from recorder.permissions import (
 )
 from recorder.rules.call_parts import may_hear, whole_for
 from recorder.rules.spans import Spans, common, merged
+from recorder.rules.vouching import NOBODY, Vouched
 from storage.types import RecordingId, RecordingRow
 
 GRANT_DAYS = 7
@@ -139,11 +140,13 @@ class Approvers:
     Attributes:
         absent: Accounts marked absent.
         deputy: Account of the data protection officer's deputy, or None.
+        vouched: Who vouched for each account.
     """
 
     people: tuple[Person, ...]
     absent: frozenset[str] = field(default_factory=frozenset)
     deputy: str | None = None
+    vouched: Vouched = NOBODY
 
     def with_role(self, role: Role) -> frozenset[str]:
         """Return the accounts with a role."""
@@ -325,6 +328,8 @@ def check_decision(
     allowed: Collection[str] = deciders(requester, approvers) if requester else approvers.with_role(Role.DPO)
     if decider.name not in allowed:
         raise DeniedError(Fault.NOT_ALLOWED, f"Only {_names(allowed)} can decide request {request.id}.")
+    if granted:
+        approvers.vouched.check({request.account}, decider.name)
     if granted and requester is None:
         raise DeniedError(Fault.TOO_LATE, "The person who asked no longer has an account. Decline the request.")
     if not granted and len(words.strip()) < MIN_REASON_CHARACTERS:

@@ -182,7 +182,7 @@ def _console_deps(opened: _Opened, site: OpenSite, *, is_tls: bool) -> ConsoleDe
         managed=partial(managed_teams, opened.people, sessions),
         second_factors=SecondFactors(engine, now=now),
         acknowledgements=Acknowledgements(engine),
-        proposals=Proposals(engine, now=now),
+        proposals=Proposals(engine, now=now, vouched=opened.people.vouched),
         identities=ConnectedIdentities(engine, now=now),
         provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,
         sign_in=config.console.sign_in,
@@ -255,6 +255,7 @@ def _erasure_repositories(opened: _Opened) -> ErasureRepositories:
         now=opened.now,
         approvals=Approvals(opened.engine),
         person=opened.people.find,
+        vouched=opened.people.vouched,
     )
 
 

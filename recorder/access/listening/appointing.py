@@ -92,6 +92,8 @@ def acknowledge(repos: AccessRepositories, actor: Actor, emergency_id: str) -> E
         raise repos.audit_service.refusal(
             person.actor, Act.ACKNOWLEDGE, emergency_id, "Somebody else must acknowledge your own."
         )
+    if (problem := repos.approvers.vouched.problem(found.account, person.name)) is not None:
+        raise repos.audit_service.refusal(person.actor, Act.ACKNOWLEDGE, emergency_id, problem)
     repos.audit_service.note(str(Act.ACKNOWLEDGE), person.actor, emergency_id, {"account": found.account})
     if not repos.emergencies.acknowledge(emergency_id, by=person.name):
         raise ProblemError(409, f"{emergency_id} was acknowledged already.")

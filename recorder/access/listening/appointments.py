@@ -77,4 +77,6 @@ class Appointments:
     def approvers(self, people: People) -> Approvers:
         """Return the people who may decide; a deputy that the audit log does not have is ignored."""
         deputy = self.deputy() if people.seals is None else people.seals.sealed_deputy(self.deputy())
-        return Approvers(people=tuple(usable_people(people)), absent=self.absent(), deputy=deputy)
+        return Approvers(
+            people=tuple(usable_people(people)), absent=self.absent(), deputy=deputy, vouched=people.vouched()
+        )

@@ -137,7 +137,7 @@ WITHOUT_RESULT = frozenset({"up", "run", "console", "demo"})
 _CHANGE = {
     f"users {word}": AccountChange
     for word in (
-        "add", "remove", "disable", "enable", "add-role", "remove-role", "team", "password", "pin",
+        "add", "remove", "disable", "enable", "vouch", "add-role", "remove-role", "team", "password", "pin",
         "reset-authenticator",
         "connect", "disconnect",
     )
