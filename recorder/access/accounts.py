@@ -108,8 +108,12 @@ class People:
         teams: Iterable[str] = (),
         extension: str | None = None,
         by: str | None = None,
+        has_calls: bool = False,
+        is_same_person: bool = False,
     ) -> AuditNote:
         """Add an account.
+
+        Calls are found by the display name of their officer, so that of somebody else would give their calls away.
 
         Args:
             name: 2 to 40 of a-z, 0-9, dot, dash, underscore; starts with a letter or digit.
@@ -119,6 +123,8 @@ class People:
             teams: Teams a manager answers for.
             extension: Own extension.
             by: Account of who adds it, and alone vouches for it until somebody else does; None for the first account.
+            has_calls: Calls on record have the display name.
+            is_same_person: Who adds it says that these calls, or the former account with this display name, are theirs.
 
         Raises:
             PeopleError: A value is invalid or already taken.
@@ -133,6 +139,14 @@ class People:
         check_person(person)
         check_combination(name, frozenset(), person.roles)
         _check_password(password, name)
+        former = self._former(person.display_name)
+        if (has_calls or former is not None) and not is_same_person:
+            who = "calls on record have it" if has_calls else f"the account {former} had it"
+            raise PeopleError(
+                f"The display name {person.display_name!r} was used before: {who}. Whoever has it sees these calls as "
+                "their own. Enter another one, such as with a middle initial; or --same-person with --reason if they "
+                "are the same person."
+            )
         row = {
             **columns_of(person),
             "password_hash": self._hashes.hash_of(password),
@@ -141,8 +155,14 @@ class People:
         with self._engine.begin() as connection:
             _check_free(connection, person, self._now())
             connection.execute(insert(accounts).values(**row))
-        vouched = {} if by is None else {VOUCHED_BY: [by]}
-        return AuditNote(act="people.add", subject=name, details=details_of(person) | vouched)
+        more: dict[str, Any] = {} if by is None else {VOUCHED_BY: [by]}
+        if is_same_person:
+            more |= {"same_person": True, "former_account": former, "has_calls": has_calls}
+        return AuditNote(act="people.add", subject=name, details=details_of(person) | more)
+
+    def _former(self, display_name: str) -> str | None:
+        """Return the account that had a display name before, as the audit log has it, or None."""
+        return None if self.seals is None else self.seals.explained().named.get(comparable(display_name))
 
     def disable(self, name: str, *, from_: datetime | None = None) -> AuditNote:
         """Disable an account and end its sessions, at once or from a later moment.

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from recorder.common.plain_text import comparable
 from recorder.permissions import Act, Person, Role
 from recorder.rules.vouching import VOUCHED, VOUCHED_BY, Vouched
 from storage.audit import AuditLog
@@ -54,6 +55,7 @@ class Explained:
         is_deputy_by_two: Whether two people have named a deputy; from then on entries of one person do not count.
         is_known: Whether the log could ever be read.
         vouched: Who vouched for accounts, by account; see `recorder.rules.vouching`.
+        named: Accounts that were ever added, by display name as it is compared.
     """
 
     roles: dict[str, frozenset[Role]] = field(default_factory=dict)
@@ -63,12 +65,13 @@ class Explained:
     is_deputy_by_two: bool = False
     is_known: bool = False
     vouched: dict[str, frozenset[str]] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> "Explained":
         """Return a copy that can be changed on its own."""
         return replace(
             self, roles={**self.roles}, heard={**self.heard}, acknowledged={*self.acknowledged},
-            vouched={**self.vouched},
+            vouched={**self.vouched}, named={**self.named},
         )  # fmt: skip
 
     def take(self, entry: AuditEntry) -> None:
@@ -115,6 +118,7 @@ class Explained:
         elif entry.act == REMOVED:
             self.roles[entry.subject] = frozenset()
         elif entry.act == ADDED:
+            self.named[comparable(str(entry.details.get("display_name") or entry.subject))] = entry.subject
             self.roles[entry.subject] = roles_in(entry.details.get("roles"))
         elif entry.act == GRANTED:
             self.roles[entry.subject] = before | roles_in(entry.details.get("roles"))

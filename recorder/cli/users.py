@@ -17,7 +17,7 @@ from recorder.access.operator_names import misnamed_operators
 from recorder.access.pins import PinError, PinFile
 from recorder.access.removal import check_removable, remove_account
 from recorder.cli.accounts import accounts_of
-from recorder.cli.context import PersonContext
+from recorder.cli.context import CommandContext, PersonContext
 from recorder.cli.credentials import NewPasswordOption
 from recorder.cli.entries import audit
 from recorder.cli.identity import people_of, read_password
@@ -28,9 +28,10 @@ from recorder.cli.results.accounts import AccountChange
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
-from recorder.permissions import TABLE, Act, Role
+from recorder.permissions import MIN_REASON_CHARACTERS, TABLE, Act, Role
 from recorder.rules.typed_dates import TypedDateError, date_typed
 from recorder.rules.wording import listed, words
+from storage.types import Search
 
 
 def add_user(
@@ -42,19 +43,26 @@ def add_user(
     extension: Annotated[str | None, typer.Option("--extension")] = None,
     new_password_file: NewPasswordOption = None,
     reason: ReasonOption = "",
+    same_person: Annotated[
+        bool,
+        typer.Option("--same-person", help="The display name was used before, by the same person. Needs --reason."),
+    ] = False,
 ) -> None:
     """Add an account. dpo, team_leader, admin and ict need a second person's `recorder proposals confirm`."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     problem = combination_problem(account, frozenset(), frozenset(role))
     if problem is not None:
         fail(problem)
+    if same_person and len(reason.strip()) < MIN_REASON_CHARACTERS:
+        fail("--same-person needs --reason: how you know that they are the same person", 2)
     password = read_password(new_password_file, f"New password of {account}: ")
     powerful = POWERFUL & set(role)
     note = people_of(context.home).add(
         account, password, display_name=display_name, roles=set(role) - powerful, teams=team or (),
-        extension=extension, by=actor,
+        extension=extension, by=actor, has_calls=_has_calls(context, display_name or account),
+        is_same_person=same_person,
     )  # fmt: skip
-    audit(context.home, note, actor=actor)
+    audit(context.home, note, actor=actor, text=reason if same_person else "")
     told = [f"{account} can sign in, roles: {_in_words(set(role) - powerful) or 'none'}"]
     operators = [(one.number, one.operator) for one in context.config.extension]
     misnamed = misnamed_operators(operators, usable_people(people_of(context.home)))
@@ -67,6 +75,16 @@ def add_user(
         )
         told.append(sentence)
     context.tell(change, *told)
+
+
+def _has_calls(context: CommandContext, display_name: str) -> bool:
+    """Tell whether calls on record have a display name; exit if the index cannot be read."""
+    from recorder.cli.records import opened_index  # noqa: PLC0415 - the other commands here open no index
+
+    if context.config.storage.index_url is None and not context.home.index.exists():
+        return False
+    with opened_index(context) as index:
+        return bool(index.find(Search(operator=display_name, limit=1)))
 
 
 def grant(

@@ -247,6 +247,8 @@ DETAIL: Mapping[str, str] = {
     "received_on": "received on",
     "restored_at": "restored on",
     "review_on": "review on",
+    "same_person": "the same person as before",
+    "former_account": "account before",
     "second_factor": "authenticator",
     "share_confirmed": "large share confirmed",
     "silent_since": "silent since",
