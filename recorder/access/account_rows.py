@@ -5,13 +5,15 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from recorder.access.granting import CONFIRMING, STANDS_FOR, combination_problem
-from recorder.access.tables import accounts, deputies, sessions
+from recorder.access.tables import accounts, deputies, mail_addresses, sessions
 from recorder.common.plain_text import comparable, name_problem
 from recorder.permissions import Person, Role
 
+MAIL_CHANGED = "people.mail_address"
+"""Act of the audit log; the entry does not hold the address."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
 
 
@@ -95,6 +97,19 @@ def renew_password(connection: Connection, name: str, password_hash: str, *, by:
     }  # fmt: skip
     connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
     connection.execute(delete(sessions).where(sessions.c.account == name))
+
+
+def address_of(connection: Connection, account: str) -> str | None:
+    """Return the email address of an account, or None."""
+    query = select(mail_addresses.c.address).where(mail_addresses.c.account == account)
+    return connection.execute(query).scalar()
+
+
+def keep_address(connection: Connection, account: str, address: str | None) -> None:
+    """Replace the email address of an account; None removes it."""
+    connection.execute(delete(mail_addresses).where(mail_addresses.c.account == account))
+    if address is not None:
+        connection.execute(insert(mail_addresses).values(account=account, address=address))
 
 
 def columns_of(person: Person) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from recorder.rules.requesting import may_be_deputy
 
 POWERFUL = frozenset({Role.DPO, Role.TEAM_LEADER, Role.ADMIN, Role.ICT})
 """Roles that decide on others' requests, add accounts, or hear without approval (break-glass)."""
+MAILED_BY_TWO = POWERFUL | {Role.MANAGER}
+"""Roles whose notifications ask for decisions, so that another person alone does not send them elsewhere."""
 CONFIRMING = frozenset(role for role, acts in TABLE.items() if Act.CONFIRM_GRANT in acts)
 """Roles that confirm proposals."""
 STANDS_FOR = timedelta(days=7)
@@ -51,6 +53,8 @@ class ProposedChange(enum.StrEnum):
     """A token for another system. Its maker could see and pause by it what their own role does not allow."""
     DEPUTY = "deputy"
     """The deputy of the data protection officer, who decides that officer's own requests (P14)."""
+    MAIL = "mail_address"
+    """Another email address, or none, for a person who decides; they would hear of nothing any more."""
 
 
 class ProposalState(enum.StrEnum):
@@ -79,6 +83,7 @@ class Proposal:
         roles: Of a GRANT.
         proposed_at: When, UTC.
         until: When it expires, UTC.
+        address: Of a MAIL: the new address, empty for none; None in other changes and after the decision.
     """
 
     id: str
@@ -90,6 +95,7 @@ class Proposal:
     proposed_at: datetime
     until: datetime
     state: ProposalState = ProposalState.WAITING
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +126,7 @@ def takes_two(change: ProposedChange, person: Person, roles: Iterable[Role], *, 
         return True
     if change is ProposedChange.GRANT:
         return bool((frozenset(roles) - person.roles) & POWERFUL)
-    return is_deputy or bool(person.roles & POWERFUL)
+    return is_deputy or bool(person.roles & (MAILED_BY_TWO if change is ProposedChange.MAIL else POWERFUL))
 
 
 def combination_problem(account: str, roles: frozenset[Role], more: frozenset[Role]) -> str | None:
@@ -136,16 +142,21 @@ def combination_problem(account: str, roles: frozenset[Role], more: frozenset[Ro
 def confirmers(people: Iterable[Person], *, proposer: str, account: str, change: ProposedChange) -> frozenset[str]:
     """Return the accounts that may confirm a proposal: not its author, nor the person it is about.
 
-    No data protection officer may choose who decides their own requests.
+    No data protection officer may choose who decides their own requests. An email address its owner confirms too, who
+    knows best whether it is theirs.
     """
+    is_mail = change is ProposedChange.MAIL
     others = [
         person
         for person in people
-        if person.name not in (proposer, account)
+        if person.name != proposer
+        and (is_mail or person.name != account)
         and isinstance(may(person, Act.CONFIRM_GRANT), Allowed)
         and not (change is ProposedChange.DEPUTY and Role.DPO in person.roles)
     ]
-    first = [person for person in others if person.roles & {Role.ADMIN, Role.DPO}]
+    first = [
+        person for person in others if person.roles & {Role.ADMIN, Role.DPO} or (is_mail and person.name == account)
+    ]
     return frozenset(person.name for person in first or others)
 
 
@@ -162,6 +173,8 @@ def who_confirms(change: ProposedChange) -> str:
     """Return who confirms a change, in words."""
     if change is ProposedChange.DEPUTY:
         return "another administrator, or where there is none a team leader, and no data protection officer"
+    if change is ProposedChange.MAIL:
+        return "its owner if they confirm changes, another administrator or the data protection officer"
     return "another administrator or the data protection officer"
 
 
@@ -247,7 +260,8 @@ def check_decision(decider: Person, proposal: Proposal, people: Iterable[Person]
         raise DeniedError(Fault.TOO_LATE, f"{proposal.proposed_by} may not change accounts any more: propose it again.")
     if proposal.account not in usable:
         raise DeniedError(Fault.TOO_LATE, f"The account {proposal.account} is disabled.")
-    if decider.name in (proposal.proposed_by, proposal.account):
+    about = () if proposal.change is ProposedChange.MAIL else (proposal.account,)
+    if decider.name in (proposal.proposed_by, *about):
         raise DeniedError(Fault.NOT_ALLOWED, "You proposed this, or it is about you: somebody else has to decide.")
     if proposal.change is ProposedChange.DEPUTY:
         check_names_deputy(author)

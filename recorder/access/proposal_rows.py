@@ -19,6 +19,7 @@ def columns_of_proposal(proposal: Proposal) -> dict[str, Any]:
         "proposed_s": proposal.proposed_at.timestamp(),
         "until_s": proposal.until.timestamp(),
         "state": proposal.state,
+        "address": proposal.address,
     }
 
 
@@ -37,6 +38,7 @@ def proposal_of(row: Any) -> Proposal:  # noqa: ANN401 - a RowMapping
         proposed_at=proposed_at,
         until=until,
         state=ProposalState(row["state"]),
+        address=row["address"],
     )
 
 

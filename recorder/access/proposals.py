@@ -12,12 +12,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
 from recorder.access.account_rows import (
+    MAIL_CHANGED,
     PeopleError,
+    address_of,
     check_combination,
     check_other_admin,
     confirmed_lately,
     is_deputy,
     is_usable,
+    keep_address,
     one,
     person_of,
     power_lost,
@@ -132,6 +135,21 @@ class Proposals:
             password_hash=password_hash,
         )
 
+    def mail_address(
+        self, by: str, account: str, address: str | None, *, reason: str, enter: Enter
+    ) -> tuple[AuditNote, Proposal | None]:
+        """Set or remove (None) an email address, or propose it, as `grant` does.
+
+        One person is enough for their own, and for the first address of an account: no mail goes elsewhere by that.
+
+        Raises:
+            PeopleError: There is no such account, or it is disabled.
+            DeniedError: It needs a reason, or a person who could have confirmed it until lately.
+        """
+        return self._ask(
+            ProposedChange.MAIL, by, account, roles=frozenset(), reason=reason, enter=enter, address=address or ""
+        )
+
     def token(self, by: str, token: NewToken, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
         """Store a new token, valid at once or waiting for its proposal, as `grant` does.
 
@@ -161,7 +179,7 @@ class Proposals:
 
     def _ask(
         self, change: ProposedChange, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter,
-        password_hash: str | None = None, token: NewToken | None = None,
+        password_hash: str | None = None, token: NewToken | None = None, address: str | None = None,
     ) -> tuple[AuditNote, Proposal | None]:  # fmt: skip
         now = self._now()
         with self._engine.begin() as connection:
@@ -176,10 +194,13 @@ class Proposals:
             proposal = Proposal(
                 id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
                 reason=reason.strip(), proposed_by=by, proposed_at=now, until=now + STANDS_FOR,
+                address=address,
             )  # fmt: skip
             if token is not None:
                 proposal = replace(proposal, reason=_propose_token(connection, token, proposal))
             is_for_two = takes_two(change, person, roles, is_deputy=is_deputy(connection, account))
+            if change is ProposedChange.MAIL and (by == account or address_of(connection, account) is None):
+                is_for_two = False
             if is_for_two:
                 check_reason(reason)
             if not is_for_two or not confirmers(_usable(connection, now), proposer=by, account=account, change=change):
@@ -191,7 +212,9 @@ class Proposals:
                     )
                 if is_for_two:
                     check_alone(confirmed_lately(connection, (by, account), now), now)
-                decided = {"state": ProposalState.CONFIRMED, "decided_by": by, "decided_s": now.timestamp()}
+                decided = {
+                    "state": ProposalState.CONFIRMED, "decided_by": by, "decided_s": now.timestamp(), "address": None,
+                }  # fmt: skip
                 connection.execute(insert(proposals).values(**(columns_of_proposal(proposal) | decided)))
                 note = _apply(connection, proposal, now, password_hash, {"alone": True} if is_for_two else {})
                 _enter(enter, token, note)
@@ -298,6 +321,10 @@ def _apply(
         if appoint(connection, account, named_by=proposal.proposed_by, confirmed_by=confirmed_by, now=now):
             about = {**about, "disconnected": True}
         return AuditNote(act=Act.NAME_DEPUTY, subject=account, details=about)
+    if proposal.change is ProposedChange.MAIL:
+        keep_address(connection, account, proposal.address or None)
+        about = {"has_address": bool(proposal.address), **about}
+        return AuditNote(act=MAIL_CHANGED, subject=account, details=about)
     if proposal.change is ProposedChange.RESET:
         remove_factor(connection, account)
         about = {**about, **_in_hand(proposal, confirmed_by, about)}
@@ -378,7 +405,7 @@ def _set_roles(connection: Connection, account: str, roles: frozenset[Role]) -> 
 
 
 def _forget_passwords(connection: Connection, which: ColumnElement[bool]) -> None:
-    connection.execute(update(proposals).where(which).values(password_hash=None))
+    connection.execute(update(proposals).where(which).values(password_hash=None, address=None))
 
 
 def _usable(connection: Connection, now: datetime) -> list[Person]:

@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, Column, Float, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
 
 metadata = MetaData()
-REVISION = "0003"
+REVISION = "0004"
 """The newest of Alembic's scripts in `recorder.access.migrations`, which these definitions belong to."""
 
 accounts = Table(
@@ -112,8 +112,10 @@ proposals = Table(
     Column("decided_by", String),
     Column("decided_s", Float),
     Column("password_hash", String),
+    Column("address", String),
 )
-"""``password_hash`` is a new password that waits for confirmation; empty after the decision."""
+"""``password_hash`` is a new password that waits for confirmation, ``address`` an email address, "" for none; both are
+empty after the decision."""
 
 requests = Table(
     "requests",

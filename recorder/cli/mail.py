@@ -4,12 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.access.granting import who_confirms
 from recorder.cli import completion
 from recorder.cli.accounts import accounts_of
 from recorder.cli.context import HomeContext, PersonContext
 from recorder.cli.entries import permit, shell_audit
 from recorder.cli.identity import people_of
+from recorder.cli.options import ReasonOption
 from recorder.cli.output import fail, print_json, print_table, say
+from recorder.cli.proposals import open_proposals
 from recorder.cli.results.site import MailAddress, SentMail
 from recorder.common.clock import utc_now
 from recorder.common.smtp import MailError, send_mail
@@ -46,19 +49,27 @@ def address(
     to: Annotated[
         str | None, typer.Argument(metavar="[ADDRESS]", help="Email address; leave it out to remove it.")
     ] = None,
+    reason: ReasonOption = "",
 ) -> None:
-    """Set or remove the email address of an account. Needs an administrator."""
+    """Set or remove the email address of an account. Needs an administrator.
+
+    Another address, or none, for somebody who decides (manager, team leader, dpo, admin, ict) needs --reason and a
+    second person's `recorder proposals confirm`; that can be its owner.
+    """
     person = context.sign_in("an address")
-    change_address(
-        Addresses(accounts_of(context.home)),
-        people_of(context.home),
-        shell_audit(context.home),
-        person,
-        account=account,
-        address=to,
+    proposal = change_address(
+        open_proposals(context.home), people_of(context.home), shell_audit(context.home), person, account=account,
+        address=to, reason=reason,
+    )  # fmt: skip
+    done = f"{account} gets email at {to}" if to else f"{account} gets no email"
+    if proposal is None:
+        context.tell(MailAddress(account=account, address=to), done)
+        return
+    context.tell(
+        MailAddress(account=account, address=to, is_done=False, proposal=proposal.id),
+        f"proposed: {done}; {who_confirms(proposal.change)} confirms it until {context.day(proposal.until)}: "
+        f"`recorder proposals confirm {proposal.id}`",
     )
-    sentence = f"{account} gets email at {to}" if to else f"{account} gets no email"
-    context.tell(MailAddress(account=account, address=to), sentence)
 
 
 def status(context: PersonContext) -> None:

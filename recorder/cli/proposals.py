@@ -36,14 +36,15 @@ def list_proposals(context: PersonContext) -> None:
         {
             "id": one.id, "account": one.account, "change": one.change, "roles": sorted(one.roles),
             "reason": one.reason, "proposed_by": one.proposed_by, "until": one.until.isoformat(),
+            "address": one.address,
             **_set_to_json(lately.get(one.id, nothing)),
         }
         for one in known.waiting()
     ]  # fmt: skip
-    columns = [("id", "Proposal"), ("account", "Account"), ("change", "What"), ("roles", "Roles"),
+    columns = [("id", "Proposal"), ("account", "Account"), ("change", "What"), ("roles", "Roles, address"),
                ("proposed_by", "Proposed by"), ("until", "Until"), ("reason", "Reason"),
                ("set", "Set lately")]  # fmt: skip
-    shown = [{**row, "roles": ", ".join(row["roles"]), "set": _set_in_words(row)} for row in rows]
+    shown = [{**row, "roles": row["address"] or ", ".join(row["roles"]), "set": _set_in_words(row)} for row in rows]
     context.print_rows(rows, columns, empty="no proposal waits for a second person", lines=shown)
 
 

@@ -25,6 +25,7 @@ class NotificationKind(enum.StrEnum):
     AUTHENTICATOR_GONE = "authenticator_gone"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of notification, not a secret
     PASSWORD_SET = "password_set"  # noqa: S105 - likewise
+    MAIL_PROPOSED = "mail_proposed"
     CLAIM_WAITS = "claim_waits"
     CLAIM_OVERDUE = "claim_overdue"
     CASE_PRESSING = "case_pressing"
@@ -115,8 +116,8 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
         ),
         NotificationKind.GRANT_WAITS: Wording(
             subject="A change to an account waits for a second person",
-            sentence="Someone proposed a powerful role, a new password, the removal of an authenticator, or a "
-            "token. You can confirm it.",
+            sentence="Someone proposed a powerful role, a new password, the removal of an authenticator, another "
+            "email address, or a token. You can confirm it.",
             path="/people",
         ),
         NotificationKind.AUTHENTICATOR_GONE: Wording(
@@ -132,6 +133,12 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
         NotificationKind.PASSWORD_SET: Wording(
             subject="You were given a new password",
             sentence="An administrator set it. If you did not ask for this, tell the data protection officer.",
+            path="/account",
+        ),
+        NotificationKind.MAIL_PROPOSED: Wording(
+            subject="Someone wants your emails sent elsewhere",
+            sentence="An administrator proposed another address for the recorder's emails to you, or none. This one "
+            "still goes to the address you had. If you did not ask for this, tell the data protection officer.",
             path="/account",
         ),
         NotificationKind.CLAIM_WAITS: Wording(

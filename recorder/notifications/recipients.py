@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from recorder.access.granting import PasswordSet, Proposal, confirmers
+from recorder.access.granting import PasswordSet, Proposal, ProposedChange, confirmers
 from recorder.notifications.kinds import Notification, NotificationKind
 from recorder.permissions import Person, Role
 from recorder.retention import rights
@@ -130,8 +130,14 @@ def of_lost_authenticators(removed: Iterable[datetime], approvers: Approvers) ->
 
 
 def of_proposals(waiting: Iterable[Proposal], approvers: Approvers) -> list[Notification]:
-    """Notify the people who can confirm proposed changes to accounts."""
-    return [
+    """Notify the people who can confirm proposed changes to accounts, and whose emails are to go elsewhere."""
+    waiting = list(waiting)
+    owners = [
+        Notification(kind=NotificationKind.MAIL_PROPOSED, account=one.account, subject=one.id)
+        for one in waiting
+        if one.change is ProposedChange.MAIL
+    ]
+    return owners + [
         Notification(kind=NotificationKind.GRANT_WAITS, account=account, subject=one.id)
         for one in waiting
         for account in sorted(_confirming(one, approvers))

@@ -22,6 +22,10 @@ def change_in_words(proposal: Proposal, names: Mapping[str, str]) -> str:
             return f"Remove the authenticator of {who}"
         case ProposedChange.PASSWORD:
             return f"Set a new password for {who}"
+        case ProposedChange.MAIL if proposal.address:
+            return f"Send the email of {who} to {proposal.address}"
+        case ProposedChange.MAIL:
+            return f"Send no more email to {who}"
         case ProposedChange.TOKEN:
             return "Add a token for another system"
         case ProposedChange.DEPUTY:

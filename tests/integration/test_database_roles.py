@@ -117,7 +117,7 @@ def test_before_the_owner_has_made_the_tables_the_others_say_what_to_run(
     assert all(one["before"] is None for one in dry["databases"])  # type: ignore[attr-defined]
     Database(site.url(DAEMON)).close()
     open_accounts(Home(tmp_path), site.url(CONSOLE)).dispose()
-    assert [one["before"] for one in upgrade(tmp_path)["databases"]] == [REVISION, "0003"]  # type: ignore[attr-defined]
+    assert [one["before"] for one in upgrade(tmp_path)["databases"]] == [REVISION, "0004"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("role", [DAEMON, CONSOLE])

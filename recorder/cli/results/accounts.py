@@ -99,6 +99,7 @@ class WaitingProposal:
     reason: str
     proposed_by: str
     until: str
+    address: str | None
     password_set_at: str | None
     password_set_by: str | None
     authenticator_set_at: str | None

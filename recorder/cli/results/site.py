@@ -14,10 +14,12 @@ class SentMail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailAddress:
-    """The mail address of an account, or none."""
+    """The mail address of an account, or none; or what is proposed to a second person."""
 
     account: str
     address: str | None
+    is_done: bool = True
+    proposal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

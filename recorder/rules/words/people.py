@@ -94,6 +94,7 @@ PEOPLE: Mapping[str, Mapping[str, str]] = {
         "reset_authenticator": "remove an authenticator",
         "set_password": "set a password",
         "add_token": "add a token",
+        "mail_address": "another email address",
         "deputy": "name the data protection officer's deputy",
     },
     "ProposalState": {
