@@ -75,6 +75,8 @@ def check_step(case: Case, person: Person, entry: CaseEntry, today: date, vouche
     problem = _ORDER.get(entry.step, _anything)(case, entry)
     if problem is not None:
         raise DeniedError(Fault.TOO_LATE, problem)
+    if entry.step is CaseEvent.IDENTITY_CHECKED:
+        _check_doubt(case, person, vouched)
     if entry.step is CaseEvent.DECIDED:
         vouched.check({case.opened_by} - {person.name}, person.name)
         _check_decision(case, person, entry)
@@ -185,6 +187,18 @@ _ORDER = MappingProxyType(
 def _check_worker(person: Person) -> None:
     if not person.roles & WORKERS:
         raise DeniedError(Fault.NOT_ALLOWED, "Only the team leader and the data protection officer work on cases.")
+
+
+def _check_doubt(case: Case, person: Person, vouched: Vouched) -> None:
+    """Refuse to lift one's own doubt, by which somebody else than the data protection officer could decide the case."""
+    if Role.DPO in person.roles:
+        return
+    if person.name in case.doubted_by:
+        raise DeniedError(
+            Fault.NOT_ALLOWED,
+            "You raised the doubt about who is asking, so a colleague or the data protection officer checks it.",
+        )
+    vouched.check(sorted(case.doubted_by), person.name)
 
 
 def _check_decision(case: Case, person: Person, entry: CaseEntry) -> None:

@@ -106,6 +106,7 @@ class Case:
         ground: Legal ground; of a disclosure only.
         is_identified: Whether the requester's identity was checked.
         is_in_doubt: Whether the identity is in doubt, so that the data protection officer decides.
+        doubted_by: Accounts that raised a doubt about it since it was last checked.
         recordings: Recordings found to be the requester's, in the order of finding.
         decided_at: When, UTC.
         closed_on: The day it was closed, or None.
@@ -120,6 +121,7 @@ class Case:
     ground: LegalGround | None = None
     is_identified: bool = False
     is_in_doubt: bool = False
+    doubted_by: frozenset[str] = frozenset()
     recordings: tuple[RecordingId, ...] = ()
     searches: int = 0
     decision: Decision | None = None
@@ -176,7 +178,8 @@ def _nothing(_case: Case, _entry: CaseEntry) -> Changes:
 
 def _checked(case: Case, entry: CaseEntry) -> Changes:
     identity = replace(case.course.identity, came_on=entry.on) if case.course.identity else None
-    return {"course": replace(case.course, identity=identity), "is_identified": True, "is_in_doubt": False}
+    course = replace(case.course, identity=identity)
+    return {"course": course, "is_identified": True, "is_in_doubt": False, "doubted_by": frozenset()}
 
 
 def _paid(case: Case, entry: CaseEntry) -> Changes:
@@ -208,7 +211,10 @@ _EFFECTS: Mapping[CaseEvent, Callable[[Case, CaseEntry], Changes]] = MappingProx
             "course": replace(case.course, identity=Wait(asked_on=entry.on))
         },
         CaseEvent.IDENTITY_CHECKED: _checked,
-        CaseEvent.IDENTITY_DOUBTED: lambda _case, _entry: {"is_in_doubt": True},
+        CaseEvent.IDENTITY_DOUBTED: lambda case, entry: {
+            "is_in_doubt": True,
+            "doubted_by": case.doubted_by | {entry.by},
+        },
         CaseEvent.FEE_ASKED: lambda case, entry: {"course": replace(case.course, fee=Wait(asked_on=entry.on))},
         CaseEvent.FEE_PAID: _paid,
         CaseEvent.CLARIFICATION_ASKED: _asked,

@@ -204,6 +204,10 @@ def test_on_the_pages(console: Console) -> None:
         assert "7 days left" in lead.get("/cases").text
         assert "<i>J. Doe" not in lead.get(page).text
         assert lead.submit(f"{page}/step", step="identity_doubted", text="no paper shown").status_code == 303
+        assert lead.submit(f"{page}/step", step="identity_checked", text="it is them").status_code == 403
+        assert 'value="identity_checked"' not in lead.get(f"{page}/identity").text
+        assert "you raised the doubt" in lead.get(f"{page}/identity").text
+        assert 'value="identity_checked"' in dpo.get(f"{page}/identity").text
         searched = lead.submit(f"{page}/search", operator="Olive Officer")
         assert searched.headers["location"] == f"{page}/recordings?done=searched"
         assert f'value="{ID}"' in lead.get(searched.headers["location"]).text

@@ -11,6 +11,7 @@ from recorder.data_subjects.letters import Letter, NotYetError, letter
 from recorder.permissions import DeniedError, Fault, Person, Role
 from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, CaseState, Decision, after, opened, told
 from recorder.rules.deadlines import Wait
+from recorder.rules.vouching import Vouched
 
 TODAY = date(2026, 11, 26)
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
@@ -142,6 +143,24 @@ def test_where_identity_is_in_doubt_the_officer_decides_and_balances() -> None:
     check_step(doubted, DORA, entry(CaseEvent.DECIDED, balance="the caller gave the account number"), TODAY)
     checked = after(doubted, entry(CaseEvent.IDENTITY_CHECKED))
     check_step(checked, LEO, entry(CaseEvent.DECIDED), TODAY)
+
+
+def test_a_doubt_is_lifted_by_somebody_else_or_by_the_data_protection_officer() -> None:
+    checked = entry(CaseEvent.IDENTITY_CHECKED, text="passport, seen at the desk")
+    by_lena = case(CaseEvent.IDENTITY_DOUBTED)
+    assert "You raised the doubt" in str(denied(by_lena, LENA, checked))
+    check_step(by_lena, LEO, replace(checked, by="leo"), TODAY)
+    check_step(by_lena, DORA, replace(checked, by="dora"), TODAY)
+    by_both = case(CaseEvent.IDENTITY_DOUBTED, entry(CaseEvent.IDENTITY_DOUBTED, by="leo"))
+    for person in (LENA, LEO):
+        assert denied(by_both, person, checked).fault is Fault.NOT_ALLOWED
+    by_dora = case(entry(CaseEvent.IDENTITY_DOUBTED, by="dora"))
+    check_step(by_dora, DORA, replace(checked, by="dora"), TODAY)
+    lifted = case(CaseEvent.IDENTITY_DOUBTED, replace(checked, by="leo"))
+    check_step(lifted, LENA, checked, TODAY)
+    one_maker = Vouched(by={"lena": frozenset({"anna"}), "leo": frozenset({"anna"})})
+    with pytest.raises(DeniedError, match="Only anna vouched"):
+        check_step(by_lena, LEO, replace(checked, by="leo"), TODAY, one_maker)
 
 
 def test_a_disclosure_is_the_officers_and_has_no_month() -> None:
