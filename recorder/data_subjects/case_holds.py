@@ -10,6 +10,8 @@ from datetime import datetime
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_scope import WIDE_FOR, check_count, is_narrow
 from recorder.permissions import DeniedError, Person
+from recorder.recordings.kept_live import being_discarded
+from recorder.recordings.visibility import begun_row
 from recorder.retention.hold_repositories import HoldRepositories, settling_holds
 from recorder.rules.cases import Case, CaseKind
 from recorder.rules.fault_status import FAULT_STATUS
@@ -61,6 +63,29 @@ def place(
         repos.audit_service.note(PLACED, person.actor, case.id, placed_details(query), text=query.number or "")
         _queries(repos).save([query])
     return query
+
+
+def check_discards(repos: HoldRepositories, search: Search) -> None:
+    """Check that no recording that fits a search is being discarded. The caller holds the lock on legal holds.
+
+    It would be gone a moment later although the hold was placed.
+
+    Raises:
+        ProblemError: 409, one is.
+    """
+    wanted = QueryHold(
+        id="", case_reference="", kind=HoldKind.SAR, owner="", placed_by="", placed_at=repos.now(),
+        started_from=search.started_from, started_to=search.started_to, operator=search.operator,
+        extension=search.extension, number=search.number,
+    )  # fmt: skip
+    for recording in being_discarded(repos.state):
+        row = begun_row(repos.vault, recording)
+        if wanted.fits(row) if row is not None else repos.vault.files_of(recording):
+            raise ProblemError(
+                409,
+                "A recording that fits is being discarded for a card payment, so it cannot be held. Try again in a "
+                "moment, and look at how the call ended.",
+            )
 
 
 def place_found(repos: HoldRepositories, person: Person, case: Case, kind: HoldKind, search: Search) -> QueryHold:

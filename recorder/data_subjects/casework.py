@@ -95,6 +95,7 @@ def open_case(
         return _opened(repos, person, CaseEntry(**_opening(repos, person, on, text), details=details))
     with steady_holds(repos.holds):
         found = counted(repos.holds, search, expected)
+        case_holds.check_discards(repos.holds, search)
         text = "; ".join(filter(None, (text, in_words(search))))
         entry = CaseEntry(**_opening(repos, person, on, text), details={**details, **wanted(search), **found})
         case = _opened(repos, person, entry)
@@ -173,6 +174,7 @@ def search_for(repos: CaseRepositories, actor: Actor, case_id: str, search: Sear
         raise ProblemError(422, "Enter what to search for: a date, an officer, an extension or a number.")
     person, case = require_worker(repos, actor, case_id)
     with steady_holds(repos.holds):
+        case_holds.check_discards(repos.holds, search)
         found = [row for row in repos.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]
         gone = case_holds.deleted_of(repos.hearing.index.database, search)
         entry = CaseEntry(

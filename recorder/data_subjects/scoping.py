@@ -50,6 +50,7 @@ def narrow_scope(repos: CaseRepositories, actor: Actor, case_id: str, search: Se
         before = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is not None]
         if not before:
             raise ProblemError(409, "This case has no hold that can be narrowed.")
+        case_holds.check_discards(repos.holds, search)
         details = {**wanted(search), "found": case_holds.fitting(repos.holds, search)}
         text = "; ".join(filter(None, (reason.strip(), in_words(search))))
         case = write_event(repos, person, case, CaseEvent.NARROWED, details, text=text if reason.strip() else "")

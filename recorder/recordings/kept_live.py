@@ -45,6 +45,13 @@ def is_being_discarded(state: Path, recording: str) -> bool:
     return (state / FOLDER / recording).exists()
 
 
+def being_discarded(state: Path) -> list[RecordingId]:
+    """Return the recordings that are being discarded, or were when their daemon ended."""
+    with contextlib.suppress(FileNotFoundError):
+        return [RecordingId(path.name) for path in sorted((state / FOLDER).iterdir())]
+    return []
+
+
 class Discards:
     """Decides whether recordings may be discarded.
 

@@ -18,8 +18,9 @@ from storage.query_holds import QueryHold, QueryHolds
 from storage.retention_types import Claim, ClaimState, HoldKind, Right
 from storage.types import RecordingId
 from storage.vault import destroy
+from tests.helpers.console_site import console_site, refused, signed_in
 from tests.helpers.erasure_site import LEA, ErasureSite
-from tests.helpers.storage_home import Site
+from tests.helpers.storage_home import Site, head
 
 NOW = datetime(2026, 11, 28, 9, tzinfo=UTC)
 ONE, OTHER = RecordingId("20261128T090000Z-2001-0a1b2c"), RecordingId("20261128T090000Z-2002-0a1b2c")
@@ -86,6 +87,29 @@ def test_a_hold_is_seen_or_refused_and_never_lost(site: ErasureSite) -> None:
     discards(site).settle(LIVE)  # it was opted out meanwhile, say, and not discarded
     place_hold(site.hold_repositories, LEA, LIVE, WISH)
     assert not discards(site).decide(LIVE)
+
+
+@pytest.mark.parametrize(("number", "is_refused"), [("020 7946 0000", True), ("020 7946 0999", False)])
+def test_a_case_that_fits_what_is_being_discarded_is_refused_until_it_is_gone(
+    tmp_path: Path, number: str, is_refused: bool
+) -> None:
+    """It would hold a recording that goes in the next moment, and nobody would know."""
+    with console_site(tmp_path, is_daemon_up=False) as console:
+        holds = console.deps.hold_repositories
+        holds.vault.create(head(LIVE))
+        discards = Discards(holds.state, holds.index.database, holds.audit, holds.vault, now=holds.now)
+        assert discards.decide(LIVE)
+        with signed_in(console, "lead") as lead:
+            wish = {"requester": "J. Doe", "search": {"number": number}, "hold": 0}
+            answer = lead.post("/api/cases", json=wish)
+            if not is_refused:
+                assert answer.status_code == 200, answer.text
+                return
+            assert "is being discarded" in refused(answer, 409)
+            assert console.deps.cases.cases.all() == [], "and nothing of it is kept"
+            discards.settle(LIVE)
+            assert lead.post("/api/cases", json=wish).status_code == 200
+        assert not discards.decide(LIVE)
 
 
 def test_whoever_decides_waits_for_whoever_places_a_hold(site: ErasureSite) -> None:
