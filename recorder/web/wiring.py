@@ -97,6 +97,7 @@ def open_console(
     is_tls: bool = False,
     keys: EpochKeys | None = None,
     now: Callable[[], datetime] = utc_now,
+    clock: Callable[[], float] = time.monotonic,
     hasher: PasswordHasher | None = None,
 ) -> Iterator[ConsoleDeps]:
     """Open the console's dependencies, and close them at the end.
@@ -107,6 +108,7 @@ def open_console(
         is_tls: Whether browsers use HTTPS.
         keys: The private keys; None opens the configured ones.
         now: Returns the current time.
+        clock: Monotonic, seconds.
         hasher: Hashes passwords; None is argon2id with its usual costs.
 
     Raises:
@@ -114,7 +116,9 @@ def open_console(
         OSError: The accounts database cannot be opened.
     """
     with ExitStack() as stack:
-        opened = _opened(stack, home, config, keys=keys or epoch_keys(home, config), now=now, hasher=hasher)
+        opened = _opened(
+            stack, home, config, keys=keys or epoch_keys(home, config), now=now, clock=clock, hasher=hasher
+        )
         ensure_key(home.root)
         signer = Signer(home.root)
         site = stack.enter_context(open_site(home, config.node, opened.index.database, signer))
@@ -128,6 +132,7 @@ def _opened(
     *,
     keys: EpochKeys,
     now: Callable[[], datetime],
+    clock: Callable[[], float],
     hasher: PasswordHasher | None,
 ) -> _Opened:
     """Open a home, and finish interrupted work in it; the stack closes it."""
@@ -140,7 +145,7 @@ def _opened(
     audit = AuditLog(home.audit)
     settle_holds(home.state, Holds(index.database), audit)
     people = People(engine, now=now, hasher=hasher, seals=Seals(audit))
-    late = LateEntries(audit, home.state / CONSOLE_FOLDER, alarm=_late, now=now, clock=time.monotonic)
+    late = LateEntries(audit, home.state / CONSOLE_FOLDER, alarm=_late, now=now, clock=clock)
     audit_service = AuditService(audit=audit, late=late, origin=_ORIGIN)
     return _Opened(
         home=home,

@@ -417,6 +417,7 @@ def _template() -> Path:
 def console_deps(
     folder: Path, *, now: Any = None, options: ConsoleOptions = WITHOUT_SECOND_FACTOR,
     openid: OpenIdOptions | None = None, database_url: str | None = None,
+    clock_s: Callable[[], float] = time.monotonic,
 ) -> Iterator[tuple[Home, ConsoleDeps]]:  # fmt: skip
     """What a console is built on: a home with one recording and the people dpo, officer, admin, ict.
 
@@ -434,7 +435,7 @@ def console_deps(
         service=(Service(name="Revenues"),),
         storage=StorageOptions(index_url=database_url, accounts_url=database_url),
     )
-    with open_console(home, config, now=clock) as real:
+    with open_console(home, config, now=clock, clock=clock_s) as real:
         # private keys lie apart from the home, and hashing is cheap: the rest is as in production
         yield home, _with(real, site, clock, database_url)
 

@@ -13,6 +13,7 @@ import pytest
 from recorder.audit.late_entries import FOLDER, RETRY_S, LateEntries
 from recorder.common.serial_executor import SerialExecutor
 from storage.audit import AuditLog
+from tests.helpers.console_site import console_deps
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 
@@ -153,3 +154,20 @@ def test_what_waits_stays_in_order_when_the_clock_is_set_back(site: Site) -> Non
     again = site.open()  # also by who finds the files later
     again.catch_up()
     assert [act for act, _ in site.acts()] == ["first", "second", "third", "fourth"]
+
+
+def test_a_console_tries_again_by_the_clock_that_it_is_given(tmp_path: Path) -> None:
+    now_s = 0.0
+    with console_deps(tmp_path, clock_s=lambda: now_s) as (home, deps):
+        service, kept = deps.hearing.audit_service, home.audit.with_name("kept")
+        home.audit.rename(kept)
+        home.audit.write_text("a file where the folder should be")
+        service.note_late("call.pause", "jo", "call-1")
+        home.audit.unlink()
+        kept.rename(home.audit)
+        now_s = RETRY_S / 2
+        service.late.catch_up()
+        assert service.late.waiting == 1, "a log that has failed is left alone for a while"
+        now_s = RETRY_S
+        service.late.catch_up()
+        assert service.late.waiting == 0
