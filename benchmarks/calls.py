@@ -21,7 +21,7 @@ from benchmarks.home import HomeError
 from benchmarks.loaded_recorder import JOINED_S, LoadedRecorder, loaded_recorder, need_descriptors_for
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
-from benchmarks.outcomes import outcomes_of
+from benchmarks.outcomes import noise_as_speech, outcomes_of
 from benchmarks.paths import MediaPath, PathError, await_steady, measure_steady
 from benchmarks.placed import PlacedCalls
 from benchmarks.ports import PortsError
@@ -76,6 +76,7 @@ def _through(loaded: LoadedRecorder, *, seconds: float, rate: float) -> dict[str
         "failed_calls": placed.count - min(standing, outcomes.get("recorded", 0)),
         "never_ended": stuck,
         "outcomes": outcomes,
+        "noise_as_speech": noise_as_speech(rows),
         "lost_segments": sum(part.get("kind") == "lost" for row in rows for part in row.get("segments", [])),
         "call_thread": health["call_thread"],
         "per_call": _per_call(held_idle, held, max(joined, 1)),

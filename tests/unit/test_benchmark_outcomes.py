@@ -14,6 +14,8 @@ from benchmarks.outcomes import outcomes_of
             "recorded",
         ),  # the load's noise is no speech
         ({"outcome": "partial", "reason": "one_way", "packets": [453, 0]}, "partial"),
+        ({"outcome": "partial", "reason": "one_way", "packets": [453, 400]}, "partial"),
+        ({"outcome": "partial", "reason": "one_way", "packets": [1, 453]}, "partial"),
         ({"outcome": "partial", "reason": "one_way"}, "partial"),
         ({"outcome": "partial", "reason": "lost", "packets": [453, 452]}, "partial"),
         ({}, "None"),
