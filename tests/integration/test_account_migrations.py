@@ -15,8 +15,10 @@ from alembic.script import ScriptDirectory
 
 import recorder.access.migrations
 from recorder.access import schema
+from recorder.access.account_key import AccountKeyError
 from recorder.access.accounts import People
 from recorder.access.database import open_people
+from recorder.access.sealed_secrets import SealedSecrets
 from recorder.access.second_factor import Proven, SecondFactors
 from recorder.access.tables import REVISION, metadata
 from recorder.access.totp import code_of, new_secret, step_of
@@ -115,6 +117,26 @@ def test_a_database_of_any_earlier_form_goes_on(new: Path, tmp_path: Path, form:
     assert said(path, "SELECT name, display_name, roles, locks FROM accounts") == [("ann", "Ann", "dpo", 0)]
     if had_factor:
         check_signs_in(path)
+
+
+def test_a_secret_that_is_planted_under_an_earlier_revision_is_not_sealed(tmp_path: Path) -> None:
+    """Who writes the file sets its revision back, so that the upgrade would seal what they put there."""
+    path, secret = tmp_path / "people.sqlite", new_secret()
+    make_old(path, max(OLD["forms"]))
+    engine = open_people(path)
+    People(engine, now=lambda: NOW, hasher=CHEAP).add("dora", PASSWORD, roles={Role.DPO})
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO second_factors VALUES ('dora', ?, 0, 0)", (secret,))
+        database.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")
+    engine = open_people(path)
+    now = datetime.now(UTC)
+    factors = SecondFactors(engine, now=lambda: now)
+    with pytest.raises(AccountKeyError, match="was not stored by the recorder"):
+        factors.check("dora", code_of(secret, step_of(now)))
+    assert SealedSecrets(engine).unopened() == {"dora"}
+    engine.dispose()
+    check_signs_in(path)
 
 
 def test_a_current_database_is_recognised_without_a_transaction(new: Path) -> None:

@@ -197,6 +197,10 @@ def check_installed(version: str) -> None:
     assert {"sippy", "numpy"} <= {component["name"] for component in boms["components"]}
     for unit in ("backup.service", "backup.timer", "rehearsal.service", "rehearsal.timer", "restart.service"):
         assert (UNITS / f"council-recorder-{unit}").exists()
+    (libraries,) = (PLACE / "dist/lib").glob("python*/site-packages")
+    assert not (libraries / "tests").exists(), "sippy's tests are at the top of everything that is imported"
+    (record,) = libraries.glob("sippy-*.dist-info/RECORD")
+    assert not re.search(r"^tests/", record.read_text(), re.MULTILINE)
     for compiler in ("gcc", "cc", "cython"):
         run("sh", "-c", f"command -v {compiler}", succeeds=False)
     assert HOME.stat().st_mode & 0o777 == 0o700

@@ -9,19 +9,25 @@ revision = "0002"
 down_revision = "0001"
 
 
+_COLUMNS = (("second_factors", "secret", Use.AUTHENTICATOR), ("recovery_codes", "code_hash", Use.RECOVERY_CODE))
+
+
 def upgrade() -> None:
-    """Seal every value, with a key that is made first if it is missing; end sign-ins that set up an authenticator."""
+    """Seal every value, with a key that is made first if it is missing; end sign-ins that set up an authenticator.
+
+    If a value is sealed already, the revision was lost or set back. As all are sealed in one transaction, the others
+    were put there by somebody else: they stay as they are, and count for nothing.
+    """
     connection = op.get_bind()
     key = key_of(connection)
     key.create()  # on the disk before the sealed values are
-    for table, column, use in (
-        ("second_factors", "secret", Use.AUTHENTICATOR),
-        ("recovery_codes", "code_hash", Use.RECOVERY_CODE),
-    ):
-        change = sa.text(f"UPDATE {table} SET {column} = :sealed WHERE account = :account AND {column} = :plain")  # noqa: S608 - constants
-        for account, plain in connection.execute(sa.text(f"SELECT account, {column} FROM {table}")).all():  # noqa: S608 - constants
-            if key_id_of(plain):
-                continue  # of a file whose revision was lost: sealed twice, it would be no secret any more
-            sealed = key.seal(account, use, plain)
-            connection.execute(change, {"sealed": sealed, "account": account, "plain": plain})
+    found = [
+        (table, column, use, account, value)
+        for table, column, use in _COLUMNS
+        for account, value in connection.execute(sa.text(f"SELECT account, {column} FROM {table}")).all()  # noqa: S608 - constants
+    ]
+    if not any(key_id_of(value) for *_, value in found):
+        for table, column, use, account, plain in found:
+            change = sa.text(f"UPDATE {table} SET {column} = :sealed WHERE account = :account AND {column} = :plain")  # noqa: S608 - constants
+            connection.execute(change, {"sealed": key.seal(account, use, plain), "account": account, "plain": plain})
     op.execute("DELETE FROM sessions WHERE enrolling IS NOT NULL")
