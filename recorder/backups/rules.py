@@ -29,7 +29,8 @@ DATA = (BackupClass.INDEX, BackupClass.ACCOUNTS, BackupClass.AUDIT, BackupClass.
 PASSING = frozenset(
     {
         "pauses.journal", "sessions.journal", "opt_outs.json", "ports", "loop_mark", "backup.json", "alarms.json",
-        "key_holder.json", "audit_verified.json", "objects.json", "dialogs.journal", "dialogs_damaged.journal",
+        "key_holder.json", "audit_verified.json", "verified.json", "objects.json",
+        "dialogs.journal", "dialogs_damaged.journal",
     }
 )  # fmt: skip
 """Files of ``state`` that are about calls in progress, or about this machine: a restored site has neither."""

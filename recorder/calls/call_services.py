@@ -136,6 +136,8 @@ class CallServices:
     """Returns how storing recordings in the object store goes, with its current alarms; reads a file."""
     backup: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of backups, with its current alarms; reads a file."""
+    verification: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
+    """Returns when recordings and audit log were verified last, with its current alarms; reads files."""
     selftest: Callable[[], dict[str, Any]] = lambda: {"last": None, "alarms": {}}
     """Returns the result of the last self-test, with its alarm."""
     transports: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}

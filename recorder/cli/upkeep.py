@@ -1,7 +1,7 @@
 """`recorder recordings verify` and `recorder recordings recover`."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +16,9 @@ from recorder.recordings.home_lock import AlreadyRunningError, held
 from recorder.recordings.home_stores import open_vault
 from recorder.recordings.inspection import Inspector
 from recorder.recordings.recovery import recover_all
+from recorder.recordings.verifying import day_of, due_slices, note_slices, read_verified, slice_of
 from storage.rows import time_to_json
-from storage.types import RecordingRow, Verification
+from storage.types import RecordingId, RecordingRow, Verification
 from storage.unfinished import UnfinishedRecordings
 
 VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
@@ -33,19 +34,32 @@ def verify(
         ),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All recordings.")] = False,
+    due: Annotated[
+        bool,
+        typer.Option("--due", help="Those whose turn it is, so that each is read within `[storage] verify_days`."),
+    ] = False,
 ) -> None:
-    """Verify that recordings are unchanged and match the index. Needs no private key."""
-    if (recording is None) != all_:
-        fail("give either an ID or --all", 2)
-    note_unnamed(context.home, VERIFIED, {"all": all_})
+    """Verify that recordings are unchanged and match the index. Needs no private key.
+
+    With --all or --due the result is in health, which has an alarm while something is wrong, or if nothing was verified
+    for three days. A timer runs it with --due each night.
+    """
+    if (recording is not None) + all_ + due != 1:
+        fail("give either an ID, --all or --due", 2)
+    note_unnamed(context.home, VERIFIED, {"all": all_, "due": due})
+    state, slices, began = context.home.state, context.config.storage.verify_days, utc_now()
+    turns = due_slices(read_verified(state).day, day_of(began), slices) if due else frozenset(range(slices))
     with opened_index(context) as index:
         inspector = Inspector(vault=open_vault(context.home, context.config, index), index=index)
         tally = _Tally()
-        found = tally.counted(_inspected(inspector, None if recording is None else row_of(context, recording)))
+        row = None if recording is None else row_of(context, recording)
+        found = tally.counted(_inspected(inspector, row, lambda one: slice_of(one, slices) in turns))
         if context.json:
             print_json_list(found)
         else:
-            _print_findings(found, is_all=all_)
+            _print_findings(found, is_all=recording is None)
+    if recording is None:
+        note_slices(state, began, turns, of=slices, checked=tally.count, problems=tally.problems)
     if not context.json:
         sentence = f"{tally.count - tally.wrong} of {tally.count} recordings are unchanged"
         say(sentence if tally.count else "there are no finished recordings")
@@ -59,23 +73,30 @@ class _Tally:
 
     count: int = 0
     wrong: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
 
     def counted(self, found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for one in found:
             self.count += 1
             self.wrong += not one["ok"]
+            if one["problem"] is not None:
+                self.problems[one["id"]] = one["problem"]
             yield one
 
 
-def _inspected(inspector: Inspector, row: RecordingRow | None) -> Iterator[dict[str, Any]]:
+def _inspected(
+    inspector: Inspector, row: RecordingRow | None, chosen: Callable[[RecordingId], bool]
+) -> Iterator[dict[str, Any]]:
     if row is not None:
         if row.path is None:
             fail(f"{row.id} has no recording: {row.outcome}, {row.reason}")
         yield _finding(inspector.one(row))
         return
-    total = sum(1 for _ in inspector.vault.finished()) if messages.is_terminal else 0
+    total = 0
+    if messages.is_terminal:
+        total = sum(1 for path in inspector.vault.finished() if chosen(RecordingId(path.stem)))
     with progress_bar("verifying", total) as progress:
-        for number, result in enumerate(inspector.all(), 1):
+        for number, result in enumerate(inspector.all(chosen), 1):
             progress(number, total)
             yield _finding(result)
 

@@ -162,6 +162,7 @@ index_url = "off"               # a database URL; off is SQLite in this folder
 accounts_url = "off"            # a postgresql:// URL for the accounts; off is people.sqlite in this folder
 private_keys = "off"            # folder of the private keys if not in this one; the daemon never opens them
 passphrase_file = {_quote(answers.passphrase_file or "off")}         # a file (0600) with their passphrase, if any
+verify_days = 30                # each recording is read and verified within so many days
 
 [retention]
 # How long each class of data is kept, in days. The DPO must confirm a shorter period; legal holds override all periods.

@@ -154,6 +154,8 @@ class Storage:
     accounts_url: str | None = field(default=None, repr=False)
     private_keys: str | None = None
     passphrase_file: str | None = None
+    verify_days: AtLeastOne = 30
+    """Days within which `recorder recordings verify --due`, run each night, reads every recording."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

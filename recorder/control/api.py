@@ -129,6 +129,7 @@ class LiveApi:
             "forwarding": found.forwarding,
             "objects": found.objects,
             "backup": found.backup,
+            "verification": found.verification,
             "selftest": found.selftest,
             "policy": {"review_on": None if review_on is None else review_on.isoformat()},
             "notices": [one.as_json() for one in services.sounds.announcements.playing(utc_now())],

@@ -18,6 +18,7 @@ class Standing:
         forwarding: State of what is sent to other systems.
         objects: State of storing recordings in the object store.
         backup: State of the backups.
+        verification: When recordings and audit log were verified last.
         selftest: Result of the last self-test.
         failing_names: Names of targets that could not be resolved at the last attempt.
     """
@@ -29,6 +30,7 @@ class Standing:
     forwarding: dict[str, Any]
     objects: dict[str, Any]
     backup: dict[str, Any]
+    verification: dict[str, Any]
     selftest: dict[str, Any]
     failing_names: list[str]
 
@@ -37,16 +39,16 @@ def standing(services: CallServices) -> Standing:
     """Ask the services. May wait for a disk, so never on the call thread."""
     retention, mail, transports = services.retention(), services.mail(), services.transports()
     forwarding, objects, backup = services.forwarding(), services.objects(), services.backup()
-    selftest = services.selftest()
+    verification, selftest = services.verification(), services.selftest()
     failing = services.failing_names()
     alarms = {
         **services.alarms.copy(), **retention.pop("alarms"), **transports.pop("alarms"), **mail.pop("alarms"),
         **forwarding.pop("alarms"), **objects.pop("alarms"), **backup.pop("alarms"),
-        **selftest.pop("alarms"),
+        **verification.pop("alarms"), **selftest.pop("alarms"),
     }  # fmt: skip
     if failing:
         alarms["names_not_resolved"] = len(failing)
     return Standing(
         alarms=alarms, retention=retention, mail=mail, transports=transports, forwarding=forwarding,
-        objects=objects, backup=backup, selftest=selftest, failing_names=failing,
+        objects=objects, backup=backup, verification=verification, selftest=selftest, failing_names=failing,
     )  # fmt: skip

@@ -49,8 +49,11 @@ class Inspector:
             return _finding(row.id, self.vault.root / row.path, str(error))
         return self._compared(verify(container, self.vault.trusted), row, container)
 
-    def all(self) -> Iterator[Verification]:
+    def all(self, chosen: Callable[[RecordingId], bool] = lambda _: True) -> Iterator[Verification]:
         """Verify every container, then report foreign files and rows without a container; constant memory.
+
+        Args:
+            chosen: Tells of a recording whether it is verified.
 
         Recordings that are deleted or rewritten meanwhile are no findings.
 
@@ -58,6 +61,8 @@ class Inspector:
             DatabaseError: The index cannot be read.
         """
         for path in self.vault.finished():
+            if not chosen(RecordingId(path.stem)):
+                continue
             found = verify(path, self.vault.trusted)
             try:
                 row = self._row(found.id)
@@ -70,8 +75,10 @@ class Inspector:
                 continue
             yield self._unknown(found) if row is None else self._compared(found, row, path)
         for path in self.vault.strangers():
+            if not chosen(RecordingId(path.stem)):
+                continue
             yield _finding(RecordingId(path.stem), path, f"{path.relative_to(self.vault.root)}: {FOREIGN}")
-        yield from self._missing()
+        yield from (one for one in self._missing() if chosen(one.id))
 
     def _missing(self) -> Iterator[Verification]:
         """Yield rows whose container is not at their path."""

@@ -173,6 +173,23 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "nothing is lost.",
             "Mount the destination of `[backup]`, or free space there; `backup.problem` in health says what is wrong.",
         ),
+        "recordings_unverified": Advice(
+            "No recordings have been verified for three days, so damage to them stays unseen.",
+            "Read the log of `council-recorder-verify.timer`, then run `recorder recordings verify --due`.",
+        ),
+        "recordings_damaged": Advice(
+            "Recordings were altered or damaged, or are missing.",
+            "`recorder health --json` names them under `verification`. Restore them from a backup; a verification that "
+            "finds nothing wrong ends the alarm.",
+        ),
+        "audit_unverified": Advice(
+            "The audit log has not been verified for three days.",
+            "Look at the timer `council-recorder-audit-verify.timer` and its log, then run `recorder audit verify`.",
+        ),
+        "audit_damaged": Advice(
+            "The last verification of the audit log found something wrong.",
+            "`recorder audit verify` says what and where; compare with a backup of the log.",
+        ),
         "backup_incomplete": Advice(
             "The last backup lacks something, such as a recording that was altered or removed here, or a private key.",
             "`backup.problems` in health names it. Repair that, then run `recorder backups add` as the console's user; "

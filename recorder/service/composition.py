@@ -40,6 +40,7 @@ from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.notifications.mail_health import MailHealth
 from recorder.objects.status import ObjectsHealth
 from recorder.recordings.kept_live import Discards
+from recorder.recordings.verifying import VerificationHealth, born_at
 from recorder.retention.file_removing import FileRemoving
 from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
@@ -224,7 +225,10 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         mail=MailHealth(home.state, config.mail, utc_now).look,
         forwarding=ForwardingHealth(state=home.state, config=parts.config, now=utc_now).look,
         objects=ObjectsHealth(state=home.state, options=lambda: parts.config().objects, now=utc_now).look,
-        backup=BackupHealth(home.state, lambda: parts.config().backup, utc_now, utc_now()).look,
+        backup=BackupHealth(home.state, lambda: parts.config().backup, utc_now, born_at(home.root, utc_now())).look,
+        verification=VerificationHealth(
+            home.state, lambda: parts.config().storage.verify_days, utc_now, born_at(home.root, utc_now())
+        ).look,
         locate=parts.resolver.expand,
         failing_names=lambda: parts.resolver.failing,
         transports=lambda: certificates.health(parts.endpoint, utc_now()),

@@ -25,6 +25,7 @@ from recorder.calls.rules.call_events import CallState
 from recorder.common.clock import utc_now
 from recorder.common.metric_table import MetricKind, Row, TableCollector, registry_of
 from recorder.control.health_report import Standing, standing
+from recorder.recordings.verifying import born_at
 from recorder.rules.alarms import ALARMS, CONSOLE_ALARMS
 from recorder.rules.pausing import PauseState
 from recorder.service.disk_watch import DiskWatch
@@ -108,6 +109,17 @@ class DaemonState:
     def verified(self) -> Verified | None:
         """Return the result of the last verification of the audit log; reads a file."""
         return last_verified(self.sources.state)
+
+    @cached_property
+    def born(self) -> datetime:
+        """Return when the home was made."""
+        return born_at(self.sources.state.parent, self.now)
+
+    @property
+    def rehearsal_age_s(self) -> float | None:
+        """Return how long ago a backup was restored on trial, seconds; None without a destination of backups."""
+        found = self.standing.backup
+        return self.since((found["rehearsal"] or {}).get("at") or self.born) if found["destination"] else None
 
     @property
     def dropped(self) -> dict[str, float]:
@@ -251,8 +263,18 @@ TABLE: Sequence[Row[DaemonState]] = (
         read=lambda at: at.sources.backlog.value),
     Row(name="recorder_audit_entries_waiting", kind=_G, help="Audit entries that could not be written yet.",
         read=lambda at: at.services.late.waiting + at.services.shell_late.waiting),
-    Row(name="recorder_audit_verified_age_seconds", kind=_G, help="Time since `recorder audit verify` last ran.",
-        read=lambda at: at.since(at.verified.at) if at.verified else None),
+    Row(name="recorder_audit_verified_age_seconds", kind=_G,
+        help="Time since `recorder audit verify` last ran, or since the home was made if it never did.",
+        read=lambda at: at.since(at.verified.at if at.verified else at.born)),
+    Row(name="recorder_recordings_verified_age_seconds", kind=_G,
+        help="Time since recordings were last verified, or since the home was made if they never were.",
+        read=lambda at: at.since(at.standing.verification["recordings"]["at"] or at.born)),
+    Row(name="recorder_backup_age_seconds", kind=_G,
+        help="Time since a backup was last made, or since the home was made; only where `[backup]` has a destination.",
+        read=lambda at: at.since(at.standing.backup["at"] or at.born) if at.standing.backup["destination"] else None),
+    Row(name="recorder_backup_rehearsal_age_seconds", kind=_G,
+        help="Time since a backup was last restored on trial, or since the home was made; only with a destination.",
+        read=lambda at: at.rehearsal_age_s),
     Row(name="recorder_audit_problems", kind=_G, help="Problems that the last `recorder audit verify` found.",
         read=lambda at: len(at.verified.problems) if at.verified else None),
     Row(name="recorder_anchor_age_seconds", kind=_G, help="Time since a target got the head of the audit log.",

@@ -173,6 +173,7 @@ HOME_PLACES: tuple[DataPlace, ...] = (
     ),
     _place("state/audit_verified.json", Content.NOTHING, _COMMANDS, "what the last `recorder audit verify` found"),
     _place("rehearsal/**", Content.SEALED_AUDIO, _COMMANDS, "a home that is restored on trial, with keys (passing)"),
+    _place("state/verified.json", Content.METADATA, _COMMANDS, "when recordings were verified, and damaged ones"),
     _place("state/rehearsal.lock", Content.NOTHING, _COMMANDS, "held while a backup is restored on trial"),
     _place(
         "state/alarms.json",

@@ -9,6 +9,15 @@ import pytest
 from tests.helpers.installed_machine import Machine, Phones, base_root, build_package, install, make_home, start
 
 Layers = list[Path]
+MAKING_S = 1200
+"""How long the root and the package may take to be made the first time, before a test is taken for one that hangs."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of this folder the time to make the root, which counts as the first one's."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(MAKING_S))
 
 
 @pytest.fixture(scope="session")

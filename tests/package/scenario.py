@@ -195,7 +195,15 @@ def check_installed(version: str) -> None:
     assert Path("/usr/share/man/man1/recorder.1.gz").exists()
     boms = json.loads(Path("/usr/share/doc/council-recorder/sbom.cdx.json").read_text())
     assert {"sippy", "numpy"} <= {component["name"] for component in boms["components"]}
-    for unit in ("backup.service", "backup.timer", "rehearsal.service", "rehearsal.timer", "restart.service"):
+    for unit in (
+        "backup.service",
+        "backup.timer",
+        "rehearsal.service",
+        "rehearsal.timer",
+        "verify.timer",
+        "audit-verify.timer",
+        "restart.service",
+    ):
         assert (UNITS / f"council-recorder-{unit}").exists()
     (libraries,) = (PLACE / "dist/lib").glob("python*/site-packages")
     assert not (libraries / "tests").exists(), "sippy's tests are at the top of everything that is imported"

@@ -1,6 +1,8 @@
 """The daemon's metrics after calls: what they count, and that no number, name or id is in them."""
 
+import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
@@ -145,7 +147,11 @@ def test_a_passed_call_has_a_state(lines: Exchange, registry: CollectorRegistry)
 
 def test_the_last_verification_of_the_audit_log_is_read(lines: Exchange, registry: CollectorRegistry) -> None:
     assert registry.get_sample_value("recorder_audit_problems") is None
-    assert registry.get_sample_value("recorder_audit_verified_age_seconds") is None
+    made = lines.home.root / "keys" / "node" / "sign.key"
+    os.utime(made, (time.time() - 4 * 86_400,) * 2)
+    for never in ("recorder_audit_verified_age_seconds", "recorder_recordings_verified_age_seconds"):
+        assert value(registry, never) > 3 * 86_400, "what was never done is as old as the home"
+    assert registry.get_sample_value("recorder_backup_age_seconds") is None, "there is no destination"
     assert lines.home.run("audit", "verify", "-C", str(lines.home.root)).returncode == 0
     assert value(registry, "recorder_audit_problems") == 0
     assert value(registry, "recorder_audit_verified_age_seconds") < 60

@@ -217,6 +217,7 @@ class Health:
     forwarding: Any
     objects: Any
     backup: Any
+    verification: Any
     selftest: Any
     policy: Any
     notices: list[dict[str, Any]]
