@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from recorder.config.webhook_options import WebhookOptions
-from recorder.forwarding.audit_follower import end_of, follow, position_of, text_of
-from recorder.forwarding.retries import pause_s
+from recorder.forwarding.audit_follower import Position, end_of, follow, position_of, text_of
+from recorder.forwarding.retries import GIVEN_UP_AFTER, pause_s
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
 from recorder.rules.webhook_events import of_entry, of_row
 from storage.audit import AuditLog
@@ -68,17 +68,38 @@ class WebhookIntake:
     def run_once(self) -> float:
         """Queue what is new; return the seconds until the next look. Never raises."""
         try:
+            if self._rows_are_due():
+                self._queue.check()
             is_more = self._take_entries()
             if self._rows_are_due():
                 self._take_rows()
                 self._next_rows = self._now() + ROWS_EVERY
         except (QueueError, AuditUnavailableError, StorageError, OSError) as error:
+            if isinstance(error, QueueError) and error.is_damaged and self._began_anew(error):
+                return 0.0
             return self._failed(str(error))
         except Exception as error:  # noqa: BLE001 - a bug here must not end the intake
             _log.exception("Queuing events for webhooks failed; retrying")
             return self._failed(f"internal error, {type(error).__name__}; see the log")
         self._failures, self.problem = 0, ""
         return 0.0 if is_more else LOOK_S
+
+    def _began_anew(self, error: QueueError) -> bool:
+        """Have a damaged queue derived again from the facts of the days in which an event is tried; tell whether it is.
+
+        What was delivered goes out again with its id, which receivers keep for longer.
+        """
+        since = self._now() - GIVEN_UP_AFTER
+        try:
+            position = _before(self._log, since)
+            rows = time_to_json(since + LONGEST_CALL) or ""
+            self._queue.begin_anew({_AUDIT: text_of(position), _ROWS: rows})
+        except (QueueError, AuditUnavailableError, OSError) as problem:
+            _log.error("The queue of webhooks is damaged, and cannot be made anew: %s", problem)
+            return False
+        self._next_rows = None
+        _log.error("%s: it is damaged, so the events of the last %d days are queued again", error, GIVEN_UP_AFTER.days)
+        return True
 
     def _rows_are_due(self) -> bool:
         """Tell whether an hour has gone since the last look, or the clock was set back."""
@@ -118,3 +139,19 @@ class WebhookIntake:
         self._failures += 1
         self.problem = problem
         return pause_s(self._failures)
+
+
+def _before(log: AuditLog, moment: datetime) -> Position:
+    """Return the position in the log before the first entry at or after a moment.
+
+    Raises:
+        AuditUnavailableError: The log cannot be read.
+    """
+    after = Position()
+    while found := follow(log, after).lines:
+        for line, position in found:
+            at = time_from_json(line.at) if isinstance(line, AuditEntry) else None
+            if at is not None and at >= moment:
+                return after
+            after = position
+    return after

@@ -5,7 +5,7 @@ any thread and from several processes. What was added is on the disk.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from recorder.config.webhook_options import WebhookOptions
 from recorder.rules.webhook_events import WebhookEvent
+from storage.durable import save_atomically
 from storage.errors import StorageError
 from storage.group_modes import refuse_link, touch
 from storage.tables import microseconds, moment_of
@@ -39,8 +40,19 @@ REMEMBERED = timedelta(days=4)
 """How long events are remembered at least: until they are given up, and until none is derived from its row again."""
 
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 class QueueError(StorageError):
-    """The queue cannot be read or written; the message is a sentence."""
+    """The queue cannot be read or written; the message is a sentence.
+
+    Attributes:
+        is_damaged: What the file holds is no queue any more.
+    """
+
+    def __init__(self, message: str, *, is_damaged: bool = False) -> None:
+        super().__init__(message)
+        self.is_damaged = is_damaged
 
 
 class DeliveryState(StrEnum):
@@ -150,6 +162,27 @@ class WebhookQueue:
         with self._reading() as database:
             found = database.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
         return None if found is None else str(found[0])
+
+    def check(self) -> None:
+        """Read all of the file. Raises QueueError, with ``is_damaged`` if it is."""
+        with self._reading() as database:
+            said = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if said != "ok":
+            raise QueueError(f"the queue of webhooks {self._path} cannot be used: {said}", is_damaged=True)
+
+    def begin_anew(self, marks: Mapping[str, str]) -> None:
+        """Replace a damaged file by an empty one with some marks, in one step; what it held is lost. Raises QueueError.
+
+        Whoever uses the old file at this moment stores nothing by that; the intake derives it again.
+        """
+        with self._translated(), closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+            for statement in _TABLES:
+                empty.execute(statement)
+            empty.executemany("INSERT INTO marks VALUES (?, ?)", marks.items())
+            content = empty.serialize()
+            for suffix in ("-journal", "-wal", "-shm"):  # they would be applied to the new file
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            save_atomically(self._path, content)
 
     def forget_marks(self) -> None:
         """Delete the marks, so that intake begins anew where webhooks are configured again. Raises QueueError."""
@@ -261,7 +294,10 @@ class WebhookQueue:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise QueueError(f"the queue of webhooks {self._path} cannot be used: {error}") from error
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+            raise QueueError(
+                f"the queue of webhooks {self._path} cannot be used: {error}", is_damaged=code in _DAMAGED
+            ) from error
 
     def _database(self) -> sqlite3.Connection:
         is_new = not self._path.exists()

@@ -144,8 +144,8 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
         "events_not_queued": Advice(
             "Events for webhooks could not be queued. They are queued later, from the audit log and the rows of calls.",
-            "Check free space and file permissions of `webhooks.sqlite`; the daemon's log has the reason. If the file "
-            "is damaged, stop the daemon, move it away, and start the daemon.",
+            "Check free space and file permissions of `webhooks.sqlite`; the daemon's log has the reason. A "
+            "damaged file is made anew by itself.",
         ),
         "forwarding_stopped": Advice(
             "The process that sends to other systems does not run or does not answer. Nothing is lost; the daemon "

@@ -302,6 +302,33 @@ def test_pauses_come_from_the_audit_log_after_a_restart_too(facts: Facts) -> Non
     assert facts.types() == ["call.resumed", "call.paused"]
 
 
+@pytest.mark.parametrize("damage", ["no database", "torn"])
+def test_a_damaged_queue_is_made_anew_from_lasting_facts(
+    facts: Facts, site: Site, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    facts.intake.run_once()
+    facts.log.append("call.pause", "alice", "of last week", {"state": "paused", "reasons": ["agent"]})
+    site.now += timedelta(days=5)
+    facts.log.append("call.pause", "alice", CALL, {"state": "paused", "reasons": ["agent"]})
+    facts.file(started_at="2026-11-30T09:00:00Z", ended_at="2026-11-30T09:10:00Z")
+    facts.file(id=f"{CALL[:-1]}9")
+    facts.intake.run_once()
+    path = site.queue._path
+    content = path.read_bytes()
+    path.write_bytes(b"no database" * 999 if damage == "no database" else content[:4096] + b"\xff" * 8192)
+    path.with_name(f"{path.name}-journal").write_bytes(b"of the damaged file")
+    for _ in range(3):
+        site.now += timedelta(hours=1)
+        facts.intake.run_once()
+    assert facts.intake.problem == ""
+    assert sorted(facts.types()) == ["call.begun", "call.ended", "call.paused", "recording.ready"], "of three days"
+    assert {one.state for one in site.queue.log()} == {DeliveryState.WAITING}
+    assert "is damaged" in caplog.text
+    facts.log.append("call.resume", "alice", CALL, {"state": "recording", "reasons": []})
+    facts.intake.run_once()
+    assert "call.resumed" in facts.types()
+
+
 def test_a_call_that_was_not_handed_over_is_derived_from_its_row(facts: Facts) -> None:
     facts.file()
     facts.intake.run_once()
