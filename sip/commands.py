@@ -58,7 +58,13 @@ class SipCommands(Protocol):
         """Send a provisional response to an offered leg: 180, or 183 with early media's SDP."""
 
     def answer(
-        self, leg: LegId, body: Body | None, *, is_recorder: bool = False, headers: Sequence[Header] = ()
+        self,
+        leg: LegId,
+        body: Body | None,
+        *,
+        is_recorder: bool = False,
+        is_ack_told: bool = False,
+        headers: Sequence[Header] = (),
     ) -> None:
         """Send 200 to an offered leg.
 
@@ -66,6 +72,7 @@ class SipCommands(Protocol):
             leg: The leg.
             body: The answer. After an INVITE without an offer it is our offer, and OfferAnswered follows.
             is_recorder: From now on our Contact on this leg has ``+sip.srs`` (RFC 7866 section 6.2).
+            is_ack_told: AnswerAcknowledged follows when the peer is known to have the 200.
             headers: Headers copied from the other leg.
         """
 

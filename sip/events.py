@@ -79,6 +79,16 @@ class CallOffered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerAcknowledged:
+    """The peer has our 200 to its INVITE: the ACK came, or an offer that supersedes it. Before OfferAnswered.
+
+    Only for an answer with ``is_ack_told``.
+    """
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegRang:
     """A 18x arrived on a leg we dialled; ``body`` is early media's SDP, ``headers`` are copied to the other leg."""
 
@@ -244,6 +254,7 @@ class RegistrationChanged:
 
 SipEvent = (
     CallOffered
+    | AnswerAcknowledged
     | LegRang
     | LegAnswered
     | IdentityChanged

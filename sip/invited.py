@@ -5,7 +5,7 @@ Call thread only. Knows sippy; see `sip.reactor`.
 
 from collections.abc import Sequence
 
-from sip.events import Body, Header, LegEnded, OfferAnswered
+from sip.events import AnswerAcknowledged, Body, Header, LegEnded, OfferAnswered
 from sip.leg_dialog import LegDialog
 from sip.leg_state import LegState, Move
 from sip.message import RawMessage
@@ -23,6 +23,7 @@ class Invited:
 
     Attributes:
         invite: The INVITE.
+        is_ack_told: AnswerAcknowledged is to be emitted.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Invited:
         self._session_timer = session_timer
         self._offers = offers
         self.invite = OfferedInvite(dialog, negotiation)
+        self.is_ack_told = False
         self._reliable = SentReliably(dialog, negotiation, self.invite, offers)
         self._due: tuple[Body | None, Sequence[Header]] | None = None
 
@@ -93,6 +95,11 @@ class Invited:
         if dialog.state is LegState.CONFIRMING and not self.invite.is_offer_ours and dialog.move(Move.ACKED):
             self.invite.let_go()
             dialog.services.transactions.afterwards(self._offers.next)  # ours come after the peer's offer
+            self._tell_ack()
+
+    def _tell_ack(self) -> None:
+        if self.is_ack_told:
+            self._dialog.emit(AnswerAcknowledged(leg=self._dialog.id))
 
     def close(self) -> None:
         """Stop the timers of reliable responses."""
@@ -113,6 +120,7 @@ class Invited:
         if is_leaving:
             dialog.send_bye(dialog.parting_reason)
             return
+        self._tell_ack()
         if self.invite.is_offer_ours:
             self._negotiation.remote = body_of(dialog.services.transactions.current)
             dialog.emit(OfferAnswered(leg=dialog.id, body=self._negotiation.remote))

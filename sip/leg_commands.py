@@ -21,11 +21,18 @@ class LegCommands:
             found.invited.ring(status, body, headers)
 
     def answer(
-        self, leg: LegId, body: Body | None, *, is_recorder: bool = False, headers: Sequence[Header] = ()
+        self,
+        leg: LegId,
+        body: Body | None,
+        *,
+        is_recorder: bool = False,
+        is_ack_told: bool = False,
+        headers: Sequence[Header] = (),
     ) -> None:
         """Send 200 to an offered leg."""
         if found := self._legs.get(leg):
             found.dialog.is_recorder = is_recorder
+            found.invited.is_ack_told = is_ack_told
             found.invited.answer(body, headers)
 
     def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:

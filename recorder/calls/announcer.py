@@ -50,17 +50,23 @@ class Announcer(Component[BridgedCall]):
         self._waiting: dict[Side, PlayTo] = {}
         self._hearer: Party | None = None
         """The party to whom the notice was begun; another who replaces them has not heard all of it."""
+        self._is_a_unaware = False
+        """A's INVITE was answered, and A may not know of that yet."""
         self._was_held = False
         """The hearer put the call on hold during the notice, and did not hear a part of it."""
         self.notice_began: datetime | None = None
         self.notice_ended: datetime | None = None
 
     def play(self, command: PlayTo) -> None:
-        """Play a prompt to a side once its media address is known; the notice, once it can be heard."""
+        """Play a prompt to a side once its media address is known; the notice, once it can be heard.
+
+        A telephone plays nothing before it has the 200, which may be lost or late.
+        """
         party = self._call.sides[command.side]
-        if not party.is_settled or self._must_wait(command, party):  # after a delayed offer the ACK has the address
+        is_unaware = command.what is Play.NOTICE and command.side is Side.A and self._is_a_unaware
+        if is_unaware or not party.is_settled or self._must_wait(command, party):  # the ACK may have the address
             self._waiting[command.side] = command
-            if party.is_settled:
+            if party.is_settled and not is_unaware:
                 end = self._with_call(self._end_if_held)
                 self._call.services.scheduler.call_later(MOST_HELD_S, end, command)
             return
@@ -88,6 +94,15 @@ class Announcer(Component[BridgedCall]):
     def _end_if_held(self, command: PlayTo) -> None:
         if self._waiting.get(command.side) is command and self._call.progress.state in _ANNOUNCING:
             self._call.apply(Stopped("no_media"))
+
+    def answered_a(self) -> None:
+        """Note that A's INVITE was answered: the notice waits until A is known to have the answer."""
+        self._is_a_unaware = True
+
+    def acknowledged(self) -> None:
+        """Note that A has the answer to its INVITE, and play what waited for that."""
+        self._is_a_unaware = False
+        self.settled(Side.A)
 
     def session_changed(self, side: Side) -> None:
         """Note a change of a side's session, which may begin or end a SIP hold."""

@@ -130,6 +130,11 @@ class BridgedMedia(MediaPath):
         """Close the media of a target that refused, and reserve ports for the next one."""
         self._sides[Side.B].renew()
 
+    def acknowledged(self, side: Side) -> None:
+        """Play the notice if it waited until A knows of the answer."""
+        if side is Side.A:
+            self.recorded.announcer.acknowledged()
+
     # --- re-offers
 
     def reoffered(self, side: Side, event: OfferReceived) -> None:
@@ -228,7 +233,9 @@ class BridgedMedia(MediaPath):
         assert leg is not None
         headers = self._call.headers_for(Side.A, self._far_headers)
         self._is_identity_sent = bool(headers)
-        self._services.endpoint.answer(leg, party.answer_invite(self._sides[Side.B].codecs), headers=headers)
+        answer = party.answer_invite(self._sides[Side.B].codecs)
+        self._services.endpoint.answer(leg, answer, is_ack_told=True, headers=headers)
+        self.recorded.announcer.answered_a()
         self.recorded.announcer.listen_for_keys()
 
     def _ring_a(self, command: Ring) -> None:

@@ -40,6 +40,7 @@ from recorder.calls.transfer_requests import TransferRequests
 from recorder.calls.transferring import Transfers
 from recorder.rules.availability import UnavailableReason
 from sip.events import (
+    AnswerAcknowledged,
     CallOffered,
     Header,
     IdentityChanged,
@@ -135,6 +136,8 @@ class Call(TransferableCall):
 
     def _receive_within(self, side: Side, event: SipEvent) -> None:
         match event:
+            case AnswerAcknowledged():
+                self.media.acknowledged(side)
             case OfferReceived():
                 self.media.reoffered(side, event)
             case OfferAnswered():

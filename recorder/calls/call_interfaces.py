@@ -142,6 +142,9 @@ class MediaPath(Component[TransferableCall], ABC):
     def b_ended(self) -> None:
         """Release the media of a B that refused or could not be bridged."""
 
+    def acknowledged(self, side: Side) -> None:
+        """Handle that a side knows of the recorder's answer to its INVITE."""
+
     # --- re-offers
 
     @abstractmethod

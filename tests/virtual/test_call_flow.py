@@ -12,6 +12,7 @@ from tests.helpers.exchange import Exchange, re_offer, user_of
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, SECOND_HZ, SECOND_S, eventually
 from tests.helpers.sip_peer import Answer, State
 from tests.helpers.virtual.exchange import exchange
+from tests.helpers.virtual.scene import scene
 from tests.helpers.voices import Voice
 
 QUEUE = (
@@ -233,3 +234,31 @@ def test_early_media_of_the_officers_side_is_heard_and_not_kept(lines: Exchange)
     eventually(lambda: len(talk.left.heard_audio(ringing_s)) > 5, "the caller hears that it rings")
     talk.join()
     talk.hang_up()
+
+
+@pytest.mark.parametrize(("number", "has_offer"), [("2001", True), ("2001", False), ("3001", True)])
+def test_the_notice_waits_until_the_caller_knows_of_the_answer(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch, number: str, has_offer: bool
+) -> None:
+    """A telephone plays nothing before its 200: what came until then would count as heard, and nobody heard it."""
+    lost: list[float] = []
+    with scene() as place:
+        send = place.network.send
+
+        def lossy(data: bytes, source: tuple[str, int], to: tuple[str, int]) -> None:
+            if data.startswith(b"SIP/2.0 200 ") and to == lines.caller.address and len(lost) < 2:
+                lost.append(time.monotonic())
+            else:
+                send(data, source, to)
+
+        monkeypatch.setattr(place.network, "send", lossy)
+        talk = lines.call(number, has_offer=has_offer)
+        talk.first.wait_confirmed()
+    confirmed_s = time.monotonic()
+    assert confirmed_s - lost[0] > NOTICE_S + 0.4, "the 200 came the third time"
+    talk.join()
+    assert seconds_of(talk.left, NOTICE_HZ, until_s=confirmed_s) == 0
+    assert seconds_of(talk.left, NOTICE_HZ) == pytest.approx(NOTICE_S, abs=0.05)
+    talk.talk_for(0.3)
+    row = talk.hang_up()
+    assert (row["outcome"], row["notice"]["complete"]) == ("recorded", True)

@@ -122,3 +122,27 @@ def test_491_is_for_an_offer_of_ours_that_awaits_its_answer(shared: Any) -> None
         reinvited(shared, peer, leg)
         peer.request("ACK")
         ended_by_us(shared, peer, leg)
+
+
+def test_that_the_peer_has_an_answer_is_told_where_that_is_asked_for(shared: Any) -> None:
+    """By the ACK, once, or by an offer that supersedes it; never of an answer that did not ask."""
+    with shared.peer() as plain, shared.peer() as acked, shared.peer() as superseded:
+        shared.do("answer", leg=offered(shared, plain), body=SDP)
+        plain.learn(plain.expect(200))
+        plain.request("ACK")
+        shared.nothing(0.3)
+
+        leg = offered(shared, acked)
+        shared.do("answer", leg=leg, body=SDP, is_ack_told=True)
+        acked.learn(acked.expect(200))
+        shared.nothing(0.3)
+        acked.request("ACK")
+        assert shared.take("AnswerAcknowledged")["leg"] == leg
+        acked.request("ACK")
+        shared.nothing(0.3)
+
+        leg = offered(shared, superseded)
+        shared.do("answer", leg=leg, body=SDP, is_ack_told=True)
+        superseded.learn(superseded.expect(200))
+        superseded.request("UPDATE", body=SDP)
+        assert [shared.take(name)["leg"] for name in ("AnswerAcknowledged", "OfferReceived")] == [leg, leg]
