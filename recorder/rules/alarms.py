@@ -40,7 +40,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         "keys_unreadable": Advice(
             "The node's keys, or the public key of this month, are missing or damaged. Calls in progress go on with "
             "the keys in memory; new recordings may fail.",
-            "The daemon's log names the file: restore it from the backup of the keys before you restart the daemon.",
+            "The daemon's log names the file: restore it from the backup of the keys, then restart the daemon.",
         ),
         "private_keys_missing": Advice(
             "A private key is missing or damaged. Recordings that are sealed to it cannot be heard, copied or erased "

@@ -6,6 +6,7 @@ into `state/key_holder.json`; the daemon's health has the alarm.
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -121,6 +122,9 @@ class HomeWatch:
             NodeKeys.load(self._home.root)
             is_fallback = current_public(self._home.root / "keys" / "epochs", self._now()).is_fallback
             self._services.set_alarm(MONTH, is_fallback)
+            sealed = self._home.root / "keys" / "sealed"
+            if sealed.exists() and not os.access(sealed, os.W_OK):
+                problem = f"{sealed} cannot be written from here: if it was put back, restart the daemon"
         except KeyProblemError as error:
             problem = str(error)
         self._set(KEYS, problem)
