@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.backups.errors import BackupError
-from recorder.backups.restore import Progress, Restore, Restored
+from recorder.backups.restore import MARK, Progress, Restore, Restored, is_on_trial
 from recorder.backups.snapshots import Repository
 from recorder.backups.status import BackupStatus
 from recorder.common.file_lock import locked
@@ -106,8 +106,7 @@ class Rehearsal:
     def _check_scratch(self) -> None:
         if self.scratch.is_symlink() or (self.scratch.exists() and not self.scratch.is_dir()):
             raise BackupError(f"{self.scratch} is no folder: name another one with --into")
-        known = {path.name for path in self.scratch.iterdir()} if self.scratch.exists() else set()
-        if known and not known & {"restore.json", "restored.toml", "recorder.toml", "recordings", "private"}:
+        if self.scratch.exists() and any(self.scratch.iterdir()) and not is_on_trial(self.scratch):
             raise BackupError(f"{self.scratch} is not empty, and would be removed: name another folder with --into")
 
     def _restore(self, done: Rehearsed, progress: Progress) -> None:
@@ -149,12 +148,37 @@ def _problems_of(restored: Restored) -> list[str]:
     return found + ([restored.plan.gap] if restored.plan.gap else [])
 
 
+def remove_left(home: Home) -> bool:
+    """Remove what a rehearsal left that was killed: private keys, and recordings that may have to be deleted since.
+
+    Only the folder in the home, and none of a rehearsal that runs.
+
+    Returns:
+        Whether there was something.
+
+    Raises:
+        OSError: From the system.
+    """
+    scratch = home.root / FOLDER
+    if scratch.is_symlink() or not is_on_trial(scratch):
+        return False
+    with locked(home.state / LOCK, wait=False) as is_alone:
+        if is_alone:
+            remove(scratch)
+        return is_alone
+
+
 def remove(scratch: Path) -> None:
-    """Remove a restored home: its keys are overwritten first. It may be missing. Raises OSError."""
+    """Remove a restored home: its keys are overwritten first, its mark goes last. It may be missing. Raises OSError."""
     if not scratch.exists():
         return
     home = Home(scratch)
     for folder in (home.private_keys, scratch / "keys" / "node"):
         for path in folder.glob("*") if folder.is_dir() else ():
             destroy_secret(path)
+    for path in scratch.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != MARK:
+            path.unlink()
     shutil.rmtree(scratch)

@@ -39,7 +39,7 @@ from storage.database_copy import copy_from_file, filled
 from storage.durable import make_folder, remove, save_atomically, sync_file_system
 
 MARK = "restore.json"
-"""In the new home while it is not complete: which snapshot is being restored."""
+"""In the new home while it is not complete: which snapshot is being restored. It stays in one that is on trial."""
 _CONFIG, _PENDING = "recorder.toml", "restored.toml"
 """The configuration, and its name until everything else is there."""
 _ROOM_BYTES = 64 << 20
@@ -121,7 +121,8 @@ class Restore:
         for left in self.home.root.rglob(f"{_NEW}*"):
             left.unlink()
         if self._begun() is None:
-            save_atomically(self.home.root / MARK, json.dumps({"snapshot": plan.snapshot.id}).encode())
+            mark = {"snapshot": plan.snapshot.id, "is_rehearsal": self.is_rehearsal}
+            save_atomically(self.home.root / MARK, json.dumps(mark).encode())
         self._place_all(plan, progress)
         sync_file_system(self.home.root)
         done.entries = self._extend_audit(plan)
@@ -133,7 +134,8 @@ class Restore:
             database.close()
         save_atomically(self.home.config, text)
         remove(self.home.root / _PENDING)
-        remove(self.home.root / MARK)
+        if not self.is_rehearsal:
+            remove(self.home.root / MARK)
         return done
 
     def _begun(self) -> str | None:
@@ -257,7 +259,7 @@ class Restore:
             forget_note(self.home.state)  # the index of the snapshot is there, wherever it was when that was made
             return Database(sqlite_url(self.home.index))
         database = Database(config.storage.index_url)
-        mark = {"snapshot": self._begun(), "index": database.name}
+        mark = {"snapshot": self._begun(), "index": database.name, "is_rehearsal": self.is_rehearsal}
         try:
             tables = filled(database)
             if json.loads((self.home.root / MARK).read_bytes()).get("index") != database.name:
@@ -274,6 +276,14 @@ class Restore:
             raise
         remove(self.home.root / INDEX)
         return database
+
+
+def is_on_trial(root: Path) -> bool:
+    """Tell whether a folder holds what a restore on trial made, and nothing else that a recorder would miss."""
+    try:
+        return json.loads((root / MARK).read_bytes())["is_rehearsal"] is True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _check_follows(last: AuditEntry | None, entry: AuditEntry, store: Store) -> None:

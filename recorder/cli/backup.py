@@ -1,6 +1,7 @@
 """`recorder backups add`, `recorder backups` and `recorder backups restore`."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -207,6 +208,7 @@ def rehearse(
         scratch=(into or home.root / FOLDER).absolute(), snapshot=snapshot, now=utc_now, clock=time.monotonic,
         by=f"os:{os_user()}",
     )  # fmt: skip
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # at a shutdown no private key stays behind
     with reporting(is_quiet=context.json) as report:
         done = rehearsal.run(report)
     for problem in done.problems if not context.json else ():

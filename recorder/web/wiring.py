@@ -27,6 +27,7 @@ from recorder.access.tokens import Tokens
 from recorder.audit.audit_service import AuditService
 from recorder.audit.copies import SiteLog, log_name
 from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
+from recorder.backups.rehearsal import remove_left
 from recorder.calls.notices import NoticeStore
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -142,6 +143,7 @@ def _opened(
     stack.callback(index.close)
     vault = open_vault(home, config, index)
     destroy_returned(home, vault, index.database, now, node=shared_name(config))
+    remove_left(home)
     audit = AuditLog(home.audit)
     settle_holds(home.state, Holds(index.database), audit)
     people = People(engine, now=now, hasher=hasher, seals=Seals(audit))

@@ -16,7 +16,7 @@ from benchmarks.postgres import PostgresServer
 from recorder.backups import pieces
 from recorder.backups.checking import BackupChecker, list_snapshots
 from recorder.backups.errors import BackupError, UnreadableFileError
-from recorder.backups.rehearsal import Rehearsal
+from recorder.backups.rehearsal import Rehearsal, remove_left
 from recorder.backups.rules import BackupClass
 from recorder.backups.status import INCOMPLETE, OVERDUE, REHEARSAL_FAILED, REHEARSAL_OVERDUE, BackupHealth
 from recorder.common.home import Home
@@ -603,3 +603,50 @@ def test_a_folder_of_others_is_not_removed_by_a_rehearsal(site: BackupSite, tmp_
             now=lambda: NOW, clock=lambda: 0.0, by="os:tester",
         ).run()  # fmt: skip
     assert (precious / "letter.txt").exists()
+
+
+def rehearsal_into(site: BackupSite, scratch: Path) -> Rehearsal:
+    return Rehearsal(
+        data=site.repository(), keys=site.repository(site.keys), home=site.home, scratch=scratch, snapshot=None,
+        now=lambda: NOW, clock=lambda: 0.0, by="os:tester",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("which", ["the home", "a folder above the home", "another recorder", "an interrupted restore"])
+def test_no_recorder_is_removed_by_a_rehearsal(site: BackupSite, tmp_path: Path, which: str) -> None:
+    site.record(NOW - DAY)
+    site.back_up()
+    scratch = site.home.root
+    if which == "a folder above the home":
+        scratch = site.home.root.parent
+        (scratch / "recordings").mkdir()
+    elif which == "another recorder":
+        scratch = tmp_path / "another"
+        shutil.copytree(site.home.root, scratch)
+    elif which == "an interrupted restore":
+        scratch = tmp_path / "begun"
+        (scratch / "recordings").mkdir(parents=True)
+        (scratch / "restore.json").write_text('{"snapshot": "000001-20261128T020000Z"}')
+    before = {path for path in scratch.rglob("*") if path.is_file()}
+    with pytest.raises(BackupError, match="not empty, and would be removed"):
+        rehearsal_into(site, scratch).run()
+    assert before <= set(scratch.rglob("*"))
+
+
+def test_what_a_killed_rehearsal_left_is_removed(site: BackupSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.record(NOW - DAY)
+    site.back_up()
+    scratch = site.home.root / "rehearsal"
+
+    def die(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr("recorder.backups.restore.settle", die)
+        killed.setattr("recorder.backups.rehearsal.remove", lambda _scratch: None)
+        with pytest.raises(KeyboardInterrupt):
+            rehearsal_into(site, scratch).run()
+    assert any((scratch / "private").iterdir()), "private keys and recordings are there"
+    assert remove_left(site.home)
+    assert not scratch.exists()
+    assert not remove_left(site.home)
