@@ -1,9 +1,9 @@
 """Closes in restored accounts what the audit log says was closed, or changed, since they were copied.
 
 A snapshot's accounts are older than its audit log. Without this module a restore would open again what somebody closed
-in between: accounts, roles, teams, tokens, grants, PINs, authenticators, identities, the deputy. Nothing is opened
-here: what the log says was given since is left to people, who are told of it. Where the log cannot be read, everything
-that it could have closed is closed.
+in between: accounts, roles, teams, tokens, grants, PINs, authenticators, identities, the deputy, nodes. Nothing is
+opened here: what the log says was given since is left to people, who are told of it. Where the log cannot be read,
+everything that it could have closed is closed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -44,7 +44,11 @@ from recorder.access.teams import plan_change, settle_changes
 from recorder.common.home import Home
 from recorder.permissions import Act, Role
 from recorder.rules.requesting import RequestState
+from recorder.site_keys.membership import expel_again
+from recorder.site_keys.node_records import read_records
+from recorder.site_keys.publishing import has_nodes
 from storage.audit_entry import AuditEntry
+from storage.errors import StorageError
 from storage.rows import time_from_json
 
 SLACK = timedelta(seconds=60)
@@ -74,6 +78,8 @@ class Told:
         pins: Accounts whose PIN was set or removed since.
         mail: Accounts whose address for mail was changed since.
         acknowledged: Break-glass acts that were acknowledged: by whom, when.
+        nodes: By node that was removed, the serial numbers of its certificates.
+        gone: Those of them that were not added again.
     """
 
     since: datetime
@@ -92,6 +98,8 @@ class Told:
     pins: set[str] = field(default_factory=set)
     mail: set[str] = field(default_factory=set)
     acknowledged: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    nodes: dict[str, frozenset[int]] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
 
     def take(self, entry: AuditEntry) -> None:
         """Add an entry of `ACTS`."""
@@ -149,6 +157,13 @@ def _take_acknowledged(told: Told, entry: AuditEntry, at: datetime) -> None:
     told.acknowledged[entry.subject] = (entry.actor, at)
 
 
+def _take_node_removed(told: Told, entry: AuditEntry, _at: datetime) -> None:
+    listed = entry.details.get("serials")
+    serials = frozenset(int(str(one), 16) for one in listed) if isinstance(listed, list) else frozenset[int]()
+    told.nodes[entry.subject] = told.nodes.get(entry.subject, frozenset()) | serials
+    told.gone.add(entry.subject)
+
+
 def _take_last(name: str) -> _Taken:
     def take(told: Told, entry: AuditEntry, at: datetime) -> None:
         getattr(told, name)[entry.subject] = at
@@ -199,6 +214,8 @@ ACTS: Mapping[str, _Taken] = MappingProxyType(
         WITHDRAWN: _take_request(RequestState.WITHDRAWN),
         str(Act.ACKNOWLEDGE): _take_acknowledged,
         str(Act.PLAY): _take_by_explained,
+        "node.removed": _take_node_removed,
+        "node.added": lambda told, entry, _at: told.gone.discard(entry.subject),
     }
 )
 """What each act of the log means for access."""
@@ -256,7 +273,7 @@ def told_by(entries: Iterable[AuditEntry], copied_at: datetime) -> Told:
 
 
 def close_access(home: Home, told: Told, *, is_unsure: bool, now: datetime) -> Closed:
-    """Make the accounts and PINs of a home no wider than the audit log says; safe to run again.
+    """Make the accounts, PINs and nodes of a home no wider than the audit log says; safe to run again.
 
     Args:
         home: A restored home; nothing else uses it.
@@ -277,6 +294,7 @@ def close_access(home: Home, told: Told, *, is_unsure: bool, now: datetime) -> C
         finally:
             engine.dispose()
     _close_pins(home, told, done, is_unsure=is_unsure, now=now)
+    _close_nodes(home, told, done, is_unsure=is_unsure, now=now)
     return done
 
 
@@ -508,6 +526,25 @@ def _close_pins(home: Home, told: Told, done: Closed, *, is_unsure: bool, now: d
             pins.remove(name)
             done.closed.append(f"account {name}: its PIN")
             done.decide.append(f"account {name} has no PIN: set one if it is needed (`recorder users pin {name}`)")
+
+
+def _close_nodes(home: Home, told: Told, done: Closed, *, is_unsure: bool, now: datetime) -> None:
+    """Revoke again the certificates of nodes that were removed; a key holder with nodes only."""
+    if not has_nodes(home):
+        return
+    try:
+        expelled = expel_again(home, told.nodes, told.gone, now) if told.nodes else []
+        left = [name for name, one in read_records(home).items() if one.removed_at is None]
+    except (StorageError, OSError, ValueError) as error:
+        names = ", ".join(sorted(told.gone)) or "no node that is known"
+        done.decide.append(f"the keys of nodes cannot be used ({error}): remove again {names}")
+        return
+    done.closed += [f"node {name}: its certificates, and its place in the key list" for name in expelled]
+    if is_unsure and left:
+        done.decide.append(
+            f"a node may have been removed since: look whether {', '.join(left)} are still nodes of the site "
+            "(`recorder nodes remove NODE`)"
+        )
 
 
 def _moment(value: object) -> datetime | None:

@@ -82,9 +82,9 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "index.moved": "about the index itself",
         "keys.signing_rotated": _KEYS,
         "node.requested": _KEYS,
-        "node.added": _KEYS,
+        "node.added": _PEOPLE,
         "node.joined": _KEYS,
-        "node.removed": _KEYS,
+        "node.removed": _PEOPLE,
         "erasure.approved": _PEOPLE,
         "erasure.view": _SEEN,
         "hold.view": _SEEN,
@@ -179,7 +179,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
     }
 )
 """Acts that leave nothing to replay, and why."""
-OF_ACCESS = ("people.", "tokens.", "request.", "break_glass.", "accounts.")
+OF_ACCESS = ("people.", "tokens.", "request.", "break_glass.", "accounts.", "node.")
 """Prefixes of acts about who may do what; `recorder.backups.closing` replays them."""
 NOTHING_DONE = (".refused", ".not_stored")
 """Suffixes of acts that did not happen."""

@@ -3,7 +3,7 @@
 The caller authorises the act, compares the request's fingerprint, and writes the audit entry first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -119,7 +119,38 @@ def expel(home: Home, record: NodeRecord, now: datetime) -> SignedList:
     return prepare(home)
 
 
-def _revoke(home: Home, authority: SiteAuthority, serials: tuple[int, ...], now: datetime) -> None:
+def expel_again(home: Home, removed: Mapping[str, frozenset[int]], gone: Collection[str], now: datetime) -> list[str]:
+    """Remove from a restored key holder the nodes that its audit log says were removed; the list is not published.
+
+    Args:
+        home: The key holder's home. Safe to run again.
+        removed: By node, the serial numbers of the certificates that were revoked.
+        gone: Those of them that were not added again.
+        now: The time, UTC.
+
+    Returns:
+        The nodes whose certificates were good, or that were listed.
+
+    Raises:
+        SiteKeysError, KeyProblemError: The authority cannot be used, or a record cannot be read.
+        OSError: It cannot be written.
+    """
+    authority, records, found = load_authority(home), read_records(home), []
+    for name, serials in sorted(removed.items()):
+        record = records.get(name)
+        is_listed = name in gone and record is not None and record.removed_at is None
+        mine = serials | frozenset(record.serials if record is not None and is_listed else ())
+        if _revoke(home, authority, tuple(sorted(mine)), now) or is_listed:
+            found.append(name)
+        if record is not None and is_listed:
+            save_record(home, record.removed(now))
+    if found:
+        prepare(home)
+    return found
+
+
+def _revoke(home: Home, authority: SiteAuthority, serials: tuple[int, ...], now: datetime) -> bool:
+    """Revoke certificates; returns whether one of them was good."""
     path = revocation_list(home)
     try:
         before = x509.load_pem_x509_crl(path.read_bytes())
@@ -129,6 +160,7 @@ def _revoke(home: Home, authority: SiteAuthority, serials: tuple[int, ...], now:
         raise SiteKeysError(f"{path} is not signed by the site's authority: restore it from a backup")
     revoked = {one.serial_number: one.revocation_date_utc for one in before}
     if revoked.keys() >= set(serials):
-        return
+        return False
     number = before.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     save_if_new(path, authority.revoke(dict.fromkeys(serials, now) | revoked, number + 1, now).encode())
+    return True

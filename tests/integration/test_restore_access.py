@@ -15,6 +15,7 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.pins import Costs, PinFile
 from recorder.access.proposals import Proposals
 from recorder.access.removal import check_removable, remove_account
+from recorder.access.signing import ensure_key
 from recorder.access.tables import (
     accounts,
     break_glass,
@@ -35,6 +36,10 @@ from recorder.backups.restore import Restored
 from recorder.common.home import Home
 from recorder.permissions import Act, Role, Scope
 from recorder.recordings.replay import NOT_STATE
+from recorder.site_keys.key_list import revoked_serials
+from recorder.site_keys.membership import admit, plan_admission
+from recorder.site_keys.node_request import make_request, read_request
+from recorder.site_keys.publishing import stored_list
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.backup_site import LATER, BackupSite
 from tests.helpers.sweep_site import NOW
@@ -79,6 +84,8 @@ class AccessSite(BackupSite):
         self.audit.append(str(Act.NAME_DEPUTY), "lena", "ada", {"proposal": "p", "proposed_by": "adam"})
         self.write(deputies, account="ada", since_s=at, named_by="adam", confirmed_by="lena")
         self.pins_of(self.home).set(self.person("mara"), "482913")
+        ensure_key(self.home.root)
+        self.serials = {name: self._add_node(name) for name in ("north", "south")}
         self.now = NOW
 
     @property
@@ -98,6 +105,14 @@ class AccessSite(BackupSite):
             keep_token(connection, made.row, now=self.now)
         self.note(made.note)
         return made.secret
+
+    def _add_node(self, name: str) -> int:
+        request, _ = make_request(Home(self.folder / name), name, None, self.now)
+        certificate, _ = admit(
+            self.home, plan_admission(self.home, read_request(request), {}), site="Town", by="adam", now=self.now
+        )
+        self.audit.append("node.added", "adam", name, {})
+        return certificate.serial_number
 
     def person(self, name: str) -> Any:
         return self.book.find(name)
@@ -144,6 +159,14 @@ class Opened:
         known = Tokens(open_people(self.home.people), now=lambda: LATER).identify(self.site.token, "127.0.0.1")
         return not isinstance(known, TokenRefused)
 
+    def nodes(self) -> set[str]:
+        """Return the nodes whose certificates are good and that the key list has."""
+        listed = stored_list(self.home)
+        assert listed is not None
+        revoked = revoked_serials(listed.content)
+        good = {name for name, serial in self.site.serials.items() if serial not in revoked}
+        return {name for name in good if listed.content.nodes[name]["removed_at"] is None}
+
     def pins(self) -> frozenset[str]:
         return self.site.pins_of(self.home).names()
 
@@ -171,6 +194,11 @@ def set_password(site: AccessSite) -> None:
 
 def set_planned(site: AccessSite) -> None:
     site.note(site.book.set_team("mara", "Benefits", answers=False, from_=LATER - timedelta(minutes=1)))
+
+
+def remove_node_and_add_it(site: AccessSite) -> None:
+    site.entry("node.removed", "north", serials=[f"{site.serials['north']:x}"])
+    site.entry("node.added", "north", is_renewed=True)
 
 
 Check = Callable[[Opened], bool]
@@ -240,6 +268,11 @@ CLOSED: dict[str, tuple[Callable[[AccessSite], None], Check]] = {
         lambda site: site.entry("request.declined", "cccc3333", "lena", account="mara"),
         lambda new: new.rows(requests, id="cccc3333")[0]["state"] == "declined",
     ),
+    "node.removed": (
+        lambda site: site.entry("node.removed", "north", serials=[f"{site.serials['north']:x}"]),
+        lambda new: new.nodes() == {"south"},
+    ),
+    "node.removed, and added again": (remove_node_and_add_it, lambda new: new.nodes() == {"south"}),
     "break_glass.acknowledge": (
         lambda site: site.entry("break_glass.acknowledge", EMERGENCY, "dora", account="nora"),
         lambda new: new.rows(break_glass, id=EMERGENCY)[0]["acknowledged_by"] == "dora",
@@ -275,6 +308,7 @@ def test_what_nobody_closed_stays_open_but_for_what_waits_for_a_second_person(si
     assert all(new.signs_in(name) for name in ("adam", "dora", "lena", "mara", "olive"))
     assert new.is_token_good()
     assert new.pins() == {"mara"}
+    assert new.nodes() == {"north", "south"}
     assert new.rows(requests, id=REQUEST)[0]["state"] == "granted"
     assert (len(new.rows(deputies)), len(new.rows(identities)), len(new.rows(mail_addresses))) == (1, 1, 1)
     assert new.rows(proposals)[0]["state"] == "declined"
@@ -320,6 +354,7 @@ def test_where_the_log_cannot_say_everything_is_closed(site: AccessSite) -> None
     assert new.rows(identities) == new.rows(deputies) == new.rows(mail_addresses) == []
     assert any("mara has no password, because it may have been changed" in one for one in new.decide)
     assert any("adam keeps the password of the snapshot" in one for one in new.decide)
+    assert any("look whether north, south are still nodes" in one for one in new.decide)
 
 
 def test_an_administrator_sets_a_password_alone_while_nobody_else_can_sign_in(site: AccessSite) -> None:
@@ -344,5 +379,5 @@ def test_every_act_about_accounts_is_replayed_or_needs_nothing() -> None:
     assert about - set(closing.ACTS) - set(closing.LEFT) == set()
     assert set(closing.ACTS) & set(closing.LEFT) == set()
     tried = {act.partition(",")[0] for act in CLOSED}
-    given = {"people.granted", "people.enable", "people.resealed", "request.granted", "recording.play"}
+    given = {"node.added", "people.granted", "people.enable", "people.resealed", "request.granted", "recording.play"}
     assert set(closing.ACTS) - tried == given, "each act that closes is tried above"
