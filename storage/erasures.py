@@ -53,6 +53,9 @@ TABLE: Mapping[tuple[ErasureState, ErasureEvent], ErasureState] = MappingProxyTy
 CLOSED = frozenset({ErasureState.DONE, ErasureState.DECLINED})
 """States in which an order does not lock its recording."""
 
+ALONE = frozenset({ErasureState.CONFIRMED, ErasureState.DONE, ErasureState.FAILED})
+"""States that an order with no decision can have only if it needed no second person."""
+
 _CHANGING = frozenset({"state", "decided_by", "decided_us", "done_us", "problem"})
 """Columns that change after the order was placed."""
 
@@ -156,6 +159,17 @@ class Erasures:
         )
         with self._database.connect() as connection:
             return {RecordingId(recording): count for recording, count in connection.execute(query)}
+
+    def alone_since(self, since: datetime, *, by: str | None = None) -> list[ErasureOrder]:
+        """Return the orders given since a moment that no second person decided on, oldest first.
+
+        Args:
+            since: The moment.
+            by: Who gave them; None for anybody.
+        """
+        undecided = sa.and_(_orders.c.decided_by.is_(None), _orders.c.state.in_([str(state) for state in ALONE]))
+        given = sa.and_(undecided, _orders.c.ordered_us >= microseconds(since))
+        return self._select(given if by is None else sa.and_(given, _orders.c.ordered_by == by))
 
     def decide(self, order_id: str, *, by: str, at: datetime, confirm: bool) -> ErasureOrder:
         """Confirm or decline an order; returns the changed order.

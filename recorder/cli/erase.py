@@ -91,6 +91,7 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories
         audit_service=shell_audit(context.home),
         vault=vault,
         forgot_s=context.config.pause.forgot_s,
+        alone_day_s=context.config.pause.alone_day_s,
         now=utc_now,
         approvals=Approvals(engine),
         person=people.find,
@@ -107,6 +108,7 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories
         now=utc_now,
         approvals=Approvals(engine),
         tell=partial(note_erasure, CaseRepository(engine, now=utc_now), audit, context.config.site.timezone),
+        alone_day_s=context.config.pause.alone_day_s,
     )
     return repos, eraser
 

@@ -39,6 +39,8 @@ COLUMNS = [
     ("fax_suspected", "Fax suspected"),
     ("discarded", "Discarded"),
     ("forgot", "Forgot"),
+    ("erased", "Calls erased from"),
+    ("erased_s", "Erased, s"),
     ("opt_outs", "Opt-outs"),
 ]
 

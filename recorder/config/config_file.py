@@ -154,6 +154,7 @@ max_s = 600.0                   # longer than this raises an alarm, but never re
 reminder_s = 60.0               # how often an officer is reminded that recording is paused; "off" is never
 manager_keys = "off"            # "*9": a manager's keys on the officer's phone, then PIN and #, grant an opt-out
 forgot_s = 300.0                # an officer who forgot to pause may erase this much without a second person
+alone_day_s = 900.0             # and this much of all their calls within 24 hours
 card_digits = 4                 # this many digits keyed by the caller ...
 card_window_s = 10.0            # ... within this time pause the recording
 

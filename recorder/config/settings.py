@@ -142,6 +142,7 @@ class Pause:
     max_s: OverZero = 600.0
     reminder_s: OverZero | None = 60.0
     forgot_s: OverZero = 300.0
+    alone_day_s: OverZero = 900.0
     card_digits: AtLeastOne = 4
     card_window_s: OverZero = 10.0
 

@@ -47,6 +47,7 @@ class NotificationKind(enum.StrEnum):
     POLICY_UNDATED = "policy_undated"
     ASSURANCE_WAITS = "assurance_waits"
     ASSURANCE_RISEN = "assurance_risen"
+    ERASED_ALONE = "erased_alone"
 
 
 TASKS_OF_CHANGES = frozenset(
@@ -258,6 +259,12 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
             sentence="Calls of your teams were not recorded, or not as they should have been. Look at each, and say "
             "what happened:",
             path="/assurance",
+        ),
+        NotificationKind.ERASED_ALONE: Wording(
+            subject="An officer erased part of a call without a second person",
+            sentence="An officer of your team said that they forgot to pause, and had part of a call erased. The "
+            "list says how much, and of which call. If you did not expect this, ask them.",
+            path="/erasures",
         ),
         NotificationKind.ASSURANCE_RISEN: Wording(
             subject="More calls than before are not recorded as they should be",

@@ -12,7 +12,7 @@ from recorder.notifications.kinds import Notification, NotificationKind
 from recorder.permissions import Person, Role
 from recorder.retention import rights
 from recorder.rules.requesting import AccessRequest, Approvers, RequestState, deciders
-from storage.retention_types import Claim, ClaimState, Hold
+from storage.retention_types import Claim, ClaimState, ErasureOrder, Hold
 
 TOLD_FOR = timedelta(days=7)
 """Decisions older than this are not reported."""
@@ -252,6 +252,27 @@ def of_released_holds(holds: Iterable[Hold]) -> list[Notification]:
         for hold in holds
         if hold.released_at is not None and hold.released_by != hold.owner
     ]
+
+
+def of_erasures(orders: Iterable[tuple[ErasureOrder, frozenset[str]]], approvers: Approvers) -> list[Notification]:
+    """Notify managers of erasures that an officer ordered without a second person.
+
+    Team leaders are notified where the team has no manager besides the one who ordered it.
+
+    Args:
+        orders: Each with the teams of its recording.
+        approvers: Accounts and their roles.
+    """
+    return [
+        Notification(kind=NotificationKind.ERASED_ALONE, account=account, subject=order.id)
+        for order, teams in orders
+        for account in sorted(_managing(teams, approvers) - {order.ordered_by} or approvers.leaders)
+    ]
+
+
+def _managing(teams: frozenset[str], approvers: Approvers) -> frozenset[str]:
+    managers = (person for person in approvers.people if Role.MANAGER in person.roles)
+    return frozenset(person.name for person in managers if not teams.isdisjoint(person.teams))
 
 
 def of_policy(review_on: date | None, approvers: Approvers, today: date) -> list[Notification]:

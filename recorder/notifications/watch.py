@@ -4,8 +4,9 @@ No act sends a notification itself. So changes by a command, by a process that w
 passed are all reported, each once.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ from recorder.notifications.conduct import Granted, LoggedAct
 from recorder.notifications.kinds import TASKS_OF_CHANGES, TASKS_OF_DATES, Notification, NotificationKind
 from recorder.notifications.recipients import CaseClock
 from recorder.permissions import Act, Role
+from recorder.rules.call_parts import officers_on
 from recorder.rules.cases import Case
 from recorder.rules.live_access import Around
 from recorder.rules.live_facts import facts_listed
@@ -38,7 +40,10 @@ from recorder.rules.weekly import WEEK, Week, Weekday, counted, last_weekly, wor
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import newest_first
-from storage.retention_types import Claim
+from storage.erasures import Erasures
+from storage.errors import NotFoundError
+from storage.index import Index
+from storage.retention_types import Claim, ErasureOrder
 from storage.tombstones import DELETED, NOT_DELETED, tombstones_of
 from storage.types import Search
 
@@ -157,6 +162,7 @@ def notify_of_dates(repos: WatchRepositories) -> int:
             *recipients.of_released_holds(cases.holds.holds.in_grace(repos.now)),
             *recipients.of_deputy(cases.hearing.appointments.deputy_named_by_one(), approvers),
             *recipients.of_policy(repos.policy_review_on, approvers, cases.today),
+            *recipients.of_erasures(_erased_alone(cases.holds.index, repos.now), approvers),
             *_conduct(repos, approvers),
             *_weekly(repos, approvers),
             *_assured(repos, approvers),
@@ -241,6 +247,14 @@ def _assured(repos: WatchRepositories, approvers: Approvers) -> list[Notificatio
         *assurance_recipients.of_findings([one for one in found if one.explanation is None], approvers),
         *assurance_recipients.of_trend(assurance.trend(), approvers),
     ]
+
+
+def _erased_alone(index: Index, now: datetime) -> Iterator[tuple[ErasureOrder, frozenset[str]]]:
+    """Yield the orders to erase of the last days that no second person decided on, with their recordings' teams."""
+    for order in Erasures(index.database).alone_since(now - recipients.TOLD_FOR):
+        with contextlib.suppress(NotFoundError):
+            row = index.get(order.recording)
+            yield order, frozenset({*officers_on(row)[1], row.team}) - {""}
 
 
 def _conduct(repos: WatchRepositories, approvers: Approvers) -> list[Notification]:

@@ -35,6 +35,8 @@ class OfficerPauses:
         silenced_s: Total time silenced because digits were keyed, seconds.
         fax_suspected: Calls with time not recorded because a fax was suspected.
         fax_suspected_s: Total of that time, seconds.
+        erased: Calls from which something was erased.
+        erased_s: Total time erased, seconds.
     """
 
     operator: str
@@ -53,6 +55,8 @@ class OfficerPauses:
     silenced_s: float = 0.0
     fax_suspected: int = 0
     fax_suspected_s: float = 0.0
+    erased: int = 0
+    erased_s: float = 0.0
 
     @property
     def paused_share(self) -> float:
@@ -80,6 +84,9 @@ class OfficerPauses:
         suspected_s = seconds_of(row.segments, SegmentKind.FAX_SUSPECTED)
         self.fax_suspected += suspected_s > 0
         self.fax_suspected_s += suspected_s
+        erased_s = seconds_of(row.segments, SegmentKind.ERASED)
+        self.erased += erased_s > 0
+        self.erased_s += erased_s
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON-able values; lengths in seconds."""
@@ -101,6 +108,8 @@ class OfficerPauses:
             "silenced_s": round(self.silenced_s, 1),
             "fax_suspected": self.fax_suspected,
             "fax_suspected_s": round(self.fax_suspected_s, 1),
+            "erased": self.erased,
+            "erased_s": round(self.erased_s, 1),
         }
 
 

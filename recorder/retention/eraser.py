@@ -1,6 +1,7 @@
 """Carries out orders to erase, on the machine with the private keys: one at a time, by one process at a time."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from audio.speech import speech_kept
 from recorder.common.file_lock import locked
 from recorder.common.turns import Turn
 from recorder.retention.erasure_approvals import Approvals
-from recorder.retention.erasure_repositories import takes_three
+from recorder.retention.erasure_repositories import lengths_of, takes_three
+from recorder.rules.erasing import ALONE_WITHIN, MANY_WHOLE, day_alone_s, whole_alone
 from recorder.rules.holds import OrderVerdict, verdict_on
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
@@ -51,6 +53,8 @@ class Eraser:
         lock: File in the home's folder of states; the process that locks it carries out orders.
         now: The clock, UTC.
         approvals: Approvals of orders that take three people; None to carry out no such order here.
+        alone_day_s: ``[pause] alone_day_s``. An order given in a call is checked here: the daemon answers an officer
+            at once, without asking the database what they erased before.
         tell: Called with an order that was carried out and the active holds, so that their cases are notified.
     """
 
@@ -64,6 +68,7 @@ class Eraser:
     now: Callable[[], datetime]
     approvals: Approvals | None = None
     tell: Callable[[ErasureOrder, Iterable[Hold]], None] = lambda _order, _holds: None
+    alone_day_s: float = math.inf
 
     def carry_out_due(
         self, *, progress: Progress = lambda _done, _total: None, wait: bool = False
@@ -130,7 +135,9 @@ class Eraser:
                 if verdict is not OrderVerdict.CARRY_OUT and (erased := self._cut_off(order, row)) is not None:
                     self._done(order, erased, row)
                 elif verdict is OrderVerdict.ASK_THE_DPO:
-                    return self._sent_back(order)
+                    return self._sent_back(order, "held", "under a legal hold")
+                elif row.path is not None and self._is_over_day(order):
+                    return self._sent_back(order, "alone_day_s", "its officer has erased too much alone within a day")
                 elif verdict is OrderVerdict.NEVER:
                     raise StorageError(_HELD)
                 else:
@@ -211,9 +218,17 @@ class Eraser:
         )  # fmt: skip
         self.index.database.truncate_log()
 
-    def _sent_back(self, order: ErasureOrder) -> ErasureOrder:
-        _log.warning("recording %s: under a legal hold, order %s to erase waits for the DPO", order.recording, order.id)
-        self._note("erasure.sent_back", order, {"order": order.id, "why": "held"})
+    def _is_over_day(self, order: ErasureOrder) -> bool:
+        """Tell whether an order without a second person exceeds what its giver may erase alone within a day."""
+        if order.decided_by is not None or self.alone_day_s == math.inf:
+            return False
+        alone = self.erasures.alone_since(order.ordered_at - ALONE_WITHIN, by=order.ordered_by)
+        upto = [one for one in alone if one.ordered_at <= order.ordered_at]  # what came later was judged with this one
+        return day_alone_s(upto, lengths_of(self.index, upto)) > self.alone_day_s
+
+    def _sent_back(self, order: ErasureOrder, why: str, said: str) -> ErasureOrder:
+        _log.warning("recording %s: %s, order %s to erase waits for a decision", order.recording, said, order.id)
+        self._note("erasure.sent_back", order, {"order": order.id, "why": why})
         if self.approvals is not None:
             self.approvals.begin_again(order.id)
         return self.erasures.send_back(order.id)
@@ -265,7 +280,11 @@ def keep_erasing(
         turn.close()
 
 
-def alarms_of(erasures: Erasures) -> dict[str, int]:
+def alarms_of(erasures: Erasures, index: Index, now: datetime) -> dict[str, int]:
     """Return the key holder's health alarms about orders; empty if there are none."""
     failed = sum(order.state is ErasureState.FAILED for order in erasures.open_orders())
-    return {"erasure_failed": failed} if failed else {}
+    alone = erasures.alone_since(now - ALONE_WITHIN)
+    lengths = lengths_of(index, alone)
+    of_each = ([one for one in alone if one.ordered_by == who] for who in {one.ordered_by for one in alone})
+    many = sum(whole_alone(theirs, lengths) >= MANY_WHOLE for theirs in of_each)
+    return ({"erasure_failed": failed} if failed else {}) | ({"calls_erased_alone": many} if many else {})

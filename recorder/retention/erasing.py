@@ -8,19 +8,27 @@ from dataclasses import replace
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, Refusal
-from recorder.retention.erasure_repositories import ErasureRepositories, erasure_facts, row_of, storage_problems
+from recorder.retention.erasure_repositories import (
+    ErasureRepositories,
+    erasure_facts,
+    lengths_of,
+    row_of,
+    storage_problems,
+)
 from recorder.rules.call_parts import officers_throughout, owners_of
 from recorder.rules.erasing import (
+    ALONE_WITHIN,
     STATE_AT_ORDER,
     Confirmation,
     alone_s,
     card_s,
     check_third,
     confirmation_for,
+    day_alone_s,
     may_order,
 )
 from storage.erasures import new_order_id
-from storage.retention_types import ErasureKind, ErasureOrder
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.rows import time_to_json
 from storage.types import RecordingRow
 
@@ -114,12 +122,12 @@ def check_order(
         raise repos.audit_service.denied(person, act, row.id, decision)
     with storage_problems():
         before = repos.erasures.of_recording(row.id)
+        alone = repos.erasures.alone_since(repos.now() - ALONE_WITHIN, by=person.actor)
+        lengths = {**lengths_of(repos.index, alone), row.id: row.duration_s}
     span_s = (start_s, row.duration_s if end_s is None else end_s)
     length_s = alone_s(before, span_s, duration_s=row.duration_s)
     held_s = card_s(before, duration_s=row.duration_s, span_s=span_s)
     theirs = replace(about, operators=officers_throughout(row, *span_s))
-    needed = confirmation_for(kind, theirs, person, length_s=length_s, forgot_s=repos.forgot_s, held_s=held_s)
-    assert needed is not Confirmation.NEVER, "refused above"
     order = ErasureOrder(
         id=new_order_id(),
         recording=row.id,
@@ -128,8 +136,14 @@ def check_order(
         kind=kind,
         ordered_by=person.actor,
         ordered_at=repos.now(),
-        state=STATE_AT_ORDER[needed],
+        state=ErasureState.WAITING,
     )
+    needed = confirmation_for(
+        kind, theirs, person, length_s=length_s, forgot_s=repos.forgot_s, held_s=held_s,
+        day_s=day_alone_s([*alone, order], lengths), alone_day_s=repos.alone_day_s,
+    )  # fmt: skip
+    assert needed is not Confirmation.NEVER, "refused above"
+    order = replace(order, state=STATE_AT_ORDER[needed])
     if needed is Confirmation.THREE:
         problem = check_third(repos.person(third) if third else None, order, replace(about, team=team), repos.vouched())
         if problem is not None:

@@ -1,8 +1,9 @@
 """Repositories of orders to erase, and the checks of a recording before an order is given or decided."""
 
 import contextlib
+import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,6 +44,7 @@ class ErasureRepositories:
     Attributes:
         vault: Tells whether a recording is still being written.
         forgot_s: ``[pause] forgot_s``.
+        alone_day_s: ``[pause] alone_day_s``.
         now: The clock, UTC.
         ordering: Lock from the decision on an order until it is stored, so that simultaneous orders add up.
         approvals: Approvals of orders that take three people; None where they cannot be given.
@@ -61,6 +63,21 @@ class ErasureRepositories:
     approvals: Approvals | None = None
     person: Callable[[str], Person | None] = lambda _name: None
     vouched: Callable[[], Vouched] = lambda: NOBODY
+    alone_day_s: float = math.inf
+
+
+def lengths_of(index: Index, orders: Iterable[ErasureOrder]) -> dict[RecordingId, float]:
+    """Return the lengths of the recordings of some orders, seconds; those of which nothing was kept are left out.
+
+    Raises:
+        DatabaseError: Unknown.
+    """
+    found = {}
+    for recording in {order.recording for order in orders}:
+        with contextlib.suppress(NotFoundError):
+            row = index.get(recording)
+            found[recording] = row.duration_s if row.path is not None else 0.0
+    return found
 
 
 def order_to_json(order: ErasureOrder) -> dict[str, Any]:

@@ -288,6 +288,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "An order to erase could not be carried out; the recording stays locked.",
             "The console's log gives the reason; the console tries again.",
         ),
+        "calls_erased_alone": Advice(
+            "An officer had three calls or more erased as a whole within a day, without a second person.",
+            "Ask their manager, who was notified of each. *Erasures* and the audit log (`erasure.ordered`) say which.",
+        ),
         "retention_stopped": Advice(
             "The sweep has stopped and deletes nothing until somebody lets it go on.",
             "The reason is below; the DPO decides with `recorder index reconcile` or `recorder retention show`.",
@@ -416,7 +420,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
 )
 CONSOLE_ALARMS = frozenset(
     {
-        "accounts_changed", "accounts_unavailable", "assurance_failed", "assurance_share_risen",
+        "accounts_changed", "accounts_unavailable", "assurance_failed", "assurance_share_risen", "calls_erased_alone",
         "call_records_missing", "call_records_unreadable", "erasure_failed", "node_silent",
     }
 )  # fmt: skip

@@ -4,19 +4,29 @@ An erasure destroys evidence, so one person alone may order it only for a pause 
 """
 
 import enum
+import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from recorder.permissions import Act, Allowed, Person, Refusal, Role
 from recorder.rules.authorisation import may, operator_for
 from recorder.rules.vouching import NOBODY, Vouched
+from storage.erasures import ALONE
 from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
-from storage.types import RecordingRow, SegmentKind
+from storage.types import RecordingId, RecordingRow, SegmentKind
 
 GRACE_S = 15 * 60.0
 """How long after a call its officer may erase what they forgot to pause, without a second person."""
 
+
+ALONE_WITHIN = timedelta(days=1)
+"""The orders of one person alone are added up for this long: any 24 hours, so that midnight begins nothing anew."""
+WHOLE_SHARE = 0.9
+"""A call counts as erased as a whole from this share of its length."""
+MANY_WHOLE = 3
+"""Whole calls that one person erased alone within `ALONE_WITHIN` that raise an alarm."""
 
 HELD_ALONE_S = 60.0
 """Total card data of a recording under legal hold that the data protection officer may confirm alone.
@@ -58,8 +68,9 @@ class ErasureFacts:
 
 
 def confirmation_for(
-    kind: ErasureKind, about: ErasureFacts, person: Person, *, length_s: float, forgot_s: float, held_s: float = 0.0
-) -> Confirmation:
+    kind: ErasureKind, about: ErasureFacts, person: Person, *, length_s: float, forgot_s: float, held_s: float = 0.0,
+    day_s: float = 0.0, alone_day_s: float = math.inf,
+) -> Confirmation:  # fmt: skip
     """Return the confirmation that an order needs.
 
     Args:
@@ -69,6 +80,8 @@ def confirmation_for(
         length_s: Length to be erased, plus earlier erasures without a second person, seconds; see `alone_s`.
         forgot_s: ``[pause] forgot_s``: the length that needs no second person.
         held_s: Card data erased from the recording in all, earlier erasures included, seconds; see `card_s`.
+        day_s: Length that they have erased alone within a day, this order included, seconds; see `day_alone_s`.
+        alone_day_s: ``[pause] alone_day_s``: the length within a day that needs no second person.
     """
     if about.is_held:
         if kind is not ErasureKind.CARD_DATA:
@@ -76,7 +89,8 @@ def confirmation_for(
         return Confirmation.DPO if held_s <= HELD_ALONE_S else Confirmation.THREE
     is_fresh = about.since_end_s is None or about.since_end_s <= GRACE_S
     is_officers = about.is_proven and person.display_name != "" and person.display_name in about.operators
-    if kind is ErasureKind.CARD_DATA and length_s <= forgot_s and is_fresh and is_officers:
+    is_little = length_s <= forgot_s and day_s <= alone_day_s
+    if kind is ErasureKind.CARD_DATA and is_little and is_fresh and is_officers:
         return Confirmation.NONE
     return Confirmation.SECOND_PERSON
 
@@ -109,8 +123,31 @@ def alone_s(orders: Iterable[ErasureOrder], span_s: tuple[float, float], *, dura
         span_s: From and to.
         duration_s: The length of the recording so far.
     """
-    alone = [order for order in orders if order.state in _ALONE and order.decided_by is None]
+    alone = [order for order in orders if order.state in ALONE and order.decided_by is None]
     return _together_s([*(span_of(order, duration_s) for order in alone), span_s])
+
+
+def day_alone_s(orders: Iterable[ErasureOrder], lengths: Mapping[RecordingId, float]) -> float:
+    """Return the length that some orders erase together, of all their recordings, seconds.
+
+    Args:
+        orders: Orders of one person, which nobody else decided on.
+        lengths: The length of each recording, seconds; one that is missing is 0 long.
+    """
+    return sum(_by_recording(orders, lengths).values())
+
+
+def whole_alone(orders: Iterable[ErasureOrder], lengths: Mapping[RecordingId, float]) -> int:
+    """Return how many recordings some orders erase as a whole, or nearly; the arguments are as for `day_alone_s`."""
+    erased = _by_recording(orders, lengths)
+    return sum(0 < lengths.get(one, 0.0) * WHOLE_SHARE <= length_s for one, length_s in erased.items())
+
+
+def _by_recording(orders: Iterable[ErasureOrder], lengths: Mapping[RecordingId, float]) -> dict[RecordingId, float]:
+    spans: dict[RecordingId, list[tuple[float, float]]] = {}
+    for order in orders:
+        spans.setdefault(order.recording, []).append(span_of(order, lengths.get(order.recording, order.start_s)))
+    return {recording: _together_s(of) for recording, of in spans.items()}
 
 
 def card_s(orders: Iterable[ErasureOrder], *, duration_s: float, span_s: tuple[float, float] | None = None) -> float:
@@ -137,9 +174,6 @@ def _together_s(spans: Iterable[tuple[float, float]]) -> float:
         reached_s = max(reached_s, end_s)
     return total_s
 
-
-_ALONE = frozenset({ErasureState.CONFIRMED, ErasureState.DONE, ErasureState.FAILED})
-"""States that an order with no decision can have only if it needed no second person."""
 
 STATE_AT_ORDER = {
     Confirmation.NONE: ErasureState.CONFIRMED,

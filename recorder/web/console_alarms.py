@@ -17,7 +17,7 @@ def console_alarms(deps: ConsoleDeps) -> dict[str, int]:
     """Return the console's alarms by name, each with a number over 0. Reads databases; one that is away is an alarm."""
     alarms = deps.alarms.copy()
     try:
-        alarms |= alarms_of(deps.repos.erasures)
+        alarms |= alarms_of(deps.repos.erasures, deps.repos.index, deps.now())
         if deps.watch.assurance.trend().has_risen:
             alarms[ASSURANCE_SHARE_RISEN] = 1
         if deps.watch.assurance.has_stopped():

@@ -259,6 +259,7 @@ def _erasure_repositories(opened: _Opened) -> ErasureRepositories:
         audit_service=opened.hearing.audit_service,
         vault=opened.vault,
         forgot_s=opened.config.pause.forgot_s,
+        alone_day_s=opened.config.pause.alone_day_s,
         now=opened.now,
         approvals=Approvals(opened.engine),
         person=opened.people.find,
@@ -278,6 +279,7 @@ def _eraser(opened: _Opened) -> Eraser:
         now=opened.now,
         approvals=Approvals(opened.engine),
         tell=partial(note_erasure, opened.cases, opened.audit, opened.config.site.timezone),
+        alone_day_s=opened.config.pause.alone_day_s,
     )
 
 

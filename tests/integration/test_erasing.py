@@ -303,7 +303,7 @@ def test_a_failure_is_noted_alarmed_and_tried_again_later(site: ErasureSite, tmp
     assert "2026-11.key" in failed.problem
     assert site.snapshot()[:3] == before[:3]
     assert site.entries("erasure.failed")[0].details["order"] == order.id
-    assert alarms_of(site.erasures) == {"erasure_failed": 1}
+    assert alarms_of(site.erasures, site.index, site.now) == {"erasure_failed": 1}
     with refused(409, "locked"):
         refuse_locked(site.erasures, ID)
     assert site.eraser.carry_out_due() == []
@@ -311,7 +311,7 @@ def test_a_failure_is_noted_alarmed_and_tried_again_later(site: ErasureSite, tmp
     assert site.eraser.carry_out_due() == []
     site.now += timedelta(minutes=1)
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
-    assert alarms_of(site.erasures) == {}
+    assert alarms_of(site.erasures, site.index, site.now) == {}
     assert audio_ticks(site, 0.5, 1.5) == 0
 
 

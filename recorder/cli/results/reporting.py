@@ -25,6 +25,8 @@ class OfficerPauses:
     silenced_s: float
     fax_suspected: int
     fax_suspected_s: float
+    erased: int
+    erased_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

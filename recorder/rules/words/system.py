@@ -63,6 +63,7 @@ ALARM: Mapping[str, str] = {
     "pins_unreadable": "PINs unreadable",
     "erasure_not_placed": "order to erase not stored",
     "erasure_failed": "erasure failed",
+    "calls_erased_alone": "whole calls erased by one person",
     "retention_stopped": "deletion stopped",
     "retention_failed": "deletion failed",
     "retention_overdue": "deletion overdue",

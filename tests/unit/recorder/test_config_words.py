@@ -95,7 +95,7 @@ def test_an_opt_out_erases_what_was_before_only_with_a_second_person() -> None:
 
 def test_figures_on_the_page_of_pauses_are_the_defaults() -> None:
     given = re.findall(r"`(\w+)` \((\d+) s\)", PAUSING)
-    assert {key for key, _ in given} == {"erase_s", "look_back_s", "forgot_s"}
+    assert {key for key, _ in given} == {"erase_s", "look_back_s", "forgot_s", "alone_day_s"}
     assert all(float(seconds) == getattr(Pause(), key) for key, seconds in given)
     (digits, seconds), *_ = re.findall(r"keys (\w+) digits within (\d+) s", PAUSING)
     assert (WORDS[digits], float(seconds)) == (Pause().card_digits, Pause().card_window_s)
