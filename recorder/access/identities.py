@@ -19,6 +19,7 @@ from recorder.access.tables import identities, second_factors, sessions
 from recorder.access.teams import settle_changes
 from recorder.permissions import Person, Role
 from recorder.rules.signing_in import OpenIdIdentity
+from recorder.rules.vouching import VOUCHED_BY
 
 BY_CLAIM = "claim"
 """Stands for the person who connected an account, if the provider's claim did so at the first sign-in."""
@@ -134,7 +135,8 @@ class ConnectedIdentities:
             if identity.account not in (None, account) and row_of(connection, identity.account) is not None:
                 raise PeopleError("You signed in at the provider as a person who has another account here: try again.")
             note = self._connect(connection, account, identity, by=by)
-            if by != account:
+            if by != account:  # whoever chose the identity could be its user
+                note = replace(note, details={**note.details, VOUCHED_BY: [by]})
                 connection.execute(delete(sessions).where(sessions.c.account == account))
         return note
 

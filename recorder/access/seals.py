@@ -26,9 +26,9 @@ ADDED, GRANTED, REVOKED, ENABLED = "people.add", "people.granted", "people.revok
 REMOVED = "people.remove"
 RESEALED = "people.resealed"
 """A user of the machine accepted the roles in the file, because the log was begun anew."""
-RESET, PASSWORD = "people.second_factor_removed", "people.set_password"
+RESET, PASSWORD, CONNECTED = "people.second_factor_removed", "people.set_password", "people.connected"
 _ROLES = (ADDED, GRANTED, REVOKED, ENABLED, REMOVED, RESEALED)
-_VOUCHING = (ADDED, GRANTED, RESET, PASSWORD, VOUCHED, str(Act.NAME_DEPUTY))
+_VOUCHING = (ADDED, GRANTED, RESET, PASSWORD, CONNECTED, VOUCHED, str(Act.NAME_DEPUTY))
 _ACTS = tuple(dict.fromkeys((*_ROLES, *_VOUCHING, Act.PLAY, Act.ACKNOWLEDGE)))
 NOTHING_EXPLAINED = frozenset({Role.OFFICER})
 """Roles that count while the log mentions no account: pausing must work after the log was begun anew."""

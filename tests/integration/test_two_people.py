@@ -118,6 +118,18 @@ def test_who_sets_the_only_secret_of_an_account_could_be_its_user(twins: Console
     assert twins.deps.people.vouched().by["mia"] == {"admin"}, "one's own new password says nothing about who it is"
 
 
+def test_who_connects_an_account_to_an_identity_could_be_its_user(twins: Console) -> None:
+    openid = 'issuer = "https://id.council.example"\nclient_id = "recorder"\nconsole_url = "http://127.0.0.1:8080"\n'
+    twins.home.config.write_text(f"{twins.home.config.read_text()}[openid]\n{openid}")
+    must(*shell(twins, "admin", "users", "connect", "revenues", "--subject", "whoever-signs-in-there"))
+    said = confirmed(twins, "revenues", order(twins, "mia"))
+    assert "Only admin vouched for mia and revenues" in said
+    by_claim = AuditNote(act="people.connected", subject="benefits", details={"by": "provider"})
+    twins.enter(by_claim)
+    twins.enter(replace(by_claim, details={"by": "benefits"}))
+    assert "benefits" not in twins.deps.people.vouched().by, "its owner's, or the provider's claim"
+
+
 def test_a_request_is_not_granted_by_the_only_one_who_vouched_for_its_author(twins: Console) -> None:
     hearing = twins.deps.hearing
     twins.enter(AuditNote(act="people.add", subject="mia", details={"roles": ["manager"], "vouched_by": ["lead"]}))
