@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from recorder.calls.rules.transfer import tells_nothing
 from sip.events import CallOffered, Header
-from sip.message import user_part
+from sip.message import split_values, user_part
 
 HEADERS = frozenset({"p-asserted-identity", "remote-party-id", "diversion", "history-info"})
 """Headers that name a party of a call, or a party to whom it was addressed."""
@@ -66,7 +66,7 @@ def numbers_of(offered: CallOffered) -> Iterator[str]:
 
 
 def numbers_in(headers: Iterable[Header]) -> Iterator[str]:
-    """Yield the numbers in headers that name a party."""
+    """Yield the numbers in headers that name a party; a line may have several values."""
     for name, value in headers:
         if name.lower() in HEADERS:
-            yield user_part(value)
+            yield from map(user_part, split_values(value))

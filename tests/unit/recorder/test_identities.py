@@ -57,6 +57,14 @@ def test_headers_name_parties() -> None:
     assert list(numbers_in(headers)) == ["2001", "2002", "+441632960555", "2003"]
 
 
+def test_each_value_of_a_line_names_a_party() -> None:
+    headers = (
+        ("P-Asserted-Identity", '"Ann, Revenues" <sip:2001@pbx>, <tel:+441632960555>'),
+        ("Diversion", "<sip:2002@pbx>;reason=no-answer, <sip:2003@pbx>;reason=unconditional"),
+    )
+    assert list(numbers_in(headers)) == ["2001", "+441632960555", "2002", "2003"]
+
+
 def test_everybody_in_a_large_conference_is_found() -> None:
     everyone = [
         SessionParticipant(id=f"p{at}", aors=(f"sip:{3000 + at}@pbx", f"tel:+44163296{at:04d}"))
