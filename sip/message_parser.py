@@ -17,6 +17,9 @@ MAX_DIGITS = 15
 MAX_HEADERS = 256
 """More is an attack: the longest real message in captures has 60."""
 
+MAX_COMMAS = 128
+"""Most commas in a line of addresses or hops; sippy takes the square of their number to tell values apart."""
+
 _COMPACT = {
     "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "e": "Content-Encoding", "f": "From",
     "i": "Call-ID", "k": "Supported", "l": "Content-Length", "m": "Contact", "o": "Event", "r": "Refer-To",
@@ -47,7 +50,6 @@ _TIDY_VIA = re.compile(r"SIP/2\.0/[^\s/;,]+ \S+")
 _PROTOCOL = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([^\s/;,]+)\s+", re.IGNORECASE)
 _LINE_END = re.compile("\r\n|\n|\r")
 _BLANK = re.compile(r"\s")
-_AROUND_SEPARATOR = re.compile(r"\s*([;=])\s*")
 _TOKENS = re.compile(r"[A-Za-z0-9!%*_+`'~. \t-]*")
 HEAD_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 """The empty line between headers and body, with any kind of line end."""
@@ -170,7 +172,11 @@ def _header(line: str) -> tuple[str, str]:
     if kind is None or not colon:
         name, kind = _unusual_name(name, colon)
     value = value.strip()
-    return (name, _tidied(kind, value)) if kind in _TIDIED else (name, value)
+    if kind not in _TIDIED:
+        return name, value
+    if value.count(",") > MAX_COMMAS:
+        raise MalformedMessageError(f"over {MAX_COMMAS} values in one line")
+    return name, _tidied(kind, value)
 
 
 def _unusual_name(name: str, colon: str) -> tuple[str, str]:
@@ -207,7 +213,9 @@ def _tidy_via(value: str) -> str:
     if protocol is None:
         return value
     rest = value[protocol.end() :].strip()
-    return f"SIP/2.0/{protocol.group(1)} " + (_AROUND_SEPARATOR.sub(r"\1", rest) if _BLANK.search(rest) else rest)
+    for separator in ";=" if _BLANK.search(rest) else "":
+        rest = separator.join(map(str.strip, rest.split(separator)))
+    return f"SIP/2.0/{protocol.group(1)} {rest}"
 
 
 def _tidy_party(value: str) -> str:

@@ -11,7 +11,7 @@ from sip.options import Address, TransportKind
 MOST = 5
 """Most redirections that one call follows; more are a loop."""
 
-_URI = re.compile(r"<?\s*sip:(?:[^@<>]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s:;?>\[\]]+)(?::(\d{1,5}))?([^>]*)", re.IGNORECASE)
+_URI = re.compile(r"\s*sip:(?:[^@<>]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s:;?>\[\]]+)(?::(\d{1,5}))?([^>]*)", re.IGNORECASE)
 _QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.\d{1,3})?)", re.IGNORECASE)
 _TRANSPORT = re.compile(r";\s*transport\s*=\s*(\w+)", re.IGNORECASE)
 
@@ -35,7 +35,8 @@ def redirections(headers: Iterable[Header]) -> list[Redirection]:
 
 
 def _redirection(contact: str) -> Redirection | None:
-    match = _URI.search(strip_quoted(contact))
+    bare = strip_quoted(contact)
+    match = _URI.match(bare, bare.find("<") + 1)  # searching it from each place would take quadratic time
     if match is None or not is_ip(match.group(1)) or not user_part(contact) or is_ambiguous_user(contact):
         return None
     port = int(match.group(2) or 5060)

@@ -11,6 +11,7 @@ from sippy.SipURL import SipURL
 
 from sip import message
 from sip.message_parser import parse_message
+from sip.sanity import check_readable
 
 GOOD = (
     b"INVITE sip:2001@192.0.2.1 SIP/2.0\r\nv: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKa\r\n"
@@ -173,3 +174,32 @@ def test_a_quote_that_is_not_closed_costs_little() -> None:
 def test_where_a_response_goes_is_not_the_senders_to_claim() -> None:
     claimed = GOOD.replace(b";branch=z9hG4bKa", b";received=203.0.113.7;rport=9;branch=z9hG4bKa")
     assert parse_message(claimed).value("via") == "SIP/2.0/UDP 192.0.2.9;rport;branch=z9hG4bKa"
+
+
+LARGEST = 59_000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("v", "SIP/2.0/UDP 192.0.2.9" + " " * LARGEST + "x"),
+        ("v", "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKa" + "\t" * LARGEST + "x"),
+        ("t", "<sip:2001@x>" + ">," * (LARGEST // 2)),
+        ("Record-Route", "<sip:192.0.2.9;lr>" + ">," * (LARGEST // 2)),
+        ("m", "<sip:1@192.0.2.9>" + "," * LARGEST),
+        ("Route", ", ".join(["<sip:192.0.2.9;lr>"] * (LARGEST // 20))),
+    ],
+)
+def test_no_packet_takes_the_square_of_its_length(name: str, value: str) -> None:
+    head = {b"v": b"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKa", b"f": b"<sip:1@x>;tag=ft", b"t": b"<sip:2001@x>"}
+    lines = [key + b": " + text for key, text in {**head, name.encode(): value.encode()}.items()]
+    began_s = time.process_time()
+    with contextlib.suppress(message.MalformedMessageError):
+        last = b"i: id\r\nCSeq: 7 INVITE\r\n\r\n"
+        check_readable(parse_message(b"\r\n".join([b"INVITE sip:2001@x SIP/2.0", *lines, last])))
+    assert time.process_time() - began_s < 0.5
+
+
+def test_blanks_around_separators_of_a_via_are_removed() -> None:
+    read = parse_message(GOOD.replace(b"192.0.2.9;branch=z9hG4bKa", b"192.0.2.9 : 5060 ; branch =\tz9hG4bKa ;x"))
+    assert read.value("via") == "SIP/2.0/UDP 192.0.2.9 : 5060;branch=z9hG4bKa;x"
