@@ -378,6 +378,7 @@ max_connections_per_address = 100  # not signed in, from one address; not behind
 max_requests_per_session = 50      # requests of one session or token in progress, event streams included
 header_s = 10.0              # a request whose header is not complete after this long is ended ...
 body_s = 30.0                # ... and so is one whose body is not
+search_by_post = false       # true: no search is in an address, so none in a browser's history, nor in a link
 
 [openid]
 # People may also sign in to the console through the council's OpenID Connect provider; docs/console.md says how.

@@ -226,6 +226,7 @@ class Console:
     max_requests_per_session: Annotated[int, Ge(8)] = 50
     header_s: OverZero = 10.0
     body_s: OverZero = 30.0
+    search_by_post: bool = False
 
     @property
     def connection_limits(self) -> ConnectionLimits:

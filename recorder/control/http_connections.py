@@ -125,6 +125,8 @@ class ConsoleProtocol(H11Protocol):
 
     def __init__(self, *, connections: ConsoleConnections, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(**more)
+        # Addresses of searches have numbers. uvicorn goes by its logger, which whoever sets up logging can open again.
+        self.access_log = False
         self._connections = connections
         self._phase = _HEADER
         self._timer: asyncio.TimerHandle | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from recorder.audit.anchoring import NODE_CHARACTERS
@@ -67,15 +67,19 @@ def _typed(  # noqa: PLR0917 - FastAPI passes them by name
     return {name: value.strip()[:100] for name, value in {**fields, "texts": texts, "before": before}.items()}
 
 
+def _asked(request: Request) -> dict[str, str]:
+    return {name: request.query_params.get(name, "").strip()[:100] for name in _FIELDS}
+
+
 @router.get("/audit")
-def newest(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the newest entries."""
-    return _page(console, caller, dict.fromkeys(_FIELDS, ""))
+def entries(console: Console, caller: PageReader, sent: Annotated[dict[str, str], Depends(_asked)]) -> HTMLResponse:
+    """Show the entries that the address asks for, or the newest."""
+    return _page(console, caller, sent)
 
 
 @router.post("/audit")
 def search(console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(_typed)]) -> HTMLResponse:
-    """Show the entries that match. A POST, so that no id is in a URL or a log."""
+    """Show the entries that match, at a site whose addresses have no search (``search_by_post``)."""
     return _page(console, caller, sent)
 
 
@@ -94,6 +98,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, sent: Mapping[str, str])
         form=shown_again(sent, form.errors),
         typed=sent,
         has_nodes=console.deps.site_log is not None,
+        by_post=console.deps.search_by_post,
         found=found,
         looked_at=LOOKED_AT,
         verified=last_verified(console.deps.hold_repositories.state),

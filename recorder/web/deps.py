@@ -175,6 +175,7 @@ class ConsoleDeps:
         timezone: IANA name of the time zone of the pages.
         now: Returns the current time, aware, UTC.
         is_tls: Whether browsers use HTTPS; cookies are then marked secure.
+        search_by_post: Whether searches are sent as forms, so that browsers' histories have no numbers.
         tallies: Counts and measures for the metrics.
         alarms: Alarms that the console has raised since its start, by name.
         site_log: The audit logs of all machines; None if they share no database.
@@ -214,6 +215,7 @@ class ConsoleDeps:
     services: tuple[str, ...] = ()
     colour: str = "#0b0c0c"
     is_tls: bool = False
+    search_by_post: bool = False
     tallies: ConsoleTallies = field(default_factory=ConsoleTallies)
     alarms: dict[str, int] = field(default_factory=dict)
     site_log: SiteLog | None = None

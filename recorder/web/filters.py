@@ -12,7 +12,7 @@ from storage.types import Outcome, Search
 PAGE_SIZE = 50
 MAX_PAGE = 1000
 """Last page that can be opened: it costs as much as 50,000 index entries; filter by date instead."""
-_LONGEST_TEXT = 100
+LONGEST_TEXT = 100
 FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension", "number", "outcome", "page",
           "service", "team", "preset")  # fmt: skip
 
@@ -65,7 +65,7 @@ def read_form(sent: Mapping[str, str], timezone: str, *, now: datetime | None = 
         timezone: IANA name of the zone.
         now: The current time, for presets; None where a form has none.
     """
-    values = {name: sent.get(name, "").strip()[:_LONGEST_TEXT] for name in (*FIELDS, *DATE_PARTS)}
+    values = {name: sent.get(name, "").strip()[:LONGEST_TEXT] for name in (*FIELDS, *DATE_PARTS)}
     errors: dict[str, str] = {}
     zone = ZoneInfo(timezone)
     start = _moment(values, "from", zone, errors)

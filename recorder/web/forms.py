@@ -145,6 +145,12 @@ def shown_again(values: Mapping[str, str], errors: Mapping[str, str]) -> TypedFo
     return TypedForm(values={name: (value,) for name, value in values.items()}, errors=errors, is_sent=True)
 
 
+def asked(request: Request) -> TypedForm:
+    """Return what the address of a page asks for, as a form."""
+    query = request.query_params
+    return TypedForm(values={name: tuple(query.getlist(name)) for name in query}, is_sent=True)
+
+
 async def _sent(request: Request) -> TypedForm:
     """Read the form again; FastAPI has read it, and starlette keeps it."""
     sent = await request.form()

@@ -2,35 +2,46 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Person, Refusal
 from recorder.recordings.number_masking import may_search_numbers
 from recorder.web.auth import ConsoleCaller
-from recorder.web.filters import PAGE_SIZE, read_form
-from recorder.web.forms import Sent
+from recorder.web.filters import DATE_PARTS, PAGE_SIZE, read_form
+from recorder.web.forms import Sent, asked
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader
 from recorder.web.recording_title import who_of
-from recorder.web.search_form import fields_of, page_links, shown_again
+from recorder.web.search_form import address_of, fields_of, page_links, shown_again
 from storage.types import Outcome
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/recordings")
-def recordings(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the newest recordings."""
-    return _listing(console, caller, {})
+def recordings(request: Request, console: Console, caller: PageReader) -> Response:
+    """Find the recordings that the address asks for, or the newest.
+
+    A browser sends every field of a form, the empty ones too: it is led on to an address without them. Addresses have
+    numbers, and are in no log (`recorder.web.server`) nor told to other sites (`Referrer-Policy`).
+    """
+    sent = asked(request)
+    if any(name in DATE_PARTS or not value for name, value in request.query_params.multi_items()):
+        typed = {name: sent[name] for name in sent.values}
+        address = address_of("/recordings", typed, page=sent["page"])
+        if address != f"/recordings?{request.scope['query_string'].decode('ascii', 'replace')}":
+            return RedirectResponse(address, 303)
+    return _listing(console, caller, fields_of(sent, console.deps.now(), ZoneInfo(console.deps.timezone)))
 
 
 @router.post("/recordings")
 def search(console: Console, caller: PageChanger, sent: Sent) -> HTMLResponse:
-    """Find recordings. A POST, so that no number is in a URL or a log."""
+    """Find recordings, at a site whose addresses have no numbers (``search_by_post``)."""
     return _listing(console, caller, fields_of(sent, console.deps.now(), ZoneInfo(console.deps.timezone)))
 
 
@@ -77,6 +88,8 @@ def _listing(console: ConsoleParts, caller: ConsoleCaller, fields: Mapping[str, 
         page=form.page,
         found=found,
         pages=pages,
+        by_post=console.deps.search_by_post,
+        address_of=partial(address_of, "/recordings", form.typed),
         links=page_links(form.page, pages, has_next=has_next),
         outcomes=list(Outcome),
         pickers=pickers,

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from recorder.rules.typed_dates import TypedDateError, date_typed
-from recorder.web.filters import DATE_PARTS, FIELDS, Form, Preset, preset_range
+from recorder.rules.typed_dates import TypedDateError, date_of, date_typed
+from recorder.web.filters import DATE_PARTS, FIELDS, LONGEST_TEXT, Form, Preset, preset_range
 from recorder.web.forms import TypedForm
 
 _SIDES = ("from", "to")
@@ -32,6 +33,36 @@ def fields_of(sent: TypedForm, now: datetime, zone: ZoneInfo) -> dict[str, str]:
             fields |= {f"{side}_date": day.isoformat(), f"{side}_time": ""}
         fields |= dict.fromkeys(DATE_PARTS, "")
     return fields
+
+
+def address_of(path: str, typed: Mapping[str, str], *, page: int | str = 1) -> str:
+    """Return the address of a search: what was typed, without empty fields, and each date as ``2026-11-28``.
+
+    A period that was chosen goes before dates. A date that cannot be read keeps its parts, for its error.
+
+    Args:
+        path: The page that searches.
+        typed: The values by field; others are left out.
+        page: Page of results; the first is not named.
+    """
+    fields = {name: typed.get(name, "").strip()[:LONGEST_TEXT] for name in (*FIELDS, *DATE_PARTS)}
+    if fields["preset"] in {*Preset}:
+        fields |= dict.fromkeys((*DATE_PARTS, *(f"{side}_{of}" for side in _SIDES for of in ("date", "time"))), "")
+    for side in _SIDES:
+        _join_date(fields, f"{side}_date")
+    fields["page"] = ""
+    named = {name: value for name, value in fields.items() if value}
+    query = urlencode(named if page in {1, "1", ""} else {**named, "page": page})
+    return f"{path}?{query}" if query else path
+
+
+def _join_date(fields: dict[str, str], name: str) -> None:
+    parts = [f"{name}-{part}" for part in ("day", "month", "year")]
+    try:
+        day = date_of(*(fields[part] for part in parts))
+    except TypedDateError:
+        return
+    fields |= {name: day.isoformat(), **dict.fromkeys(parts, "")}
 
 
 def shown_again(form: Form) -> TypedForm:

@@ -33,8 +33,8 @@ def server_config(
 ) -> uvicorn.Config:
     """Return uvicorn's settings.
 
-    No access log: URLs of searches hold telephone numbers. No proxy headers: a token's source network is the address of
-    the connection, which a header must not replace. One worker: listens are kept in the process. TLS is not uvicorn's:
+    No access log: addresses of searches have numbers. No proxy headers: a token's source network is the address of the
+    connection, which a header must not replace. One worker: listens are kept in the process. TLS is not uvicorn's:
     see `TlsEntrance`.
 
     Args:

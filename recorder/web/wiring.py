@@ -194,6 +194,7 @@ def _console_deps(opened: _Opened, site: OpenSite, *, is_tls: bool) -> ConsoleDe
         provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,
         sign_in=config.console.sign_in,
         rates=config.console.rates,
+        search_by_post=config.console.search_by_post,
         connection_limits=config.console.connection_limits,
         index=opened.index,
         audit=opened.audit,

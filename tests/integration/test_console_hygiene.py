@@ -71,6 +71,8 @@ def test_a_request_leaves_neither_its_token_nor_a_number(console: Running) -> No
         answer = client.get("/api/recordings", params={"number": NUMBER}, headers={"Authorization": f"Bearer {secret}"})
         assert answer.status_code == 401
         # A thread that served a request holds on to it until it serves the next one.
+        answer = client.get("/recordings", params={"number": NUMBER, "operator": ""})
+        assert (answer.status_code, answer.headers["location"][:8]) == (303, "/sign-in")
         for _ in range(3):
             assert client.get("/api/recordings").status_code == 401
     said = console.log.read_text()

@@ -2,9 +2,12 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +19,7 @@ from storage.errors import DatabaseError
 from storage.index import Index
 from storage.types import Outcome, RecordingId, Search, Segment, SegmentKind
 from tests.helpers.accounts import Clock
+from tests.helpers.console_site import WITHOUT_SECOND_FACTOR
 from tests.helpers.pages_site import PagesSite, Visitor, pages_site, words_of
 from tests.helpers.storage_home import ID
 
@@ -115,6 +119,62 @@ def test_a_period_is_chosen_instead_of_typed(site: PagesSite) -> None:
     assert all(name in week for name, *_ in CALLS)
     today = dpo.post("/recordings", preset="today").text
     assert "Zoe Last" not in today.partition("<table")[2]
+
+
+def test_a_search_is_a_page_with_an_address(site: PagesSite) -> None:
+    dpo = Visitor(site, "dpo")
+    page = dpo.get("/recordings?number=0123&outcome=recorded&from_date=2026-11-24")
+    assert page.status == 200
+    assert "Ann Smith" in page.text
+    assert "Bob Smithers" not in page.text.partition("<table")[2]
+    assert '<form method="get" action="/recordings"' in page.text
+    assert 'name="from_date-day" value="24"' in re.sub(r' (?:id|class|type|inputmode)="[^"]*"', "", page.text)
+    assert page.headers["referrer-policy"] == "no-referrer", "other sites do not learn what was searched for"
+
+
+def test_what_the_form_sends_becomes_a_short_address(site: PagesSite) -> None:
+    dpo = Visitor(site, "dpo")
+    before = len(site.entries("recording.search"))
+    dates = {"from_date-day": "24", "from_date-month": "nov", "from_date-year": "2026", "to_date-day": ""}
+    answer = dpo.get("/recordings?" + urlencode({"operator": "smith & co", "number": "", **dates}))
+    assert (answer.status, answer.headers["location"]) == (
+        303,
+        "/recordings?from_date=2026-11-24&operator=smith+%26+co",
+    )
+    assert len(site.entries("recording.search")) == before, "the search is logged once, where its page is shown"
+    answer = dpo.get("/recordings?preset=today&number=&from_date-day=1&from_date-month=2&from_date-year=2026")
+    assert answer.headers["location"] == "/recordings?preset=today", "today is today again when it is opened again"
+    assert "Zoe Last" not in dpo.get("/recordings?preset=today").text.partition("<table")[2]
+    wrong = dpo.get("/recordings?from_date-day=40&from_date-month=&from_date-year=2026")
+    assert (wrong.status, wrong.headers.get("location")) == (303, "/recordings?from_date-day=40&from_date-year=2026")
+    wrong = dpo.get(wrong.headers["location"])
+    assert wrong.status == 422
+    assert 'value="40"' in wrong.text
+
+
+def test_pages_of_results_are_links_that_keep_the_search(site: PagesSite) -> None:
+    index, first = Index(site.deps.repos.index.database), site.deps.index.get(ID)
+    for number in range(60):
+        at = NOW.replace(year=2025, minute=number)
+        index.save(replace(first, id=RecordingId(f"{at:%Y%m%dT%H%M%SZ}-2001-0a1b2c"), started_at=at, team="Many"))
+    dpo = Visitor(site, "dpo")
+    page = dpo.get("/recordings?team=Many&to_date=2025-12-31")
+    assert "Page 1 of 2" in page.text
+    link = "/recordings?to_date=2025-12-31&team=Many&page=2"
+    assert f'href="{link}"' in words_of(page)
+    assert "Page 2 of 2" in dpo.get(link).text
+    assert 'href="/recordings?to_date=2025-12-31&team=Many"' in words_of(dpo.get(link)), "the first page has no number"
+
+
+def test_a_site_can_keep_searches_out_of_addresses(tmp_path: Path) -> None:
+    options = replace(WITHOUT_SECOND_FACTOR, search_by_post=True)
+    with pages_site(tmp_path, now=Clock(NOW), options=options) as site:
+        dpo = Visitor(site, "dpo")
+        for path in ("/recordings", "/audit"):
+            page = dpo.get(path).text
+            assert f'<form method="post" action="{path}"' in page
+            assert f'<form method="get" action="{path}"' not in page
+        assert "0 calls found" in dpo.post("/recordings", number="0123").text
 
 
 def test_what_was_selected_is_asked_for_held_and_added_to_a_case_together(site: PagesSite) -> None:

@@ -1,5 +1,6 @@
 """What holds for every answer of the console, whoever asks for what: headers, TLS, limits, no numbers in addresses."""
 
+import logging
 import re
 import socket
 import ssl
@@ -22,7 +23,16 @@ from recorder.web.throttle import A_SECOND, AT_ONCE, MOST_BUCKETS, Throttle
 from tests.helpers import preloaded
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.certificates import Authority
-from tests.helpers.console_site import CALL, NO_TLS, Console, console_site, csrf_of, serving, signed_in
+from tests.helpers.console_site import (
+    CALL,
+    NO_TLS,
+    WITHOUT_SECOND_FACTOR,
+    Console,
+    console_site,
+    csrf_of,
+    serving,
+    signed_in,
+)
 from tests.helpers.recorder_home import RecorderHome, eventually, run_apart
 from tests.helpers.storage_home import ID
 
@@ -91,15 +101,48 @@ def test_every_answer_has_every_header(console: Console, name: str) -> None:
                 assert "SameSite=strict" in cookie
 
 
-def test_no_page_puts_a_number_into_an_address(console: Console) -> None:
+def test_no_page_puts_a_number_into_an_address_but_the_one_that_searches(console: Console) -> None:
+    assert forms_with_numbers_in_addresses(console) == {"/recordings"}
+
+
+def test_no_page_puts_a_number_into_an_address_at_a_site_with_searches_by_post(tmp_path: Path) -> None:
+    options = replace(WITHOUT_SECOND_FACTOR, search_by_post=True)
+    with console_site(tmp_path, is_daemon_up=False, options=options) as by_post:
+        assert forms_with_numbers_in_addresses(by_post) == set()
+
+
+def test_a_number_in_an_address_is_in_no_log_and_told_to_no_other_site(
+    console: Console, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is signed in or is not, whatever is wrong with the address, and with the most talkative log."""
+    caplog.set_level(logging.DEBUG)
+    searched = "01632960123"
+    with signed_in(console, "dpo") as dpo, console.browser() as stranger:
+        for browser in (dpo, stranger):
+            for query in ("number={}", "number={}&page=0", "number={}&from_date=never", "number={}%ff", "x={}&number="):
+                for path in ("/recordings", "/audit", "/nothing", "/recordings/csv"):
+                    answer = browser.get(f"{path}?{query.format(searched)}")
+                    assert answer.headers["referrer-policy"] == "no-referrer"
+                    assert answer.headers["cache-control"] == "no-store"
+    said = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]  # the browser's
+    written = capfd.readouterr()
+    for text in (*(f"{one.name} {one.getMessage()} {one.exc_text}" for one in said), written.out, written.err):
+        assert searched not in text
+
+
+def forms_with_numbers_in_addresses(console: Console) -> set[str]:
+    """Return the pages of forms that are sent in an address, with a number; no link of any page may have one."""
+    found = set()
     with signed_in(console, "dpo") as browser:
         for path in ("/recordings", "/live", f"/recordings/{ID}", "/requests", "/cases", "/reports/pauses"):
             page = browser.get(path).text
             for form in re.findall(r"<form(.*?)</form>", page, re.DOTALL):
                 is_sent_openly = 'method="post"' not in form.partition(">")[0]
-                assert not (is_sent_openly and re.search(r'name="(number|caller|called)"', form)), (path, form)
+                if is_sent_openly and re.search(r'name="(number|caller|called)"', form):
+                    found.add(path)
             for link in re.findall(r'(?:href|src|action)="([^"]*)"', page):
                 assert NUMBER not in link
+    return found
 
 
 @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
