@@ -1,9 +1,11 @@
 """The state that the agent page shows for all calls at an officer's phone. Pure."""
 
 import enum
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from recorder.permissions import Act
@@ -36,7 +38,9 @@ class PhoneView:
         rows: Their calls.
         since: When the state began; None if not known.
         paused_s: Length of the pause, seconds; None without a pause and during a SIP hold.
-        max_s: Length of a pause that raises the alarm, seconds.
+        alarm_s: Seconds until the first alarm of a long pause, as the daemon counts; negative after it, None if no
+            pause has a limit. Nothing but a person ends a pause.
+        max_s: Length of the pause at that alarm, seconds; None if no pause has a limit.
         why: Reasons of the pause, or why nothing is recorded.
         running_since: When the oldest of their calls began; None without a call.
         erases_s: How much audio before the moment of pausing is erased with it at least, seconds; None if the daemon
@@ -49,6 +53,7 @@ class PhoneView:
     rows: tuple[LiveRow, ...] = ()
     since: datetime | None = None
     paused_s: float | None = None
+    alarm_s: float | None = None
     max_s: float | None = None
     why: str = ""
     running_since: datetime | None = None
@@ -101,13 +106,15 @@ def phone_of(
     about = [call for call in theirs if standings[call["call"]] is standing]
     pauses = [call["paused_s"] for call in about if call.get("paused_s") is not None]
     is_paused = standing is PhoneState.PAUSED
+    alarm_s, max_s = min(map(_alarm, about), key=itemgetter(0), default=_NO_ALARM) if is_paused else _NO_ALARM
     return PhoneView(
         standing=standing,
         extensions=tuple(extensions),
         rows=tuple(row_of(call) for call in by_conversation(theirs).values()),
         since=_oldest(about, "state_since"),
         paused_s=max(pauses) if is_paused and pauses else None,
-        max_s=about[0].get("pause_max_s") if is_paused else None,
+        alarm_s=alarm_s if max_s is not None else None,
+        max_s=max_s,
         running_since=_oldest(theirs, "started_at"),
         erases_s=min((erased for call in about if (erased := _erased_s(call))), default=None),
         discards=any(call.get("pause_discards") and Act.DISCARD in (call.get("may") or ()) for call in about),
@@ -124,6 +131,15 @@ _LOUDEST = (
 
 def _numbers(call: dict[str, Any]) -> set[str]:
     return set(call.get("extensions_now") or [call.get("extension")])
+
+
+_NO_ALARM: tuple[float, float | None] = (math.inf, None)
+
+
+def _alarm(call: dict[str, Any]) -> tuple[float, float | None]:
+    """Return in how many seconds a call's pause has its alarm, and how long the pause is then."""
+    paused_s, max_s = call.get("paused_s"), call.get("pause_max_s")
+    return _NO_ALARM if paused_s is None or max_s is None else (max_s - paused_s, max_s)
 
 
 def _oldest(calls: Collection[dict[str, Any]], key: str) -> datetime | None:

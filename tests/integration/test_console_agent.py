@@ -151,7 +151,8 @@ def test_it_pauses_and_resumes_what_is_at_the_phone(console: Console, ann: Brows
     assert 'action="/agent/pause"' in page
     paused = ann.submit("/agent/pause").text
     assert words(paused) == "Paused"
-    assert "Paused for 0:01 of at most 10:00" in paused
+    assert "Paused for 0:01. An alarm is raised in 9:59 if it is still paused" in paused
+    assert "at most" not in paused, "nothing ends a pause but a person"
     assert 'action="/agent/resume"' in paused
     assert words(ann.submit("/agent/resume").text) == "Recording"
     assert [(what, who) for what, who, *_ in console.daemon.heard] == [("pause 2001", "ann"), ("resume 2001", "ann")]

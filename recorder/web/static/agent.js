@@ -30,15 +30,17 @@ let actedAt = -CALM_MS;
 let pausedAt = 0;
 let standing = byId("agent-state").dataset.standing;
 let pausedFrom = null; // when the pause began, by this page's clock
+let alarmAt = null; // when the recorder raises the alarm of a long pause; null where it has none
 let runningFrom = null; // when the call began
 let canAct = !byId("agent-button").hasAttribute("aria-disabled");
 
 // What is shown
 
 const begin = () => {
-  const { pausedS, runningS } = byId("agent-state").dataset;
+  const { alarmS, pausedS, runningS } = byId("agent-state").dataset;
   const ago = (seconds) => (seconds === undefined ? null : performance.now() - Number(seconds) * 1000);
   pausedFrom = ago(pausedS);
+  alarmAt = alarmS === undefined ? null : performance.now() + Number(alarmS) * 1000;
   runningFrom = ago(runningS);
 };
 
@@ -49,15 +51,20 @@ const minutes = (seconds) => {
   return `${hours ? `${hours}:${two(left)}` : left}:${two(Math.floor(seconds % 60))}`;
 };
 
+const alarm = (now) => {
+  if (alarmAt === null) return "";
+  return now < alarmAt
+    ? `. An alarm is raised in ${minutes((alarmAt - now) / 1000)} if it is still paused`
+    : `. An alarm was raised after ${minutes(Number(byId("agent-state").dataset.maxS))}. It stays paused until you resume`;
+};
+
 const count = () => {
   if (runningFrom !== null) {
     byId("agent-clock").textContent = `Call time ${minutes((performance.now() - runningFrom) / 1000)}`;
   }
   if (pausedFrom === null) return;
-  const mostS = Number(byId("agent-state").dataset.maxS);
-  const forS = (performance.now() - pausedFrom) / 1000;
-  const left = forS < mostS ? `${minutes(mostS - forS)} left` : "over the maximum: it stays paused until you resume";
-  byId("agent-time").textContent = `Paused for ${minutes(forS)} of at most ${minutes(mostS)}, ${left}`;
+  const now = performance.now();
+  byId("agent-time").textContent = `Paused for ${minutes((now - pausedFrom) / 1000)}${alarm(now)}`;
 };
 
 const entitle = (words) => { document.title = `${words} – ${title}`; };
@@ -97,6 +104,7 @@ const showLastCall = () => {
 const lose = () => {
   standing = UNKNOWN;
   pausedFrom = null;
+  alarmAt = null;
   runningFrom = null;
   const state = byId("agent-state");
   state.className = `phone phone-${UNKNOWN}`;

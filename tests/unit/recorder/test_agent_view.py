@@ -70,6 +70,25 @@ def test_the_longest_pause_counts_and_why_is_told() -> None:
     assert held.may_forget
 
 
+def test_time_until_the_alarm_is_of_the_pause_that_has_it_first() -> None:
+    early = call("paused", name="a", paused_s=20.0, pause_max_s=60.0, reasons=["agent"])
+    late = call("paused", name="b", paused_s=100.0, pause_max_s=600.0, reasons=["agent"])
+    for calls in ([early, late], [late, early]):
+        phone = phone_of(["2001"], calls)
+        assert (phone.paused_s, phone.alarm_s, phone.max_s) == (100.0, 40.0, 60.0)
+    over = phone_of(["2001"], [call("paused", name="c", paused_s=700.0, reasons=["agent"]), late])
+    assert (over.paused_s, over.alarm_s, over.max_s) == (700.0, -100.0, 600.0)
+
+
+def test_a_pause_without_a_limit_has_no_time_left() -> None:
+    held = phone_of(["2001"], [call("paused", reasons=["hold"]), call("recording", name="b", extensions_now=["2002"])])
+    assert (held.paused_s, held.alarm_s, held.max_s) == (None, None, None)
+    unlimited = phone_of(["2001"], [call("paused", **PAUSED, pause_max_s=None)])
+    assert (unlimited.paused_s, unlimited.alarm_s, unlimited.max_s) == (12.0, None, None)
+    beside = phone_of(["2001"], [call("paused", reasons=["hold"], pause_max_s=9.0), call("paused", name="b", **PAUSED)])
+    assert (beside.paused_s, beside.alarm_s, beside.max_s) == (12.0, 588.0, 600.0)
+
+
 def test_nothing_can_be_forgotten_before_there_is_a_recording() -> None:
     assert not phone_of(["2001"], [call("recording", phase="notice", is_recorded=False)]).may_forget
     assert not phone_of(["2001"], [call("recording", may=[])]).may_forget
