@@ -72,7 +72,7 @@ from recorder.web.last_calls import LastCalls
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.middleware import Guard, security_headers
 from recorder.web.opt_out_service import OptOutService
-from recorder.web.parts import ConsoleParts, SignInNeededError
+from recorder.web.parts import ConsoleParts, SignInNeededError, page_to_return_to
 from recorder.web.pulse import Pulse
 from recorder.web.rates import RateLimits
 from recorder.web.recent_checks import AWAY_SENTENCE
@@ -197,6 +197,12 @@ def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Console
     )
 
 
+def _address_of(request: Request) -> str:
+    """Return path and query of a request as they came; not from request.url, for the reason below."""
+    path, query = (bytes(request.scope[name] or b"").decode("latin-1") for name in ("raw_path", "query_string"))
+    return f"{path}?{query}" if query else path
+
+
 def _answer_problems(app: FastAPI, renderer: Renderer, gate: Gatekeeper, headers: Mapping[str, str]) -> None:
     """Answer every error: by a problem document below /api, by a page elsewhere.
 
@@ -216,8 +222,11 @@ def _answer_problems(app: FastAPI, renderer: Renderer, gate: Gatekeeper, headers
         answer.headers.update(headers)  # the answer to an internal error does not pass the guard
         return answer
 
-    def on_sign_in_needed(_request: Request, _error: Exception) -> Response:
-        return RedirectResponse("/sign-in", 303)
+    def on_sign_in_needed(request: Request, _error: Exception) -> Response:
+        answer = RedirectResponse("/sign-in", 303)
+        if request.method == "GET" and (wanted := page_to_return_to(app, _address_of(request))):
+            gate.cookies.set_wanted(answer, wanted)
+        return answer
 
     def on_account_key(request: Request, error: Exception) -> Response:
         _log.error("%s", error)

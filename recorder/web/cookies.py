@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Literal
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -21,13 +22,14 @@ class Cookies:
         sign_in: Name of the cookie that ties the sign-in form to a browser.
         starting: Name of the cookie of a browser that has given a password only.
         openid: Name of the cookie of a browser that is sent to the OpenID provider.
+        wanted: Name of the cookie with the page that a person wanted when they were asked to sign in.
     """
 
     def __init__(self, deps: ConsoleDeps) -> None:
         self._deps = deps
         self.session = session_cookie(is_tls=deps.is_tls)
         self.sign_in, self.starting = f"{self.session}-sign-in", f"{self.session}-starting"
-        self.openid = f"{self.session}-openid"
+        self.openid, self.wanted = f"{self.session}-openid", f"{self.session}-wanted"
 
     def set_session(self, response: Response, secret: str) -> None:
         """Set the session cookie. The server decides when the session ends: a call may extend it."""
@@ -48,6 +50,10 @@ class Cookies:
         Lax: the provider's page leads back here, and browsers send no Strict cookies after a page of another site.
         """
         self._set(response, self.openid, secret, WAIT_S, samesite="lax")
+
+    def set_wanted(self, response: Response, page: str) -> None:
+        """Set the cookie with the page that a person wanted, for as long as signing in may take."""
+        self._set(response, self.wanted, quote(page, safe=""), WAIT_S)
 
     def clear(self, response: Response, name: str) -> None:
         """Delete a cookie."""

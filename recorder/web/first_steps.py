@@ -6,6 +6,7 @@ Each step starts a session with a new secret, so that nobody can fix one in adva
 import hmac
 import secrets
 from collections.abc import AsyncIterator, Callable
+from urllib.parse import unquote
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
@@ -17,7 +18,7 @@ from recorder.access.totp import new_secret
 from recorder.permissions import Person
 from recorder.web.agent_pages import first_page
 from recorder.web.forms import EMPTY, refused_at
-from recorder.web.parts import Console, ConsoleParts
+from recorder.web.parts import Console, ConsoleParts, page_to_return_to
 
 CODE_PAGE, ENROL_PAGE = "/sign-in/code", "/sign-in/authenticator"
 
@@ -59,13 +60,20 @@ def out_of_date(request: Request, console: ConsoleParts, csrf: str, *, name: str
     return sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
 
 
-def after_first_factor(console: ConsoleParts, person: Person, *, takes_code: bool, lead: Lead = see_other) -> Response:
+def wanted_page(request: Request, console: ConsoleParts) -> str:
+    """Return the page that the person wanted when they were asked to sign in; empty if there is none."""
+    return page_to_return_to(request.app, unquote(request.cookies.get(console.gate.cookies.wanted, "")))
+
+
+def after_first_factor(
+    console: ConsoleParts, person: Person, *, takes_code: bool, wanted: str = "", lead: Lead = see_other
+) -> Response:
     """Continue after the password: ask for the second factor, have it set up, or start the session."""
     if takes_code:
         return start_second(console, person, CODE_PAGE, lead=lead)
     if console.deps.sign_in.must_enrol(person):
         return start_second(console, person, ENROL_PAGE, lead=lead)
-    return begin(console, person, is_proven=False, lead=lead)
+    return begin(console, person, is_proven=False, wanted=wanted, lead=lead)
 
 
 def start_second(console: ConsoleParts, person: Person, page: str, *, lead: Lead = see_other) -> Response:
@@ -77,10 +85,13 @@ def start_second(console: ConsoleParts, person: Person, page: str, *, lead: Lead
     return answer
 
 
-def begin(console: ConsoleParts, person: Person, *, is_proven: bool, lead: Lead = see_other) -> Response:
-    """Start the session."""
-    answer = lead(first_page(console, person))
+def begin(
+    console: ConsoleParts, person: Person, *, is_proven: bool, wanted: str = "", lead: Lead = see_other
+) -> Response:
+    """Start the session, and lead the person to the page that they wanted, or to their first page."""
+    answer = lead(wanted or first_page(console, person))
     console.gate.cookies.set_session(answer, console.deps.sessions.start(person.name, is_proven=is_proven))
+    console.gate.cookies.clear(answer, console.gate.cookies.wanted)
     return answer
 
 

@@ -24,7 +24,7 @@ from recorder.common.problems import ProblemError
 from recorder.config.openid_options import CALLBACK_PATH
 from recorder.rules.signing_in import SECOND_FACTOR_ROLES, OpenIdIdentity
 from recorder.web.account_pages import NOT_RIGHT, account_page
-from recorder.web.first_steps import after_first_factor, begin, note_try, out_of_date
+from recorder.web.first_steps import after_first_factor, begin, note_try, out_of_date, wanted_page
 from recorder.web.forms import refused_at
 from recorder.web.parts import Console, ConsoleParts, PageChanger, Text
 
@@ -82,7 +82,7 @@ async def leave(request: Request, console: Console, csrf: Text = "") -> Response
     provider = _provider(console)
     if (again := out_of_date(request, console, csrf)) is not None:
         return again
-    return await _to_provider(console, provider, Start())
+    return await _to_provider(console, provider, Start(wanted=wanted_page(request, console)))
 
 
 class ProviderAnswer(BaseModel):
@@ -161,9 +161,11 @@ def _sign_in(request: Request, console: ConsoleParts, start: Start, identity: Op
         note_try(request, console, each)
     lead = partial(_lead, console)
     if identity.has_second_factor:
-        answer = begin(console, result.person, is_proven=True, lead=lead)
+        answer = begin(console, result.person, is_proven=True, wanted=start.wanted, lead=lead)
     else:
-        answer = after_first_factor(console, result.person, takes_code=result.takes_code, lead=lead)
+        answer = after_first_factor(
+            console, result.person, takes_code=result.takes_code, wanted=start.wanted, lead=lead
+        )
     return _arrived(console, answer)
 
 

@@ -1,10 +1,15 @@
 """The console's components, and FastAPI dependencies that identify the caller of pages and API."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Depends, Form, Header, Request
+from fastapi.routing import APIRoute
+from starlette.applications import Starlette
+from starlette.routing import Match
 
 from recorder.access.openid.starts import Starts
 from recorder.audit.audit_service import AuditService
@@ -73,6 +78,38 @@ def signed_in(request: Request, parts: ConsoleParts, *, is_activity: bool) -> Co
     if caller is None:
         raise SignInNeededError
     return caller
+
+
+_LONGEST_ADDRESS = 1000
+"""Characters of an address that is kept for after the sign-in; percent-encoded it fits into a cookie."""
+_STRANGE = re.compile(r"[^!-~]|\\")
+"""What a browser could read otherwise than we do: control characters, blanks, backslashes, other alphabets."""
+
+
+def page_to_return_to(app: Starlette, address: str) -> str:
+    """Return the address of a page of this console, to which a person may be led after signing in; else "".
+
+    Only a path with its query, so never another site: no address with a scheme or a host, no backslash, no empty folder
+    and none of dots. Only pages that are shown with GET to who is signed in: nothing of the API, no audio, nothing that
+    scripts ask for.
+
+    Args:
+        app: The console.
+        address: From a browser; anything.
+    """
+    path = address.partition("?")[0]
+    folders = path.split("/")[1:]
+    is_path = address.startswith("/") and len(address) <= _LONGEST_ADDRESS and not _STRANGE.search(address)
+    if not is_path or {"", ".", ".."} & {unquote(one) for one in folders}:
+        return ""
+    scope = {"type": "http", "method": "GET", "path": unquote(path), "root_path": "", "headers": []}
+    found = next((route for route in app.routes if route.matches(scope)[0] is Match.FULL), None)
+    return address if isinstance(found, APIRoute) and _is_page(found) else ""
+
+
+def _is_page(route: APIRoute) -> bool:
+    needs = {one.call for one in route.dependant.dependencies}
+    return _page_reader in needs and not route.path.startswith("/api") and "{secret}" not in route.path
 
 
 def _api_reader(request: Request, parts: Console) -> ConsoleCaller:

@@ -5,7 +5,7 @@ Between password and second factor a browser has a session for these pages only 
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 from starlette.responses import Response
@@ -26,9 +26,10 @@ from recorder.web.first_steps import (
     note_try,
     out_of_date,
     sign_in_page,
+    wanted_page,
 )
 from recorder.web.forms import EMPTY, refused_at
-from recorder.web.parts import Console, ConsoleParts, PageChanger, SignInNeededError, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, SignInNeededError, Text, page_to_return_to
 
 router = APIRouter(include_in_schema=False)
 
@@ -39,9 +40,14 @@ _LOCKED = "Your account is locked after too many wrong attempts. Try again later
 
 
 @router.get("/sign-in")
-def sign_in_form(console: Console) -> Response:
-    """Show the sign-in form."""
-    return sign_in_page(console)
+def sign_in_form(request: Request, console: Console, wanted: Annotated[str, Query(alias="next")] = "") -> Response:
+    """Show the sign-in form; scripts name the page that they left, which is led to afterwards."""
+    page = page_to_return_to(request.app, wanted)
+    if not page:
+        return sign_in_page(console)
+    answer = RedirectResponse("/sign-in", 303)
+    console.gate.cookies.set_wanted(answer, page)
+    return answer
 
 
 @router.post("/sign-in", dependencies=[in_turn])
@@ -54,7 +60,8 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
     note_try(request, console, result.note)
     if isinstance(result, SignInRefused):
         return sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
-    answer = after_first_factor(console, result.person, takes_code=result.takes_code)
+    wanted = wanted_page(request, console)
+    answer = after_first_factor(console, result.person, takes_code=result.takes_code, wanted=wanted)
     console.gate.cookies.clear(answer, console.gate.cookies.sign_in)
     return answer
 
@@ -95,7 +102,7 @@ def code(request: Request, console: Console, caller: StartingChanger, code: Text
     if isinstance(result, SignInRefused):
         return _wrong(console, caller, result, "sign_in_code.html")
     console.deps.sessions.end(caller.session.key)
-    answer = begin(console, result.person, is_proven=True)
+    answer = begin(console, result.person, is_proven=True, wanted=wanted_page(request, console))
     console.gate.cookies.clear(answer, console.gate.cookies.starting)
     return answer
 
@@ -150,7 +157,9 @@ def set_authenticator(request: Request, console: Console, caller: StartingChange
     if isinstance(result, SignInRefused):
         return _wrong(console, caller, result, "authenticator.html", **_secret(console, caller))
     secret = console.deps.sessions.start(person.name, is_proven=True)
-    page = console.renderer.page("recovery_codes.html", None, codes=result.codes, first=first_page(console, person))
+    first = wanted_page(request, console) or first_page(console, person)
+    page = console.renderer.page("recovery_codes.html", None, codes=result.codes, first=first)
+    console.gate.cookies.clear(page, console.gate.cookies.wanted)
     console.gate.cookies.set_session(page, secret)
     console.gate.cookies.clear(page, console.gate.cookies.starting)
     return page
@@ -174,6 +183,7 @@ def signed_out(console: ConsoleParts) -> Response:
     """Redirect to the sign-in page after the session has ended."""
     answer = RedirectResponse("/sign-in", 303)
     console.gate.cookies.clear(answer, console.gate.cookies.session)
+    console.gate.cookies.clear(answer, console.gate.cookies.wanted)
     return answer
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx2
 import pytest
@@ -70,6 +70,22 @@ def outcome(answer: httpx2.Response) -> tuple[int, str]:
 
 
 def test_what_is_true_is_believed(browser: Browser, liar: FalseProvider) -> None:
+    assert led_to(come_back(browser, liar)) == "/live"
+
+
+def test_whoever_comes_back_stands_where_the_link_pointed(browser: Browser, liar: FalseProvider) -> None:
+    link = "/recordings?operator=smith+%26+co&number=0123"
+    assert browser.get(link).headers["location"] == "/sign-in"
+    asked = parse_qs(urlsplit(leave(browser)).query)
+    liar.claims["nonce"] = asked["nonce"][0]
+    del browser.cookies["recorder-wanted"]  # Strict: a browser that comes from the provider does not send it
+    assert led_to(browser.get(CALLBACK, params={"state": asked["state"][0], "code": "a code"})) == link
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "https://evil.example/", "/\\evil.example", "/agent/state"])
+def test_whoever_comes_back_is_led_nowhere_else(browser: Browser, liar: FalseProvider, to: str) -> None:
+    browser.get("/sign-in", params={"next": to})
+    browser.cookies.set("recorder-wanted", quote(to, safe=""), domain="127.0.0.1")
     assert led_to(come_back(browser, liar)) == "/live"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx2
 import pyotp
@@ -27,7 +28,7 @@ from tests.helpers.storage_home import ID
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 SIGN_IN, CODE, ENROL = "/sign-in", "/sign-in/code", "/sign-in/authenticator"
-SESSION, STARTING = "recorder", "recorder-starting"
+SESSION, STARTING, WANTED = "recorder", "recorder-starting", "recorder-wanted"
 
 
 @pytest.fixture
@@ -98,6 +99,69 @@ def test_the_first_sign_in_sets_up_and_the_next_one_asks(browser: Browser, conso
         "people.sign_in", "people.second_factor_set", "people.sign_out", "people.password_accepted", "people.sign_in",
     ]  # fmt: skip
     assert console.entries("people.sign_in")[-1].details["second_factor"] == "code"
+
+
+LINK = f"/recordings/{ID}?done=held"
+SEARCH = "/recordings?operator=smith+%26+co&number=0123"
+ELSEWHERE = (
+    "https://evil.example/live", "//evil.example/live", "/\\evil.example", "\\/evil.example", "/live\\", "/live\r\nX",
+    "\t//evil.example", "/\t/evil.example", " /live", "/..//evil.example", "/.//evil.example", "/%2e%2e//evil.example",
+    "live", "javascript:alert(1)", "/live@evil.example", "/l\u0456ve", "", "/" * 2000, f"/live?{'x' * 2000}",
+)  # fmt: skip
+NO_PAGE = (
+    "/", "/sign-in", "/sign-in/code", "/sign-out", "/api/recordings", "/agent/changes", "/agent/state", "/agent/pause",
+    "/live/rows", "/static/console.css", f"/recordings/{ID}/audio/secret", f"/recordings/{ID}/play", "/nothing",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("link", [LINK, SEARCH, f"/recordings/{ID}/request", "/cases", "/audit?act=call"])
+def test_whoever_signs_in_stands_where_the_link_points(browser: Browser, clock: Clock, link: str) -> None:
+    asked = browser.get(link)
+    assert (asked.status_code, asked.headers["location"]) == (303, SIGN_IN)
+    assert give_password(browser, "officer").headers["location"] == link
+    sign_out(browser)
+    assert give_password(browser, "officer").headers["location"] == "/live", "a link leads somebody once"
+
+
+def test_a_link_is_kept_through_the_second_factor_and_its_setting_up(browser: Browser, clock: Clock) -> None:
+    browser.get(LINK)
+    give_password(browser)
+    phone = Phone(browser.get(ENROL), clock)
+    done = give(browser, ENROL, phone.code())
+    assert f'href="{LINK}"' in done.text, "after the recovery codes"
+    sign_out(browser)
+    clock.time += timedelta(seconds=30)
+    browser.get(SEARCH)
+    assert give_password(browser).headers["location"] == CODE
+    assert give(browser, CODE, "000000").status_code == 403
+    assert give(browser, CODE, phone.code()).headers["location"] == SEARCH
+    assert browser.get(SEARCH).status_code == 200
+
+
+def test_scripts_say_which_page_they_left(browser: Browser) -> None:
+    """Their own requests are of no page, and are not led back to."""
+    assert browser.get("/agent/state").headers["location"] == SIGN_IN
+    assert browser.get(SIGN_IN, params={"next": "/live?team=North"}).headers["location"] == SIGN_IN
+    assert give_password(browser, "officer").headers["location"] == "/live?team=North"
+
+
+@pytest.mark.parametrize("to", [*ELSEWHERE, *NO_PAGE])
+def test_signing_in_leads_to_pages_of_the_console_only(browser: Browser, console: Console, to: str) -> None:
+    assert browser.get(SIGN_IN, params={"next": to}).status_code == 200, "nothing is kept"
+    assert WANTED not in browser.cookies
+    browser.cookies.set(WANTED, quote(to, safe=""), domain="127.0.0.1")
+    assert give_password(browser, "officer").headers["location"] == "/live", "a made-up cookie is as strange"
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "///evil.example", "/%5cevil.example", "/..%2f/evil.example"])
+def test_a_strange_path_is_not_kept(browser: Browser, to: str) -> None:
+    browser.get(httpx2.URL(str(browser.base_url)).copy_with(raw_path=to.encode()))
+    assert WANTED not in browser.cookies
+
+
+def test_an_act_is_not_done_after_signing_in(browser: Browser) -> None:
+    assert browser.post(f"/recordings/{ID}/hold", data={"csrf": "x"}).headers["location"] == SIGN_IN
+    assert give_password(browser, "officer").headers["location"] == "/live"
 
 
 def test_the_secret_is_a_picture_too_and_stays_the_same_until_it_is_used(browser: Browser, clock: Clock) -> None:

@@ -25,6 +25,7 @@ class Start:
     Attributes:
         account: The account to connect, by its signed-in owner; None for a sign-in.
         session: The key of their session.
+        wanted: The page that the person wanted when they were asked to sign in; empty for their first page.
         state: Sent to the provider and back.
         nonce: Sent to the provider and back in the ID token.
         verifier: The PKCE verifier, sent to the provider with the code.
@@ -33,6 +34,7 @@ class Start:
 
     account: str | None = None
     session: str | None = None
+    wanted: str = ""
     state: str = field(default_factory=_secret, repr=False)
     nonce: str = field(default_factory=_secret, repr=False)
     verifier: str = field(default_factory=_secret, repr=False)

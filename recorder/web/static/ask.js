@@ -9,7 +9,7 @@ export const ask = async (address, options = {}, deadlineMs = DEADLINE_MS) => {
   try {
     const answer = await fetch(address, { cache: "no-store", redirect: "manual", signal: control.signal, ...options });
     if (answer.type === "opaqueredirect" || answer.status === 401) {
-      location.assign("/sign-in");
+      location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
       throw new Error("You are signed out.");
     }
     return { isFine: answer.ok, status: answer.status, text: await answer.text() };
