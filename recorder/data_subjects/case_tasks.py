@@ -53,15 +53,58 @@ class CaseFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedTask:
-    """A task with its state."""
+    """A task with its state.
+
+    Attributes:
+        waits_for: Of a task that cannot start: the tasks to do first that can be done now, in their order.
+    """
 
     task: CaseTask
     state: TaskState
+    waits_for: tuple[CaseTask, ...] = ()
 
 
 def tasks_of(case: Case, person: Person, facts: CaseFacts) -> list[ListedTask]:
     """Return all tasks of a case as a person sees them, in their order."""
-    return [ListedTask(task=task, state=_STATE[task](case, person, facts)) for task in CaseTask]
+    states = {task: _STATE[task](case, person, facts) for task in CaseTask}
+
+    def first(task: CaseTask) -> set[CaseTask]:
+        """Return the tasks that can be done now before a task can start."""
+        if states[task] is not TaskState.CANNOT_START:
+            return {task}
+        return {each for one in _missing(task, case, facts) for each in first(one)}
+
+    return [
+        ListedTask(
+            task=task,
+            state=state,
+            waits_for=tuple(sorted(first(task), key=list(CaseTask).index)) if state is TaskState.CANNOT_START else (),
+        )
+        for task, state in states.items()
+    ]
+
+
+def _missing(task: CaseTask, case: Case, facts: CaseFacts) -> list[CaseTask]:
+    """Return what is missing before a task that cannot start; each is an earlier task."""
+    match task:
+        case CaseTask.TAKE_IN:
+            return [CaseTask.SEARCH]
+        case CaseTask.DECIDE:
+            missing = {
+                CaseTask.IDENTITY: not _is_known(case),
+                CaseTask.SEARCH: not case.searches,
+                CaseTask.TAKE_IN: bool(facts.undecided),
+            }
+            return [one for one, is_missing in missing.items() if is_missing]
+        case CaseTask.CLOSE if case.decision is not None:
+            return [CaseTask.HAND_OVER]
+        case _:
+            return [CaseTask.DECIDE]
+
+
+def _is_known(case: Case) -> bool:
+    """Tell whether it is known who asks, or in doubt, which the decision settles."""
+    return case.is_identified or case.is_in_doubt or case.kind is CaseKind.DISCLOSURE
 
 
 def can_refuse(case: Case, person: Person) -> bool:
@@ -98,8 +141,7 @@ def _take_in(case: Case, _person: Person, facts: CaseFacts) -> TaskState:
 def _decide(case: Case, person: Person, facts: CaseFacts) -> TaskState:
     if case.decision is not None:
         return TaskState.COMPLETED
-    is_known = case.is_identified or case.is_in_doubt or case.kind is CaseKind.DISCLOSURE
-    if not (is_known and case.searches) or facts.undecided:
+    if not (_is_known(case) and case.searches) or facts.undecided:
         return TaskState.CANNOT_START
     if needs_dpo(case) and Role.DPO not in person.roles:
         return TaskState.WAITING_FOR_DPO

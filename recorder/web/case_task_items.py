@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from markupsafe import Markup
+
 from recorder.data_subjects.case_progress import CaseProgress
 from recorder.data_subjects.case_tasks import CaseTask, ListedTask, TaskState
 from recorder.rules import wording
@@ -43,11 +45,23 @@ def _item(case: Case, progress: CaseProgress, url: str, listed: ListedTask) -> d
         status = {"tag": {"text": words, "classes": f"govuk-tag--{colour}"}}
     elif listed.state is TaskState.CANNOT_START:
         status["classes"] = "govuk-task-list__status--cannot-start-yet"
-    hint = _hint(case, progress, listed)
+    hint = {"html": _waits(progress, url, listed)} if listed.waits_for else {"text": _hint(case, progress, listed)}
     return {
-        "title": {"text": wording.title(listed.task)}, "status": status, "hint": {"text": hint} if hint else None,
+        "title": {"text": wording.title(listed.task)}, "status": status, "hint": hint if any(hint.values()) else None,
         "href": "" if listed.state is TaskState.CANNOT_START else f"{url}/{_PAGE[listed.task]}",
     }  # fmt: skip
+
+
+def _waits(progress: CaseProgress, url: str, listed: ListedTask) -> Markup:
+    """Return what a task waits for, each with the link to do it, and who is at it."""
+    states = {one.task: one.state for one in progress.tasks}
+
+    def link(task: CaseTask) -> Markup:
+        to = Markup('<a class="govuk-link" href="{}/{}">{}</a>').format(url, _PAGE[task], wording.title(task))
+        is_waiting = states[task] is not TaskState.TO_DO
+        return to + (Markup(" ({})").format(wording.words(states[task])) if is_waiting else Markup(""))
+
+    return Markup("Waits for: ") + Markup(", ").join(map(link, listed.waits_for))
 
 
 def _hint(case: Case, progress: CaseProgress, listed: ListedTask) -> str:
@@ -57,8 +71,10 @@ def _hint(case: Case, progress: CaseProgress, listed: ListedTask) -> str:
             return f"{_recordings(len(progress.undecided))} to decide on"
         case CaseTask.TAKE_IN, TaskState.COMPLETED:
             return f"{_recordings(count)} taken in"
-        case CaseTask.DECIDE, TaskState.CANNOT_START:
-            return "Once you know who is asking, and every recording found is taken in or dismissed"
+        case CaseTask.IDENTITY, TaskState.WAITING_FOR_REQUESTER:
+            return "Proof was asked for. Record it here when it comes"
+        case CaseTask.IDENTITY, TaskState.WAITING_FOR_DPO:
+            return "It is in doubt who is asking. The data protection officer settles it with the decision"
         case CaseTask.DECIDE, TaskState.WAITING_FOR_COLLEAGUE:
             return "You opened the case, so somebody else decides"
         case CaseTask.DECIDE, TaskState.COMPLETED if case.decision is not None:

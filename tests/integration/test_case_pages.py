@@ -34,6 +34,18 @@ def states(page: Answer) -> list[str]:
     return [re.sub(r"<[^>]+>", "", one).strip() for one in found]
 
 
+def waits(page: Answer) -> dict[str, list[tuple[str, str]]]:
+    """Return the links of each task that waits, by its title: their words, and where they lead."""
+    found = {}
+    for item in page.text.split('<li class="govuk-task-list__item')[1:]:
+        title = re.search(r'<div class="govuk-task-list__name-and-hint">\s*<div>(.*?)</div>', item, re.DOTALL)
+        hint = re.search(r"Waits for: (.*?)</div>", item, re.DOTALL)
+        if title and hint:
+            links = re.findall(r'<a class="govuk-link" href="([^"]+)">(.*?)</a>', hint[1])
+            found[title[1].strip()] = [(words, to) for to, words in links]
+    return found
+
+
 def test_a_case_is_opened_in_two_steps_and_a_wide_search_is_counted_first(site: PagesSite) -> None:
     lead = Visitor(site, "lead")
     empty = lead.post("/cases/new", requester=" ", **{"on-day": "31", "on-month": "2", "on-year": "2026"})
@@ -76,11 +88,18 @@ def test_the_tasks_of_a_case_and_a_page_for_each(site: PagesSite) -> None:
         "To do", "To do", "Cannot start yet", "Cannot start yet", "Cannot start yet", "To do", "Cannot start yet",
         "Cannot start yet",
     ]  # fmt: skip
+    missing = waits(lead.get(CASE))
+    identity, search = ("Check who is asking", f"{CASE}/identity"), ("Search for recordings", f"{CASE}/search")
+    assert missing.pop("Take in or dismiss recordings") == [search]
+    assert list(missing) == ["Decide", "Redact and copy", "Hand over", "Close the case"]
+    assert all(one == [identity, search] for one in missing.values())
+    assert [lead.get(link).status for _, link in (identity, search)] == [200, 200]
     early = lead.post(f"{CASE}/step", step="closed", text="")
     assert (early.status, 'href="#text"' in early.text) == (409, False), "no reason would help"
     assert lead.post(f"{CASE}/step", page="identity", text="a letter").status == 422
     assert lead.post(f"{CASE}/step", step="identity_checked", text="tax account").status == 303
     assert lead.post(f"{CASE}/search", extension="2001").headers["location"] == f"{CASE}/recordings?done=searched"
+    assert waits(lead.get(CASE))["Decide"] == [("Take in or dismiss recordings", f"{CASE}/recordings")]
     assert "may not decide it" in lead.get(f"{CASE}/decide").text
 
     assert "Select a recording." in lead.post(f"{CASE}/match").text
@@ -90,6 +109,8 @@ def test_the_tasks_of_a_case_and_a_page_for_each(site: PagesSite) -> None:
     assert "govuk-error-summary" not in asked.text, "nothing was refused yet"
     assert "Enter why the request does not cover them." in lead.post(f"{CASE}/dismiss", **hidden(asked), text="").text
     assert lead.post(f"{CASE}/match", recordings=[ID]).status == 303
+    assert waits(lead.get(CASE))["Redact and copy"] == [("Decide", f"{CASE}/decide")]
+    assert "Decide</a> (waiting for a colleague)" in lead.get(CASE).text
 
     assert dpo.post(f"{CASE}/decide", decision="disclose").status == 303
     page = lead.get(CASE)

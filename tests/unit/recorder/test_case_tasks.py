@@ -42,6 +42,11 @@ def states(of: Case, person: Person = LEO, *, undecided: int = 0, uncopied: int 
     """Return the states of all tasks in their order, in short words."""
     found = tasks_of(of, person, CaseFacts(undecided=undecided, uncopied=uncopied))
     assert [one.task for one in found] == list(CaseTask), "all of them, in one order"
+    state = {one.task: one.state for one in found}
+    for one in found:
+        assert bool(one.waits_for) is (one.state is TaskState.CANNOT_START), "what cannot start says what is missing"
+        over = {TaskState.CANNOT_START, TaskState.COMPLETED, TaskState.NOT_NEEDED}
+        assert not over & {state[each] for each in one.waits_for}, "and that can be done, or somebody is at it"
     return " ".join(WORDS[one.state] for one in found)
 
 
@@ -92,6 +97,25 @@ def test_a_subject_access_request(steps: tuple[Any, ...], left: dict[str, Any], 
 )
 def test_a_disclosure(steps: tuple[Any, ...], person: Person, expected: str) -> None:
     assert states(case(*steps, kind="disclosure"), person) == expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "left", "task", "expected"),
+    [
+        ((), {}, CaseTask.TAKE_IN, [CaseTask.SEARCH]),
+        ((), {}, CaseTask.DECIDE, [CaseTask.IDENTITY, CaseTask.SEARCH]),
+        ((IDENTIFIED, SEARCHED), {"undecided": 1}, CaseTask.DECIDE, [CaseTask.TAKE_IN]),
+        ((SEARCHED,), {"undecided": 1}, CaseTask.COPY, [CaseTask.IDENTITY, CaseTask.TAKE_IN]),
+        ((IDENTIFIED, SEARCHED, MATCHED), {}, CaseTask.COPY, [CaseTask.DECIDE]),
+        ((IDENTIFIED, SEARCHED, MATCHED), {}, CaseTask.CLOSE, [CaseTask.DECIDE]),
+        ((IDENTIFIED, SEARCHED, MATCHED, DISCLOSED), {}, CaseTask.CLOSE, [CaseTask.HAND_OVER]),
+    ],
+)
+def test_what_a_task_waits_for(
+    steps: tuple[Any, ...], left: dict[str, Any], task: CaseTask, expected: list[CaseTask]
+) -> None:
+    listed = {one.task: one for one in tasks_of(case(*steps), LEO, CaseFacts(**left))}
+    assert list(listed[task].waits_for) == expected
 
 
 def test_who_opened_a_case_waits_for_another_to_decide() -> None:
