@@ -44,7 +44,8 @@ def days_page(console: Console, caller: PageReader) -> HTMLResponse:
 def day_page(console: Console, day: str, caller: PageReader) -> HTMLResponse:
     """Show the calls of a day that were not recorded as they should have been."""
     report = _report(console, caller, day)
-    return console.renderer.page("assurance_day.html", caller, report=report, verdicts=list(Verdict))
+    is_over = report.day < console.deps.watch.assurance.today
+    return console.renderer.page("assurance_day.html", caller, report=report, verdicts=list(Verdict), is_over=is_over)
 
 
 @router.get("/assurance/findings/{finding_id}", include_in_schema=False)

@@ -17,7 +17,7 @@ from recorder.access.sessions import SessionKind
 from recorder.access.totp import new_secret
 from recorder.permissions import Person
 from recorder.web.agent_pages import first_page
-from recorder.web.forms import EMPTY, refused_at
+from recorder.web.forms import EMPTY, TypedForm, refused_at
 from recorder.web.parts import Console, ConsoleParts, page_to_return_to
 
 CODE_PAGE, ENROL_PAGE = "/sign-in/code", "/sign-in/authenticator"
@@ -40,12 +40,14 @@ def see_other(page: str) -> Response:
     return RedirectResponse(page, 303)
 
 
-def sign_in_page(console: ConsoleParts, *, name: str = "", error: str | None = None, status: int = 200) -> Response:
-    """Return the sign-in form, tied to this browser."""
+def sign_in_page(
+    console: ConsoleParts, *, name: str = "", error: str | None = None, status: int = 200, form: TypedForm = EMPTY
+) -> Response:
+    """Return the sign-in form, tied to this browser; with an error of the whole, or with those of a form."""
     secret = secrets.token_urlsafe(32)
     provider = console.deps.provider
     page = console.renderer.page(
-        "sign_in.html", None, status=status, form=refused_at("name", error, name=name) if error else EMPTY,
+        "sign_in.html", None, status=status, form=refused_at("name", error, name=name) if error else form,
         form_csrf=secret, openid=provider.options if provider else None,
     )  # fmt: skip
     console.gate.cookies.set_sign_in(page, secret)

@@ -28,7 +28,7 @@ from recorder.web.first_steps import (
     sign_in_page,
     wanted_page,
 )
-from recorder.web.forms import EMPTY, refused_at
+from recorder.web.forms import EMPTY, refused_at, shown_again
 from recorder.web.parts import Console, ConsoleParts, PageChanger, SignInNeededError, Text, page_to_return_to
 
 router = APIRouter(include_in_schema=False)
@@ -55,6 +55,9 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
     """Check a name and password; start a session, or ask for the second factor."""
     if (again := out_of_date(request, console, csrf, name=name)) is not None:
         return again
+    if missing := _missing(name, password):
+        form = shown_again({"name": name.strip()}, missing)
+        return sign_in_page(console, form=form, status=422)  # it is no try, and locks nobody out
     provider = console.deps.provider
     result = console.deps.people.verify(name, password, if_connected=provider is None or provider.options.passwords_too)
     note_try(request, console, result.note)
@@ -64,6 +67,12 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
     answer = after_first_factor(console, result.person, takes_code=result.takes_code, wanted=wanted)
     console.gate.cookies.clear(answer, console.gate.cookies.sign_in)
     return answer
+
+
+def _missing(name: str, password: str) -> dict[str, str]:
+    """Return a sentence for each field that is empty."""
+    sentences = {"name": "Enter your account name.", "password": "Enter your password."}
+    return {field: sentences[field] for field, typed in (("name", name.strip()), ("password", password)) if not typed}
 
 
 # The second factor
@@ -97,6 +106,9 @@ def code_form(console: Console, caller: Starting) -> Response:
 def code(request: Request, console: Console, caller: StartingChanger, code: Text = "") -> Response:
     """Check the code, and start the session."""
     assert caller.session is not None
+    if not code.strip():
+        empty = refused_at("code", "Enter the code from your authenticator app, or a recovery code.")
+        return console.renderer.page("sign_in_code.html", None, status=422, form_csrf=caller.csrf, form=empty)
     result = console.deps.second_factors.check(caller.session.account, code)
     note_try(request, console, result.note)
     if isinstance(result, SignInRefused):

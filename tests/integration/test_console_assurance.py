@@ -9,10 +9,12 @@ import pytest
 
 from recorder.assurance.daily import Judged, judge_due
 from recorder.common.home import Home
+from recorder.permissions import Role
 from storage.database import sqlite_url
 from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import RecordingId
+from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.storage_home import row
 
@@ -43,6 +45,24 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
         assert first.days >= 2, "the whole days that nobody judged"
         assert again == Judged(days=0, unreadable=0), "once"
         yield made
+
+
+def test_a_day_without_calls_is_not_said_to_be_recorded(console: Console) -> None:
+    today = console.deps.watch.assurance.today
+    said = {today: "There are no calls of this day yet", today - timedelta(days=1): "There were no calls on this day"}
+    with signed_in(console, "dpo") as browser:
+        for day, sentence in said.items():
+            page = browser.get(f"/assurance/days/{day}").text
+            assert sentence in page
+            assert "Every call" not in page
+
+
+def test_problems_of_other_teams_are_not_hidden_from_a_manager(console: Console) -> None:
+    console.people.add("parks", PASSWORD, roles=[Role.MANAGER], teams=["Parks"])
+    with signed_in(console, "parks") as browser:
+        page = browser.get(f"/assurance/days/{DAY}").text
+    assert "None of the calls with a problem are of your teams" in page
+    assert "Every call" not in page
 
 
 def test_a_manager_explains_a_call_of_their_team_and_sees_no_other(console: Console) -> None:

@@ -159,6 +159,40 @@ def test_a_strange_path_is_not_kept(browser: Browser, to: str) -> None:
     assert WANTED not in browser.cookies
 
 
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, ["Enter your account name.", "Enter your password."]),
+        ({"name": " ", "password": "secret"}, ["Enter your account name."]),
+        ({"name": "dpo", "password": ""}, ["Enter your password."]),
+    ],
+)
+def test_an_empty_sign_in_says_what_is_missing(
+    browser: Browser, console: Console, given: dict[str, str], missing: list[str]
+) -> None:
+    for _ in range(20):  # more than wrong tries that lock an account
+        answer = browser.post(SIGN_IN, data={**given, "csrf": csrf_of(browser.get(SIGN_IN))})
+        assert answer.status_code == 422
+    assert re.findall(r'<a href="#(?:name|password)">(.*?)</a>', answer.text) == missing
+    assert "<title>Error: Sign in" in answer.text
+    assert f'value="{given.get("name", "").strip()}"' in answer.text or not given.get("name", "").strip()
+    assert "secret" not in answer.text
+    assert console.entries("people.sign_in_refused") == [], "nobody tried anything"
+    assert give_password(browser).headers["location"] == ENROL, "and no account is locked"
+
+
+def test_an_empty_code_is_no_try(browser: Browser, clock: Clock) -> None:
+    phone, _ = enrol(browser, clock)
+    sign_out(browser)
+    clock.time += timedelta(seconds=30)
+    give_password(browser)
+    for _ in range(20):
+        answer = give(browser, CODE, " ")
+        assert answer.status_code == 422
+        assert '<a href="#code">Enter the code from your authenticator app, or a recovery code.</a>' in answer.text
+    assert give(browser, CODE, phone.code()).status_code == 303
+
+
 def test_an_act_is_not_done_after_signing_in(browser: Browser) -> None:
     assert browser.post(f"/recordings/{ID}/hold", data={"csrf": "x"}).headers["location"] == SIGN_IN
     assert give_password(browser, "officer").headers["location"] == "/live"
