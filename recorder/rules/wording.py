@@ -97,8 +97,14 @@ def language(tag: str) -> str:
     return LANGUAGE.get(tag, tag)
 
 
+_AT_PHONE = "officer:"
+"""What the name of an officer who pressed keys has before it in the audit log."""
+
+
 def actor_name(actor: str) -> str:
-    """Return who did something, from an audit entry: an account, or a user of the operating system."""
+    """Return who did something, from an audit entry: an account, an officer at their phone, or a user of the system."""
+    if actor.startswith(_AT_PHONE):
+        return actor.removeprefix(_AT_PHONE) or "the officer"
     user = actor.removeprefix("os:")
     return actor if user == actor else f"{user}, at the command line"
 

@@ -1,10 +1,12 @@
 """Parts of a recording's page: waveform, call timeline, and its history."""
 
+from dataclasses import replace
 from typing import Any
 
 from recorder.audit.history import HistoryLine, history_of
 from recorder.recordings.call_timeline import timeline_of
 from recorder.web.auth import ConsoleCaller
+from recorder.web.case_view import names_of
 from recorder.web.parts import ConsoleParts
 from recorder.web.waveform import waveform_of
 from storage.audit_search import entries_about
@@ -36,4 +38,6 @@ def _history(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) ->
     log = console.deps.hearing.audit_service.audit
     subjects = [row.id, *(request.id for request in requests)]
     own = {request.id for request in requests if request.account == person.name}
-    return history_of(person, entries_about(log.path, subjects, since=row.started_at), own)
+    lines = history_of(person, entries_about(log.path, subjects, since=row.started_at), own)
+    name = names_of(console) if lines else str
+    return [replace(line, actor=name(line.actor)) for line in lines]

@@ -1,5 +1,6 @@
 """The page of the audit log, and what the console still does when the log cannot be written."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from storage.anchors import Anchor, Anchors
 from storage.types import Search
 from tests.helpers.console_site import CALL, Console, console_site
 from tests.helpers.recorder_home import eventually
+from tests.helpers.storage_home import ID
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 
@@ -43,6 +45,22 @@ def test_the_dpo_sees_the_newest_entries_and_that_is_one(console: Console) -> No
     views = console.entries("audit.view")
     assert [entry.details["texts"] for entry in views] == [False, False, True]
     assert log.text(views[-1]) == "actor: olive; subject: call-5"
+
+
+def test_whoever_acted_is_named_and_not_by_a_code(console: Console) -> None:
+    """Keys on a phone are written down under the officer's name, acts on pages under the account."""
+    log = console.deps.repos.audit
+    log.append("call.pause", "officer:Olive Officer", ID, {})
+    log.append("hold.placed", "officer", ID, {})
+    log.append("hold.placed", "gone", ID, {})
+    with console.browser() as dpo:
+        dpo.sign_in()
+        for path in ("/audit", f"/recordings/{ID}"):
+            page = dpo.get(path).text
+            assert "officer:" not in page
+            assert ">Olive Officer</td>" in page
+        who = re.findall(r'<td class="govuk-table__cell">([^<]*)</td><td class="govuk-table__cell">Placed', page)
+        assert sorted(who) == ["Olive Officer", "gone"], "an account that is gone keeps its own name"
 
 
 def test_details_are_words_and_no_values_of_a_program(console: Console) -> None:

@@ -47,6 +47,8 @@ AT = datetime(2026, 7, 1, 4, 46, 9, tzinfo=UTC)
         ("message", "second.cy", "Second message, Welsh"),
         ("actor", "os:root", "root, at the command line"),
         ("actor", "olive", "olive"),
+        ("actor", "officer:Olive Officer", "Olive Officer"),
+        ("actor", "officer:", "the officer"),
         ("code", "run `a <b>`, then <i>", "run <code>a &lt;b&gt;</code>, then &lt;i&gt;"),
         ("code", "a single ` stays", "a single ` stays"),
         ("roles", [Role.OFFICER, Role.DPO, Role.ICT], "ICT, data protection officer and officer"),
