@@ -31,7 +31,12 @@ CodeOption = Annotated[
 ]
 
 
-def login(context: PersonContext, code_file: CodeOption = None) -> None:
+SetUpOption = Annotated[
+    bool, typer.Option("--set-up-authenticator", help="Set one up where your role does not need it, such as to listen.")
+]
+
+
+def login(context: PersonContext, code_file: CodeOption = None, set_up_authenticator: SetUpOption = False) -> None:
     """Sign in for the commands that follow; prints a token for RECORDER_TOKEN.
 
     In a shell: export RECORDER_TOKEN=$(recorder login --as NAME). If you need an authenticator and have none, you set
@@ -47,7 +52,7 @@ def login(context: PersonContext, code_file: CodeOption = None) -> None:
     is_proven = True
     if result.takes_code:
         _check_code(context.home, engine, result.person, code_file)
-    elif context.config.console.sign_in.must_enrol(result.person):
+    elif set_up_authenticator or context.config.console.sign_in.must_enrol(result.person):
         _enrol(context, engine, result.person, code_file)
     else:
         is_proven = False

@@ -20,10 +20,17 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from recorder.access.totp import code_of, step_of
 from recorder.cli.cli import app
+from recorder.common.clock import utc_now
 
 _BLOCK = re.compile(r"^( *)```console\n(.*?)^ *```|^<!-- (call|hang up)(?:: (\d+))? -->", re.DOTALL | re.MULTILINE)
 _PASSED_ON = ("RECORDER_HOME", "RECORDER_TOKEN", "PATH")
+_ASKED = {
+    ("init",): "--password-file", ("login",): "--password-file", ("users", "add"): "--new-password-file",
+}  # fmt: skip
+"""The commands that ask for a password, and the option that gives what a person types."""
+_ROOT = Path(__file__).parents[2]
 _CLIENT = """\
 import posix, sys
 from _socket import AF_UNIX, SHUT_WR, socket
@@ -108,10 +115,11 @@ class GuideShell:
 
     Attributes:
         folder: Where commands are run.
-        passwords: File with the password that people type when `recorder login` asks.
+        passwords: File with the password that people type when a command asks.
         acts: What happens instead of a command, by its first word.
         replaced: Texts of the page and what stands for them here, such as ports that are free.
         afterwards: What is done when a command has succeeded, by its first word.
+        has_apps: People have authenticator apps: who is shown a secret types the code that the app makes of it.
     """
 
     folder: Path
@@ -119,6 +127,9 @@ class GuideShell:
     acts: Mapping[str, Callable[..., None]]
     replaced: Mapping[str, str] = field(default_factory=dict)
     afterwards: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    has_apps: bool = False
+    _apps: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _secret: str = ""
     _failed: list[BaseException] = field(default_factory=list)
 
     def follow(self, steps: Sequence[Step], environment: Mapping[str, str]) -> list[Done]:
@@ -170,9 +181,13 @@ class GuideShell:
             if words[0] in self.acts:
                 self.acts[words[0]](*words[1:])
                 return 0, "", ""
-            if words[0] == "login":  # a person types it
-                words += ["--password-file", str(self.passwords)]
+            for command, option in _ASKED.items():
+                if tuple(words[: len(command)]) == command and option not in words:  # a person types it
+                    words += [option, str(self.passwords)]
             env = {name: environment.get(name) for name in _PASSED_ON}
+            env["RECORDER_HOME"] = self._here(environment.get("RECORDER_HOME", ""))
+            if words[0] == "login" and self.has_apps:
+                return self._login(words, env, folder)
             with contextlib.chdir(folder):
                 done = CliRunner().invoke(app, words, prog_name="recorder", env=env)
             if done.exception is not None and not isinstance(done.exception, SystemExit):
@@ -188,3 +203,28 @@ class GuideShell:
         for old, new in self.replaced.items():
             word = word.replace(old, new)
         return word
+
+    def _login(self, words: Sequence[str], env: Mapping[str, str | None], folder: str) -> tuple[int, str, str]:
+        """Sign in in a process of its own, with the next code of the app, which keeps the secret that is shown."""
+        here = {**os.environ, **{name: value for name, value in env.items() if value is not None}}
+        told = []
+        with subprocess.Popen(
+            [sys.executable, "-m", "recorder", *words], cwd=folder, env={**here, "PYTHONPATH": str(_ROOT)}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            for line in process.stderr:
+                told.append(line)
+                if line.startswith("secret: "):
+                    self._secret = line.removeprefix("secret: ").replace(" ", "").strip()
+                if line.startswith("Code of "):
+                    who = line.split()[2].rstrip(",")
+                    secret, last = self._apps.get(who, (self._secret, 0))
+                    step = max(step_of(utc_now()), last + 1)  # each code works once; an app may be a code ahead
+                    self._apps[who] = secret, step
+                    process.stdin.write(f"{code_of(secret, step)}\n")
+                    process.stdin.flush()
+            token = process.stdout.read()
+        return process.returncode, token, "".join(told)

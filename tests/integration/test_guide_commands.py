@@ -1,10 +1,11 @@
-"""The commands of the tutorial and of the guides, run as they are written: in a home of their own, over real calls.
+"""The commands of the tutorial, of the guides and of Operations, run as they are written: in a home of their own.
 
 The tutorial makes its recorder itself; phones of the tests stand for `recorder phone`, whose own tests are elsewhere.
 The guides are about one council, whose people are those of the policy's walks. They are followed in the order of the
 navigation, since one person goes on where another one stopped.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +13,9 @@ from pathlib import Path
 import httpx2
 
 from recorder.calls.notices import NoticeStore
+from recorder.cli.identity import people_of
 from recorder.common.home import Home
+from recorder.permissions import Role
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.guide_shell import Done, GuideShell, Step, steps_of
 from tests.helpers.policy_site import policy_site
@@ -89,6 +92,25 @@ def test_the_tutorial_makes_a_recorder_that_records_a_call(tmp_path: Path) -> No
         )
         steps = steps_of((DOCS / "tutorial.md").read_text())
         assert problems(shell.follow(steps, {}), steps) == []
+
+
+def test_the_first_accounts_are_made_in_the_order_of_operations(tmp_path: Path) -> None:
+    text = (DOCS / "operations.md").read_text()
+    steps = steps_of(text[text.index("## Create the home folder") : text.index("## Run under systemd")])
+    (tmp_path / "typed").write_text("seven tall cranes over the harbour\n")
+    (tmp_path / "typed").chmod(0o600)
+    home = tmp_path / "home"
+    replaced = {"/var/lib/council-recorder": str(home), "council-shared": str(os.getgid())}
+    shell = GuideShell(tmp_path, tmp_path / "typed", {}, replaced, has_apps=True)
+    assert problems(shell.follow(steps, {"RECORDER_HOME": ""}), steps) == []
+
+    assert 'second_factor = "required"' in (home / "recorder.toml").read_text()
+    people = {one.person.name: one for one in people_of(Home(home)).list()}
+    assert {name: one.person.roles for name, one in people.items()} == {
+        "founder": {Role.ADMIN}, "dora": {Role.DPO}, "lena": {Role.TEAM_LEADER}, "mary": {Role.MANAGER},
+        "alice": {Role.OFFICER},
+    }  # fmt: skip
+    assert [name for name, one in people.items() if not one.has_second_factor] == []
 
 
 def test_the_guides_are_walked_from_the_engineer_to_the_auditor(tmp_path: Path) -> None:
