@@ -6,7 +6,7 @@ import typer
 
 from recorder.cli.context import LazyHomeContext, LazyPersonContext
 from recorder.cli.live import ask, sign_in_for
-from recorder.cli.output import fail, print_json, say
+from recorder.cli.output import fail, fail_unknown, print_json, say
 from recorder.permissions import Act
 from recorder.rules.alarm_book import LONGEST_ACKNOWLEDGED
 from recorder.rules.alarms import ALARMS, advice_on
@@ -49,6 +49,8 @@ def acknowledge(
 
     An alarm about something that has happened ends with this. One that lasts ends with its cause.
     """
+    if alarm not in ALARMS:
+        fail_unknown(alarm, ALARMS, what="an alarm")
     if not 0 < hours <= _MOST_HOURS:
         fail(f"--for takes hours up to {_MOST_HOURS:g}", 2)
     person = sign_in_for(context, Act.SEE_SYSTEM, "to acknowledge an alarm", subject="")

@@ -25,15 +25,17 @@ from recorder.audit.reading import (
     problems_of,
     state_to_json,
 )
+from recorder.cli import completion
 from recorder.cli.audit_copies import verify_copies
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
 from recorder.cli.entries import shell_audit
-from recorder.cli.output import fail, print_json, print_json_list, print_table, progress_bar, say
+from recorder.cli.output import fail, fail_unknown, print_json, print_json_list, print_table, progress_bar, say
 from recorder.cli.records import FromOption, ToOption, moment
 from recorder.common.clock import utc_now
 from recorder.common.system_user import os_user
 from recorder.permissions import Act, Person
 from recorder.recordings.home_stores import open_index
+from recorder.rules.wording import audit_acts
 from storage.anchors import Anchors
 from storage.audit import AuditLog
 from storage.audit_chain import AuditState
@@ -158,7 +160,10 @@ def _tell(state: AuditState, *, is_held_against: bool) -> None:
 def show(
     context: PersonContext,
     act: Annotated[
-        str | None, typer.Option("--act", metavar="ACT", help="call.pause, or call for all acts on calls.")
+        str | None,
+        typer.Option(
+            "--act", metavar="ACT", help="call.pause, or call for all acts on calls.", autocompletion=completion.acts
+        ),
     ] = None,
     actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Who did it.")] = None,
     subject: Annotated[
@@ -178,6 +183,8 @@ def show(
     Where several machines share a database, the entries of all their logs are shown.
     """
     zone = context.zone
+    if act is not None and act not in (known := audit_acts()):
+        fail_unknown(act, known if "." in act else {one for one in known if "." not in one}, what="an act")
     query = AuditQuery(
         act=act,
         actor=actor,

@@ -8,10 +8,11 @@ import ast
 import functools
 import sys
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -89,6 +90,24 @@ _UsageError: Any = typer.BadParameter.__base__
 """What typer raises for wrong usage; it does not export the class."""
 
 
+def _sentence_of(error: Any) -> str:  # noqa: ANN401 - typer's click is not typed
+    """Return what is wrong with the usage; typer's own sentence about a value is pydantic's."""
+    findings = getattr(error.__cause__, "errors", None)
+    if findings is None or error.param is None:
+        return str(error.format_message())
+    from recorder.common.known_values import fault_of, unknown  # noqa: PLC0415 - only of use after a mistake
+
+    name, finding = error.param.opts[0] if error.param.opts[0].startswith("-") else error.param.metavar, findings()[0]
+    given = finding["input"]
+    kinds = [error.param.type_descriptor.annotation]
+    while kinds:  # an enumeration, or one in a list or beside None
+        kind = kinds.pop()
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return f"{name}: {unknown(str(given), [str(one.value) for one in kind], what='valid')}"
+        kinds += get_args(kind)
+    return f"{name} {fault_of(finding)}, not {given!r}"
+
+
 class CommandLine(_Group):
     """The program `recorder`. Takes the words of before, too, and says which are new."""
 
@@ -99,7 +118,7 @@ class CommandLine(_Group):
         except _UsageError as error:
             if type(error).__name__ == "NoArgsIsHelpError":
                 raise
-            path, sentence = error.ctx.command_path if error.ctx else "recorder", error.format_message().rstrip(".")
+            path, sentence = error.ctx.command_path if error.ctx else "recorder", _sentence_of(error).rstrip(".")
             sys.stderr.write(f"recorder: {sentence}; `{path} --help` says how it is used\n")
             raise typer.Exit(2) from error
 

@@ -150,3 +150,10 @@ microphones = _sounding("inputs")
 loudspeakers = _sounding("outputs")
 live_calls = _live(lambda client: [row["id"] for row in client.calls()])
 """Ids of live calls, which the daemon shows to whoever may open its socket."""
+
+
+def acts(ctx: typer.Context, args: list[str], incomplete: str) -> list[str]:
+    """Offer acts of the audit log."""
+    from recorder.rules.wording import audit_acts  # noqa: PLC0415 - other completions need no words
+
+    return sorted(one for one in audit_acts() if one.startswith(incomplete) and not one.endswith(".not_stored"))

@@ -24,7 +24,7 @@ from recorder.cli.context import CommandContext, HomeContext, LazyHomeContext
 from recorder.cli.errors import said_plainly
 from recorder.cli.notices import LanguageOption, MessageArgument, ServiceOption, findings_of, known_service
 from recorder.cli.options import JsonOption, LoudspeakerOption, MicrophoneOption
-from recorder.cli.output import fail, print_json, say
+from recorder.cli.output import fail, fail_unknown, print_json, say
 from recorder.cli.results.notices import CheckedNotice, GeneratedNotice, NoticeText, PlayedNotice, RecordedNotice
 from recorder.common.clock import utc_now
 from recorder.rules import wording
@@ -166,7 +166,7 @@ def template(
     known_service(context, service)
     texts = {"first": first_text, "second": second_text}
     if message not in texts:
-        fail(f"there is no wording for {message!r}; there is for first and second", 2)
+        fail_unknown(message, texts, what="a message with wording")
     if language not in TEMPLATE_LANGUAGES:
         fail(f"there is no wording in {language!r}; there is in {' and '.join(TEMPLATE_LANGUAGES)}", 2)
     config = context.config

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from recorder.cli.cells import cell
+from recorder.common.known_values import unknown
 from recorder.common.plain_text import clean, one_line
 
 messages = Console(stderr=True, highlight=False)
@@ -24,6 +25,17 @@ def fail(sentence: str, code: int = 1) -> NoReturn:
     """Print an error on standard error and exit."""
     messages.print(f"recorder: {escape(clean(sentence))}", style="red" if messages.is_terminal else "", soft_wrap=True)
     raise typer.Exit(code)
+
+
+def fail_unknown(word: str, known: Iterable[str], *, what: str) -> NoReturn:
+    """Say that a value is not among the known ones, and which is the nearest; exit with code 2.
+
+    Args:
+        word: As given.
+        known: The valid values.
+        what: What it should be, with its article, such as ``an alarm``.
+    """
+    fail(unknown(word, known, what=what), 2)
 
 
 def say(sentence: str) -> None:
@@ -61,7 +73,7 @@ def print_table(
         say(empty)
         return
     if not sys.stdout.isatty():
-        sys.stdout.writelines("\t".join(one_line(row.get(key, "")) for key, _ in columns) + "\n" for row in listed)
+        sys.stdout.writelines("\t".join(_plain(row.get(key)) for key, _ in columns) + "\n" for row in listed)
         return
     table = Table(box=None, header_style="bold")
     for _, heading in columns:
@@ -69,6 +81,11 @@ def print_table(
     for row in listed:
         table.add_row(*(escape(one_line(cell(key, row.get(key), zone))) for key, _ in columns))
     Console(highlight=False).print(table)
+
+
+def _plain(value: object) -> str:
+    """Return a cell of a table for programs; empty where there is nothing."""
+    return "" if value is None else one_line(value)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from recorder.common.logs import LogFormat, is_json, log_to_stderr
 from recorder.common.process_hardening import LimitError, forbid_dumps, lock_memory, take_short_turns
 from recorder.config.toml_tables import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
-from recorder.recordings.home_lock import AlreadyRunningError, console_held
+from recorder.recordings.home_lock import AlreadyRunningError, console_held, daemon_process
 from recorder.service.processes import NotReadyError, drain_and_stop, start, wait_ready
 from storage.errors import KeyProblemError, StorageError
 
@@ -99,6 +99,9 @@ def up(context: ServiceContext) -> None:
     commands = ["run"] + (["console"] if context.config.console.listen else [])
     if context.config.log.format is LogFormat.JSON:
         log_to_stderr(LogFormat.JSON)
+    if (process := daemon_process(context.home)) is not None:
+        page = f", console on {context.config.console.url}" if context.config.console.listen else ""
+        _fail(f"the recorder in {context.home.root} runs already: process {process}{page}")
     _tell(ONE_USER)
     ensure_key(context.home.root)
     for number in (signal.SIGTERM, signal.SIGHUP):

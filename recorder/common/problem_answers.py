@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from recorder.common.known_values import fault_of
 from recorder.common.problems import ProblemError
 from storage.errors import DatabaseError
 
@@ -30,7 +31,7 @@ def response(problem: ProblemError) -> JSONResponse:
 
 def from_validation(error: RequestValidationError) -> ProblemError:
     """Turn FastAPI's findings into one sentence, without the values that were sent."""
-    complaints = [f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors()]
+    complaints = [f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'} {fault_of(e)}" for e in error.errors()]
     return ProblemError(422, "; ".join(complaints[:_MAX_COMPLAINTS]) + ".")
 
 

@@ -6,6 +6,7 @@ A mistake is reported in one plain sentence with its line: unknown keys, bad val
 import dataclasses
 import functools
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -32,7 +33,12 @@ def _built(path: Path, content: bytes) -> Config:
     try:
         text = content.decode()
         table = tomllib.loads(text)
-    except ValueError as error:  # not TOML, not UTF-8, or a number with thousands of digits
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r" \(at line (\d+), column \d+\)$", str(error))
+        where = f"{path}, line {line[1]}" if line else str(path)
+        said = str(error).removesuffix(line[0] if line else "")
+        raise ConfigError(f'{where}: this is not TOML: {said}; a line is such as name = "text" or [sip]') from error
+    except ValueError as error:  # not UTF-8, or a number with thousands of digits
         raise ConfigError(f"{path}: {error}") from error
     reader = Reader(path, text)
     built: Config = reader.build(Config, table, "")

@@ -11,6 +11,7 @@ from typing import Any
 
 from annotated_types import Ge, Gt, Interval, Le
 
+from recorder.common.known_values import nearest
 from recorder.config.sip_transports import parse_address, parse_target
 from sip.options import Address
 
@@ -19,6 +20,13 @@ DERIVED = frozenset({"sha256", "unsaid_answered_by"})
 """Fields of the configuration that are derived from the file and are no keys in it."""
 TARGETS = frozenset({"targets", "registrar"})
 """Keys with addresses that may name a transport."""
+
+
+_KINDS: dict[Any, tuple[str, str]] = {
+    str: ("text in quotes", '"text"'), int: ("a whole number", "5"), float: ("a number", "2.5"),
+    bool: ("true or false", "true"),
+}  # fmt: skip
+"""What a value must be, and an example, by its type."""
 
 
 class ConfigError(Exception):
@@ -44,6 +52,11 @@ def _outside(limit: Gt | Ge | Le | Interval, value: float) -> str | None:
     return f"be at least {least}" if over is None else f"be over {over}"
 
 
+def _shown(value: object) -> str:
+    """Return a value as TOML has it, for an example."""
+    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else f"{value}"
+
+
 class Reader:
     """Builds dataclasses from TOML tables and finds the line of a mistake."""
 
@@ -61,7 +74,10 @@ class Reader:
         for key in table:
             if key not in hints:
                 known = ", ".join(sorted(hints))
-                self.fail(f"unknown key {key!r}; known here are {known}", section or key, key, entry)
+                self.fail(
+                    f"unknown key {key!r}; known here are {known}; the nearest is {nearest(key, hints)}",
+                    section or key, key, entry,
+                )  # fmt: skip
         values = {key: self._value(hints[key], value, section, key, entry) for key, value in table.items()}
         try:
             return kind(**values)
@@ -102,7 +118,12 @@ class Reader:
 
     def _sequence(self, arguments: tuple[Any, ...], value: Any, section: str, key: str, entry: int) -> Any:  # noqa: ANN401
         if not isinstance(value, list):
-            self.fail(f"{key} must be a list", section or key, key, entry)
+            self.fail(
+                f"{key} must be a list, in square brackets; such as {key} = [{_shown(value)}]",
+                section or key,
+                key,
+                entry,
+            )
         if dataclasses.is_dataclass(arguments[0]) and arguments[0] is not Address:
             return tuple(
                 self.build(typing.cast("type[Any]", arguments[0]), item, key, i) for i, item in enumerate(value)
@@ -121,17 +142,22 @@ class Reader:
                 return parse_address(text, DEFAULT_PORTS.get(key, 5060))
             except ValueError:
                 what = 'HOST:PORT, "tcp:HOST:PORT" or "tls:HOST:PORT"' if key in TARGETS else "IP:PORT in quotes"
-                self.fail(f"{key} must be {what}, not {value!r}", *where)
+                self.fail(f'{key} must be {what}, not {value!r}; such as "192.0.2.10:5060"', *where)
         if isinstance(hint, type) and issubclass(hint, Enum):
             try:
                 return hint(value)
             except ValueError:
-                self.fail(f"{key} must be one of {', '.join(repr(m.value) for m in hint)}, not {value!r}", *where)
+                known = [str(one.value) for one in hint]
+                said = ", ".join(map(repr, known))
+                like = nearest(str(value), known)
+                self.fail(f'{key} must be one of {said}, not {value!r}; the nearest is {key} = "{like}"', *where)
         if hint is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if type(value) is not hint or (hint is float and not math.isfinite(value)):
-            words = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
-            self.fail(f"{key} must be {words.get(hint, hint)}, not {value!r}", *where)
+            words, example = _KINDS.get(hint, (str(hint), ""))
+            self.fail(
+                f"{key} must be {words}, not {value!r}{f'; such as {key} = {example}' if example else ''}", *where
+            )
         return value
 
     def _line(self, section: str, key: str, entry: int) -> int:

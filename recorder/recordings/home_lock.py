@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 from collections.abc import Iterator
 
 from recorder.common.file_lock import locked
@@ -18,6 +19,15 @@ def is_daemon_there(home: Home) -> bool:
     """Tell whether a daemon answers in a home. Does not try its lock, which could stop a daemon from starting."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(str(home.socket)) == 0
+
+
+def daemon_process(home: Home) -> int | None:
+    """Return the process of the daemon that answers in a home, as the kernel names it; None if none does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        if probe.connect_ex(str(home.socket)) != 0:
+            return None
+        process, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(process)
 
 
 @contextlib.contextmanager

@@ -75,6 +75,13 @@ def audit_event(act: str) -> str:
     return EVENT.get(act) or _unknown(act.replace(".", ": "))
 
 
+def audit_acts() -> frozenset[str]:
+    """Return every act that an entry of the audit log can have, and what acts begin with: ``call.pause``, ``call``."""
+    done = {*EVENT, *PEOPLE["Act"]}
+    acts = {*done, *(f"{act}{end}" for act in done for end in (_REFUSED, _NOT_STORED))}
+    return frozenset(".".join(act.split(".")[:length]) for act in acts for length in range(1, act.count(".") + 2))
+
+
 def to_do(verdict: Enum) -> str:
     """Return what to do about a call that was not recorded as it should have been, as sentences; empty if nothing."""
     return TO_DO.get(str(verdict.value), "")

@@ -198,7 +198,9 @@ def test_filters_and_texts_are_in_the_log_what_was_typed_as_a_text_that_can_expi
     entry = next(newest_first(site.log.path))
     assert (entry.details["texts"], entry.details["by"], entry.details["act"]) == (True, ["actor", "subject"], "call")
     assert site.log.text(entry) == "actor: olive; subject: 20261125T09000"
-    assert json.loads(site.run("show", "--act", "call.res", "--json", by="dora").stdout) == []
+    unknown = site.run("show", "--act", "call.res", "--json", by="dora")
+    assert (unknown.exit_code, unknown.stdout) == (2, ""), "half a word is no act"
+    assert "'call.res' is not an act; the nearest is 'call.resume'" in unknown.stderr
     lately = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}"
     assert json.loads(site.run("show", "--to", "2026-01-01", "--json", by="dora").stdout) == []
     assert len(json.loads(site.run("show", "--from", lately, "--limit", "4", "--json", by="dora").stdout)) == 4

@@ -284,6 +284,20 @@ def test_up_says_what_one_user_does_not_protect(tmp_path: Path, monkeypatch: pyt
     assert secret_path(root).exists(), "a home of a version before this gets its key before the daemon starts"
 
 
+def test_up_says_that_it_runs_already(home: RecorderHome) -> None:
+    home.edit('[console]\nlisten = "off"', '[console]\nlisten = "127.0.0.1:8080"')
+    try:
+        done = CliRunner().invoke(app, ["up", "-C", str(home.root)])
+    finally:
+        home.edit('[console]\nlisten = "127.0.0.1:8080"', '[console]\nlisten = "off"')
+    assert home.daemon is not None
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"recorder: the recorder in {home.root} runs already: process {home.daemon.pid}, "
+        "console on http://127.0.0.1:8080\n"
+    )
+
+
 def test_the_console_is_told_of_takeovers(home: RecorderHome) -> None:
     with LiveClient(home.root / "recorder.sock") as unsigned, pytest.raises(DaemonRefusedError):
         unsigned.takeovers()

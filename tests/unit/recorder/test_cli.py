@@ -119,6 +119,31 @@ def test_an_unknown_option_is_wrong_usage(names: list[str]) -> None:
         ),
         ("holds add", "recorder: Missing argument 'ID'; `recorder holds add --help` says how it is used"),
         ("holds list --x", "recorder: No such option: --x; `recorder holds list --help` says how it is used"),
+        (
+            "recordings list --outcome record",
+            "recorder: --outcome: 'record' is not valid; the nearest is 'recorded'; known are recorded, partial, "
+            "blocked, no_conversation, failed; `recorder recordings list --help` says how it is used",
+        ),
+        (
+            "users add x --role manger",
+            "recorder: --role: 'manger' is not valid; the nearest is 'manager'; known are admin, officer, manager, "
+            "team_leader, dpo, ict, member; `recorder users add --help` says how it is used",
+        ),
+        (
+            "recordings list --limit abc",
+            "recorder: --limit must be a whole number, such as 5, not 'abc'; `recorder recordings list --help` says "
+            "how it is used",
+        ),
+        (
+            "recordings list --limit 0",
+            "recorder: --limit must be at least 1, not '0'; `recorder recordings list --help` says how it is used",
+        ),
+        (
+            "cases letter SAR-2026-0001 refusl",
+            "recorder: acknowledgement|extension|refusal|disclosure: 'refusl' is not valid; the nearest is 'refusal'; "
+            "known are acknowledgement, extension, refusal, disclosure; `recorder cases letter --help` says how it is "
+            "used",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line_that_says_what_to_do(words: str, sentence: str) -> None:
@@ -151,6 +176,26 @@ def test_a_mistake_in_the_configuration_is_one_sentence_with_its_line(home: Path
     assert result.exit_code == 2
     assert f"recorder.toml, line {line}: unknown key 'max_cals'" in said(result)
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("audit list --act call.puse", "'call.puse' is not an act; the nearest is 'call.pause'"),
+        ("audit list --act cal", "'cal' is not an act; the nearest is 'call'"),
+        ("audit list --act nonsense", "'nonsense' is not an act; the nearest is"),
+        ("alarms acknowledge disk_fulls --remark full", "'disk_fulls' is not an alarm; the nearest is 'disk_full'"),
+        (
+            "notices template 1st",
+            "'1st' is not a message with wording; the nearest is 'first'; known are first, second",
+        ),
+    ],
+)
+def test_an_unknown_value_is_wrong_usage_and_the_nearest_is_named(home: Path, words: str, sentence: str) -> None:
+    person = () if words.startswith("notices") else ("--as", "founder")
+    done = run(*words.split(), *person, "-C", home)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"recorder: {sentence}")
 
 
 @pytest.mark.parametrize("arguments", [["calls"], ["pause", "--extension", "2001"], ["reload"]])
@@ -430,6 +475,15 @@ def test_control_characters_are_shown_not_sent(capsys: pytest.CaptureFixture[str
     assert shown == clean(EVIL) + "\n"
     assert shown.strip("\n").isprintable()
     assert "owned" in shown
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_cell_without_a_value_is_empty(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal)
+    print_table([{"id": "a", "opt_out": None}], [("id", "Call"), ("opt_out", "Opt-out"), ("node", "Node")], empty="")
+    assert "None" not in capsys.readouterr().out
 
 
 def test_the_same_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,16 @@ MISTAKES = {
     ),
     "unknown key of the second extension": ('operator = "bob"', 'oper = "bob"', 28, "unknown key 'oper'"),
     "missing key": ('operator = "bob"\n', "", 26, "[[extension]] needs operator"),
-    "text for a number": ("[30000, 30099]", '["a", "b"]', 14, "ports must be a whole number, not 'a'"),
+    "the nearest key": ('listen = "192', 'lisen = "192', 2, "; the nearest is listen"),
+    "text for a number": (
+        "[30000, 30099]",
+        '["a", "b"]',
+        14,
+        "ports must be a whole number, not 'a'; such as ports = 5",
+    ),
+    "one in no list": ("[30000, 30099]", "30000", 14, "in square brackets; such as ports = [30000]"),
+    "the nearest choice": ('"discard"', '"discord"', 19, "not 'discord'; the nearest is card_payment = \"discard\""),
+    "no TOML": ('name = "pbx"', "name pbx", 5, "this is not TOML: "),
     "number for text": ('name = "pbx"', "name = 5", 5, "name must be text in quotes, not 5"),
     "one port": ("[30000, 30099]", "[30000]", 14, "ports must be two numbers: [first, last]"),
     "no list": ("[30000, 30099]", "30000", 14, "ports must be a list"),
@@ -363,7 +372,7 @@ def test_mistakes_in_short_files(tmp_path: Path, text: str, line: int, says: str
 
 
 def test_toml_that_is_none_says_where(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"recorder\.toml: .*line 2"):
+    with pytest.raises(ConfigError, match=r"recorder\.toml, line 2: this is not TOML: .*; a line is such as "):
         read_config(written(tmp_path, "[sip]\nlisten = \n"))
 
 
