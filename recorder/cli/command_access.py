@@ -131,6 +131,7 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "run": "runs the daemon",
         "console": "runs the console",
         "reload": "as SIGHUP: brings recorder.toml into force, whose changes are in the audit log",
+        "explain": "prints what the documentation says; opens no recorder",
         "config schema": "prints what recorder.toml may have; opens no recorder",
         "drain": "as SIGTERM, for the users who may send that. The entries `daemon.draining` and `daemon.stopping` "
         "name the user of the operating system",

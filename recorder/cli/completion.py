@@ -157,3 +157,10 @@ def acts(ctx: typer.Context, args: list[str], incomplete: str) -> list[str]:
     from recorder.rules.wording import audit_acts  # noqa: PLC0415 - other completions need no words
 
     return sorted(one for one in audit_acts() if one.startswith(incomplete) and not one.endswith(".not_stored"))
+
+
+def reasons(ctx: typer.Context, args: list[str], incomplete: str) -> list[str]:
+    """Offer reasons of outcomes."""
+    from recorder.rules.words.reasons import EXPLAINED  # noqa: PLC0415 - other completions need no words
+
+    return [one for one in EXPLAINED if one.startswith(incomplete)]

@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "reload": "live:reload",
         "drain": "drain:drain",
         "health": "health:health",
+        "explain": "explain:explain",
         "selftest": "selftest:selftest",
         "demo": "service:demo",
         "phone": "phone:phone",

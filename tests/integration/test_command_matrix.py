@@ -29,6 +29,7 @@ from tests.integration.test_named_commands import LEAVES, arguments
 
 WHY = ["--reason", "complaint 17"]
 GIVEN = {
+    "alarms acknowledge": ["disk_full", "--remark", "full"],
     "index check": ["--repair"], "index reconcile": ["--yes", *WHY],
     "recordings erase": ["x", "--from", "0", "--to", "1"], "calls resume": ["--call", "x"],
     "calls retroactive-pause": ["--call", "x"],

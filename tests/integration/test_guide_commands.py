@@ -113,6 +113,11 @@ def test_the_first_accounts_are_made_in_the_order_of_operations(tmp_path: Path) 
     assert [name for name, one in people.items() if not one.has_second_factor] == []
 
 
+def test_the_page_of_outcomes_shows_what_explain_prints(tmp_path: Path) -> None:
+    steps = steps_of((DOCS / "outcomes.md").read_text())
+    assert problems(GuideShell(tmp_path, tmp_path, {}).follow(steps, {}), steps) == []
+
+
 def test_the_guides_are_walked_from_the_engineer_to_the_auditor(tmp_path: Path) -> None:
     with policy_site(tmp_path / "site", {"2001": 2, "2003": 1}) as site:
         phones = Phones(site.lines)

@@ -178,3 +178,14 @@ class SoundDeviceRow:
     microphone: bool
     loudspeaker: bool
     is_default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedReason:
+    """What a reason of an outcome means, and with which outcomes it stands."""
+
+    reason: str
+    words: str
+    outcomes: list[str]
+    means: str
+    to_do: str

@@ -21,6 +21,7 @@ from recorder.cli.results.assurance import AssuranceFinding, AssuranceReport, Im
 from recorder.cli.results.calls import (
     Agent,
     CallState,
+    ExplainedReason,
     LiveCall,
     OptOut,
     PhoneCall,
@@ -157,6 +158,7 @@ RESULTS: Mapping[str, Any] = MappingProxyType(
         "reload": Reloaded,
         "drain": Drain,
         "health": Health,
+        "explain": ExplainedReason,
         "phone": PhoneCall | list[SoundDeviceRow],
         "selftest": SelfTestReport,
         "login": NewSession,

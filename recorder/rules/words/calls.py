@@ -41,6 +41,7 @@ REASON: Mapping[str, str] = {
     "notice_not_attested": "nobody confirmed that the recording notice was played",
     "not_nominated": "no recorded extension took part",
     "no_metadata": "no details of who took part",
+    "emergency": "call to the emergency services",
     "over_peer_limit": "too many calls from this system",
     # Faults.
     "internal_error": "internal error",
@@ -55,6 +56,7 @@ REASON: Mapping[str, str] = {
     "writer_overrun": "the disk was too slow",
     "memory_not_locked": "audio could not be kept safe in memory",
     "container_damaged": "the recording file is damaged",
+    "damaged": "the recording file is damaged",
     "file_missing": "the recording file is missing",
     # Why a part is as it is.
     "digits": "digits keyed",
