@@ -41,8 +41,10 @@ from recorder.access.tables import (
     tokens,
 )
 from recorder.access.teams import plan_change, settle_changes
+from recorder.backups.lost_cases import bring_cases_back
 from recorder.common.home import Home
 from recorder.permissions import Act, Role
+from recorder.rules.cases import CaseEvent
 from recorder.rules.requesting import RequestState
 from recorder.site_keys.membership import expel_again
 from recorder.site_keys.node_records import read_records
@@ -80,6 +82,7 @@ class Told:
         acknowledged: Break-glass acts that were acknowledged: by whom, when.
         nodes: By node that was removed, the serial numbers of its certificates.
         gone: Those of them that were not added again.
+        cases: By case the entries that were written since, in order.
     """
 
     since: datetime
@@ -100,6 +103,7 @@ class Told:
     acknowledged: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     nodes: dict[str, frozenset[int]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
+    cases: dict[str, list[AuditEntry]] = field(default_factory=dict)
 
     def take(self, entry: AuditEntry) -> None:
         """Add an entry of `ACTS`."""
@@ -164,6 +168,16 @@ def _take_node_removed(told: Told, entry: AuditEntry, _at: datetime) -> None:
     told.gone.add(entry.subject)
 
 
+def _take_case(told: Told, entry: AuditEntry, at: datetime) -> None:
+    if at >= told.since:
+        told.cases.setdefault(entry.subject, []).append(entry)
+
+
+def _take_case_back(told: Told, entry: AuditEntry, _at: datetime) -> None:
+    if found := told.cases.get(entry.subject):
+        found.pop()  # it was written just before, by the same act
+
+
 def _take_last(name: str) -> _Taken:
     def take(told: Told, entry: AuditEntry, at: datetime) -> None:
         getattr(told, name)[entry.subject] = at
@@ -215,6 +229,8 @@ ACTS: Mapping[str, _Taken] = MappingProxyType(
         str(Act.ACKNOWLEDGE): _take_acknowledged,
         str(Act.PLAY): _take_by_explained,
         "node.removed": _take_node_removed,
+        **{f"case.{step}": _take_case for step in CaseEvent},
+        **{f"case.{step}.not_stored": _take_case_back for step in CaseEvent},
         "node.added": lambda told, entry, _at: told.gone.discard(entry.subject),
     }
 )
@@ -241,7 +257,7 @@ LEFT: Mapping[str, str] = MappingProxyType(
         "retention.people_swept": "what was deleted after its period is deleted again by the next sweep",
     }
 )
-"""Acts about accounts that need nothing here, and why; so does each step of a case."""
+"""Acts about accounts that need nothing here, and why."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -324,6 +340,9 @@ class _Closing:
         self._close_requests()
         self._close_proposals()
         self._acknowledge()
+        closed, decide = bring_cases_back(self._connection, self._told.cases, SLACK)
+        self._done.closed += closed
+        self._done.decide += decide
 
     # --- accounts
 

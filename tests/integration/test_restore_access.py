@@ -1,7 +1,7 @@
 """What was closed after a snapshot stays closed in what is restored from it: accounts, roles, tokens, grants, PINs."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,10 @@ from recorder.access.tokens import keep as keep_token
 from recorder.backups import closing
 from recorder.backups.restore import Restored
 from recorder.common.home import Home
+from recorder.data_subjects.case_repository import CaseRepository
 from recorder.permissions import Act, Role, Scope
 from recorder.recordings.replay import NOT_STATE
+from recorder.rules.cases import CaseEntry, CaseEvent
 from recorder.site_keys.key_list import revoked_serials
 from recorder.site_keys.membership import admit, plan_admission
 from recorder.site_keys.node_request import make_request, read_request
@@ -374,10 +376,76 @@ def test_an_administrator_sets_a_password_alone_while_nobody_else_can_sign_in(si
     assert isinstance(new.people.verify("dora", "a rather new password"), SignedIn)
 
 
+CASE = "SAR-2026-0001"
+
+
+def work(site: AccessSite, case: str, *steps: tuple[str, str], is_stored: bool) -> None:
+    """Write entries of a case into the log and, unless that was lost, the accounts."""
+    cases = CaseRepository(site.engine, now=lambda: site.now)
+    for number, (step, by) in enumerate(steps):
+        details = {"kind": "sar"} if step == "opened" else {}
+        site.entry(f"case.{step}", case, by, **details, on="2026-11-20")
+        if is_stored:
+            entry = CaseEntry(
+                step=CaseEvent(step),
+                at=site.now,
+                by=by,
+                on=date(2026, 11, 20),
+                details={**details, "requester": "J. Doe"},
+            )
+            cases.append(case, number, entry)
+
+
+def test_a_doubt_that_was_raised_after_the_snapshot_stays_and_other_entries_are_named(site: AccessSite) -> None:
+    work(site, CASE, ("opened", "lena"), ("identity_checked", "lena"), is_stored=True)
+    site.now += timedelta(minutes=10)
+    site.at = site.now
+    site.back_up()
+    site.now += timedelta(minutes=10)
+    work(site, CASE, ("noted", "lena"), ("identity_doubted", "mara"), is_stored=False)
+    work(site, "SAR-2026-0002", ("opened", "lena"), ("identity_checked", "lena"), is_stored=False)
+    site.entry("case.noted", CASE, "dora")
+    site.entry("case.noted.not_stored", CASE, "dora")
+    assert site.follow() == ""
+    new = Opened(site, site.restore())
+    cases = CaseRepository(open_people(new.home.people), now=lambda: LATER)
+    one, two = cases.get(CASE), cases.get("SAR-2026-0002")
+    assert one is not None and two is not None
+    assert (one.is_in_doubt, one.requester) == (True, "J. Doe")
+    assert one.doubted_by == {"mara"}
+    assert (two.opened_by, two.is_identified, two.course.received_on) == ("lena", False, date(2026, 11, 20))
+    assert cases.next_id(two.kind, 2026) == "SAR-2026-0003", "no reference is given twice"
+    (first, second) = (one for one in new.decide if one.startswith("case"))
+    assert first.endswith("(noted by lena)")
+    assert second.endswith("(identity checked by lena)")
+
+
+def test_a_doubt_that_was_lifted_again_and_what_is_in_the_snapshot_are_left(site: AccessSite) -> None:
+    work(site, CASE, ("opened", "lena"), ("noted", "lena"), is_stored=True)
+    site.back_up()
+    work(site, "SAR-2026-0002", ("opened", "lena"), is_stored=True)
+    site.now += timedelta(minutes=10)
+    work(site, CASE, ("identity_doubted", "mara"), ("identity_checked", "dora"), is_stored=False)
+    assert site.follow() == ""
+    new = Opened(site, site.restore())
+    one = CaseRepository(open_people(new.home.people), now=lambda: LATER).get(CASE)
+    assert one is not None
+    assert (len(one.entries), one.is_in_doubt) == (2, False)
+    assert any("(identity doubted by mara, identity checked by dora)" in one for one in new.decide)
+
+
 def test_every_act_about_accounts_is_replayed_or_needs_nothing() -> None:
     about = {act for act, why in NOT_STATE.items() if "recorder.backups.closing" in why and not act.startswith("case.")}
     assert about - set(closing.ACTS) - set(closing.LEFT) == set()
     assert set(closing.ACTS) & set(closing.LEFT) == set()
     tried = {act.partition(",")[0] for act in CLOSED}
-    given = {"node.added", "people.granted", "people.enable", "people.resealed", "request.granted", "recording.play"}
+    cases = {act for act in closing.ACTS if act.startswith("case.")}  # tried in tests of their own
+    given = cases | {
+        "node.added",
+        "people.granted",
+        "people.enable",
+        "people.resealed",
+        "request.granted",
+        "recording.play",
+    }
     assert set(closing.ACTS) - tried == given, "each act that closes is tried above"
