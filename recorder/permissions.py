@@ -180,11 +180,13 @@ class Refusal:
         reason: A sentence for the person who tried.
         fault: Why it was refused.
         field: The input that is incomplete, such as ``reason``; empty if it is none.
+        lacks_role: Whether another role would be allowed to, which an administrator can give.
     """
 
     reason: str
     fault: Fault = Fault.NOT_ALLOWED
     field: str = ""
+    lacks_role: bool = False
 
 
 class DeniedError(Exception):

@@ -66,17 +66,22 @@ class AuditService:
         """Write the entry of an act that does not wait for the log, now or once it can be written. Never raises."""
         self.late.enter(act, actor, subject, {**(details or {}), **self.origin}, text)
 
-    def refusal(self, actor: str, act: str, subject: str, sentence: str, *, status: int = 403) -> ProblemError:
+    def refusal(
+        self, actor: str, act: str, subject: str, sentence: str, *, status: int = 403, lacks_role: bool = False
+    ) -> ProblemError:
         """Write a refusal and return it. It is in effect while the log cannot be written; its entry follows."""
         self.note_late(REFUSED, actor, subject, {"act": act}, text=sentence)
-        return ProblemError(status, sentence)
+        return ProblemError(status, sentence, lacks_role=lacks_role)
 
     def denied(self, actor: Actor, act: Act, subject: str, error: DeniedError | Refusal) -> ProblemError:
         """Return a denied act with the status of its fault, after its entry; a field that is incomplete has none."""
         sentence = error.reason if isinstance(error, Refusal) else str(error)
         if error.fault is Fault.INCOMPLETE and error.field:
             return incomplete(sentence, error.field)
-        return self.refusal(actor.actor, act, subject, sentence, status=FAULT_STATUS[error.fault])
+        lacks_role = isinstance(error, Refusal) and error.lacks_role
+        return self.refusal(
+            actor.actor, act, subject, sentence, status=FAULT_STATUS[error.fault], lacks_role=lacks_role
+        )
 
     def authorise(self, actor: Actor, act: Act, subject: str = "", **about: Any) -> Allowed:  # noqa: ANN401 - of `may`
         """Return what an actor's role allows; ``about`` is as for `recorder.rules.authorisation.may`.

@@ -18,6 +18,7 @@ class ProblemError(Exception):
         headers: Extra headers, such as WWW-Authenticate or Retry-After.
         extra: Extension members of the document (RFC 9457 section 3.2).
         fields: The sentence for each field of the input that is wrong, by the field's name.
+        lacks_role: Whether a role that an administrator can give would allow it; pages say whom to ask.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class ProblemError(Exception):
         headers: dict[str, str] | None = None,
         extra: dict[str, Any] | None = None,
         fields: Mapping[str, str] | None = None,
+        lacks_role: bool = False,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -37,6 +39,7 @@ class ProblemError(Exception):
         self.headers = headers or {}
         self.extra = extra or {}
         self.fields = fields or {}
+        self.lacks_role = lacks_role
 
     def document(self) -> dict[str, Any]:
         """Return the JSON members (RFC 9457 section 3.1); ``type`` is about:blank, so it is left out."""

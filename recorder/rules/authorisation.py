@@ -130,7 +130,8 @@ def _application(actor: Application, act: Act, extension: str | None) -> Allowed
 def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has_grant: bool) -> Allowed | Refusal:
     grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
     if not grants:
-        return Refusal(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
+        sentence = f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}."
+        return Refusal(sentence, lacks_role=True)
     if act in HEARS and combines_admin(person.roles):
         return Refusal(f"An administrator may not {VERBS[act]}, and may have no role that listens to recordings.")
     if act in WATCHES_ICT and Role.ICT in person.roles:

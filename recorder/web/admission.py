@@ -56,5 +56,6 @@ class Admission:
 
     def _refusal(self, request: Request, actor: Actor, act: Act) -> ProblemError:
         decision = may(actor, act, reason="asked elsewhere", has_grant=True)
-        sentence = decision.reason if isinstance(decision, Refusal) else "This is for people, not for tokens."
-        return self._audit_service.refusal(actor.actor, act, id_in_path(request.path_params), sentence)
+        refusal = decision if isinstance(decision, Refusal) else Refusal("This is for people, not for tokens.")
+        subject = id_in_path(request.path_params)
+        return self._audit_service.refusal(actor.actor, act, subject, refusal.reason, lacks_role=refusal.lacks_role)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from recorder.access.account_key import AccountKeyError
+from recorder.access.accounts import People, usable_people
 from recorder.access.openid.starts import Starts
 from recorder.access.reachability import AccountsAwayError
 from recorder.audit.audit_service import AuditService
@@ -18,6 +19,7 @@ from recorder.common import problem_answers
 from recorder.common.problems import ProblemError
 from recorder.common.web import application, patterns_of
 from recorder.control.client import SERVICE
+from recorder.permissions import Role
 from recorder.web import (
     absence_pages,
     account_pages,
@@ -169,7 +171,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     app.add_middleware(
         Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits, tallies=deps.tallies
     )
-    _answer_problems(app, renderer, app.state.parts.gate, security_headers(is_tls=deps.is_tls))
+    _answer_problems(app, renderer, app.state.parts, security_headers(is_tls=deps.is_tls))
     return app
 
 
@@ -203,11 +205,20 @@ def _address_of(request: Request) -> str:
     return f"{path}?{query}" if query else path
 
 
-def _answer_problems(app: FastAPI, renderer: Renderer, gate: Gatekeeper, headers: Mapping[str, str]) -> None:
+def _administrators(people: People) -> list[str]:
+    """Return the names of those who give roles; empty while the accounts are away."""
+    try:
+        return sorted(one.display_name for one in usable_people(people) if Role.ADMIN in one.roles)
+    except AccountsAwayError:
+        return []
+
+
+def _answer_problems(app: FastAPI, renderer: Renderer, parts: ConsoleParts, headers: Mapping[str, str]) -> None:
     """Answer every error: by a problem document below /api, by a page elsewhere.
 
     The page has the navigation of who is signed in; an error of ours or of the database asks nobody who that is.
     """
+    gate = parts.gate
 
     def respond(request: Request, problem: ProblemError) -> Response:
         answer: Response
@@ -217,7 +228,10 @@ def _answer_problems(app: FastAPI, renderer: Renderer, gate: Gatekeeper, headers
         else:
             title = _TITLES.get(problem.status, problem.title)
             caller = None if problem.status >= 500 else gate.shown_to(request)
-            answer = renderer.page("error.html", caller, status=problem.status, title=title, detail=problem.detail)
+            askable = _administrators(parts.deps.people) if problem.lacks_role and caller is not None else []
+            answer = renderer.page(
+                "error.html", caller, status=problem.status, title=title, detail=problem.detail, askable=askable
+            )
             answer.headers.update(problem.headers)
         answer.headers.update(headers)  # the answer to an internal error does not pass the guard
         return answer

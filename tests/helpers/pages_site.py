@@ -20,7 +20,7 @@ from tests.helpers.accounts import MAKER
 from tests.helpers.asked_app import Answer, ask
 from tests.helpers.console_site import console_deps
 
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 class PagesSite:
@@ -50,14 +50,14 @@ class Visitor:
         found = site.deps.sessions.find(session)
         assert found is not None
         self._site, self._csrf = site, found.csrf
-        self._headers = {"cookie": f"recorder={session}", "x-csrf-token": found.csrf}
+        self.headers = {"cookie": f"recorder={session}", "x-csrf-token": found.csrf}
 
     def get(self, path: str) -> Answer:
-        return self._site.ask("GET", path, headers=self._headers)
+        return self._site.ask("GET", path, headers=self.headers)
 
     def post(self, path: str, **fields: Any) -> Answer:
         body = urlencode({**fields, "csrf": self._csrf}, doseq=True).encode()
-        return self._site.ask("POST", path, headers={**self._headers, "content-type": _FORM}, body=body)
+        return self._site.ask("POST", path, headers={**self.headers, "content-type": FORM}, body=body)
 
 
 def words_of(answer: Answer) -> str:
