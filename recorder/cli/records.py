@@ -46,7 +46,12 @@ FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="Fro
 ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a day is included.")]
 OperatorOption = Annotated[
     str | None,
-    typer.Option("--operator", metavar="X", help="Calls of this operator.", autocompletion=completion.operators),
+    typer.Option(
+        "--operator",
+        metavar="X",
+        help="Calls of this operator, by the whole name.",
+        autocompletion=completion.operators,
+    ),
 ]
 ExtensionOption = Annotated[
     str | None,
@@ -54,7 +59,9 @@ ExtensionOption = Annotated[
 ]
 NumberOption = Annotated[
     str | None,
-    typer.Option("--number-file", metavar="F|-", help="A file with the number, as other users can see arguments."),
+    typer.Option(
+        "--number-file", metavar="F|-", help="A file with a whole number, in any spelling: users can see arguments."
+    ),
 ]
 
 FOUND_COLUMNS = [
@@ -107,9 +114,10 @@ def find(
         int | None, typer.Option("--limit", min=1, max=MOST_ROWS, show_default="100, with --json all")
     ] = None,
 ) -> None:
-    """Find calls by date, time, operator, extension, number and outcome, newest first.
+    """Find calls by time, whole name of the operator, extension, number in a file, and outcome, newest first.
 
-    You find the calls that your role may see, as in the console. The search is logged.
+    The number is a whole one in any spelling, and of anybody who was on the call. The console finds parts of names and
+    the last digits of numbers too. You find the calls that your role may see, as in the console. The search is logged.
     """
     zone = context.zone
     search = replace(

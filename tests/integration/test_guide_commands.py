@@ -7,7 +7,7 @@ navigation, since one person goes on where another one stopped.
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -15,12 +15,16 @@ import httpx2
 from recorder.calls.notices import NoticeStore
 from recorder.cli.identity import people_of
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.permissions import Role
+from recorder.recordings.home_stores import open_index
+from storage.rows import row_from_json
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.guide_shell import Done, GuideShell, Step, steps_of
 from tests.helpers.policy_site import policy_site
 from tests.helpers.recorder_home import HANGS_S, RecorderHome, recorder_home, tone_file
 from tests.helpers.signed_in import signing
+from tests.helpers.storage_home import row
 from tests.helpers.unix_transport import UnixTransport
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -111,6 +115,16 @@ def test_the_first_accounts_are_made_in_the_order_of_operations(tmp_path: Path) 
         "alice": {Role.OFFICER},
     }  # fmt: skip
     assert [name for name, one in people.items() if not one.has_second_factor] == []
+
+
+def test_the_page_of_commands_finds_calls_by_number_and_name(tmp_path: Path) -> None:
+    steps = steps_of((DOCS / "commands.md").read_text())
+    with recorder_home(tmp_path / "site", next_hop="127.0.0.1:5070", is_started=False) as home:
+        home.add_person("lena", Role.TEAM_LEADER, display_name="Lena Lead")
+        with closing(open_index(Home(home.root), read_config(home.config))) as index:
+            index.save(row_from_json(row(caller="+447700900555", operator="Olive Officer")))
+        done = GuideShell(tmp_path, home.password_file, {}).follow(steps, {"RECORDER_HOME": str(home.root)})
+        assert problems(done, steps) == []
 
 
 def test_the_page_of_outcomes_shows_what_explain_prints(tmp_path: Path) -> None:
