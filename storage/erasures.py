@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.errors import ErasureStateError, NotFoundError
-from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.retention_types import ALONE, ErasureKind, ErasureOrder, ErasureState
 from storage.tables import erasures as _orders
 from storage.tables import microseconds, moment_of
 from storage.types import RecordingId
@@ -52,9 +52,6 @@ TABLE: Mapping[tuple[ErasureState, ErasureEvent], ErasureState] = MappingProxyTy
 
 CLOSED = frozenset({ErasureState.DONE, ErasureState.DECLINED})
 """States in which an order does not lock its recording."""
-
-ALONE = frozenset({ErasureState.CONFIRMED, ErasureState.DONE, ErasureState.FAILED})
-"""States that an order with no decision can have only if it needed no second person."""
 
 _CHANGING = frozenset({"state", "decided_by", "decided_us", "done_us", "problem"})
 """Columns that change after the order was placed."""

@@ -28,6 +28,10 @@ class ErasureState(enum.StrEnum):
     DECLINED = "declined"
 
 
+ALONE = frozenset({ErasureState.CONFIRMED, ErasureState.DONE, ErasureState.FAILED})
+"""States that an order with no decision can have only if it needed no second person."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureOrder:
     """An order to destroy a span of one recording.

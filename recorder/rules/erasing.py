@@ -13,8 +13,7 @@ from datetime import timedelta
 from recorder.permissions import Act, Allowed, Person, Refusal, Role
 from recorder.rules.authorisation import may, operator_for
 from recorder.rules.vouching import NOBODY, Vouched
-from storage.erasures import ALONE
-from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.retention_types import ALONE, ErasureKind, ErasureOrder, ErasureState
 from storage.types import RecordingId, RecordingRow, SegmentKind
 
 GRACE_S = 15 * 60.0
