@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from docs.generated import between
 from recorder.cli.cli import Commands, first_line
 from recorder.cli.former_words import former
 from recorder.cli.results.table import WITHOUT_RESULT
@@ -38,8 +39,7 @@ def tables() -> str:
 
 def updated(page: str) -> str:
     """Return the page with the tables as the code has them."""
-    before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n{tables()}\n{END}{rest.partition(END)[2]}"
+    return between(page, BEGIN, tables(), END)
 
 
 if __name__ == "__main__":

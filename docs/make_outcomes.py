@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from docs.generated import between
 from recorder.rules import wording
 from recorder.rules.words.reasons import GROUPS
 
@@ -25,8 +26,7 @@ def tables() -> str:
 
 def updated(page: str) -> str:
     """Return the page with the tables as the code has them."""
-    before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n{tables()}\n{END}{rest.partition(END)[2]}"
+    return between(page, BEGIN, tables(), END)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from docs.generated import between
 from recorder.cli.command_access import IF_NAMED, NAMED, UNNAMED
 from recorder.control.socket_access import KEYS, SOCKET
 from recorder.permissions import SCOPE_OF, TABLE, Act, Role
@@ -150,17 +151,11 @@ def _linked(note: str) -> str:
 
 def updated(text: str) -> str:
     """Return a page with the tables as they are now."""
-    text = _with(text, LIVE_BEGIN, live_table(), LIVE_END)
-    text = _with(text, COMMANDS_BEGIN, commands_table(), COMMANDS_END)
+    text = between(text, LIVE_BEGIN, live_table(), LIVE_END)
+    text = between(text, COMMANDS_BEGIN, commands_table(), COMMANDS_END)
     for place, ways in ways_tables().items():
-        text = _with(text, f"<!-- {place}: begin -->\n", ways, f"<!-- {place}: end -->\n")
-    return _with(text, BEGIN, table(), END)
-
-
-def _with(text: str, begin: str, part: str, end: str) -> str:
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    return f"{before}{begin}\n{part}\n{end}{after}"
+        text = between(text, f"<!-- {place}: begin -->\n", ways, f"<!-- {place}: end -->\n")
+    return between(text, BEGIN, table(), END)
 
 
 if __name__ == "__main__":

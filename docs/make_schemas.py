@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from docs.generated import between
 from recorder.cli.results.table import RESULTS
 
 FOLDER = Path(__file__).parent / "schemas"
@@ -103,8 +104,7 @@ def table() -> str:
 
 def updated(page: str) -> str:
     """Return the page with the table as the code has it."""
-    before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}"
+    return between(page, BEGIN, table(), END)
 
 
 if __name__ == "__main__":

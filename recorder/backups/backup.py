@@ -305,11 +305,13 @@ class _Run:
         """Take out what was deleted meanwhile, store the lists and the document, and expire older snapshots."""
         backup = self._backup
         journal, repository = Journal(backup.repository), backup.repository
+        check = SourceCheck(backup.vault, backup.database, self._pieces)
+        suspects = check.suspects(self._files[BackupClass.MEDIA])  # not under the lock: deletions are carried meanwhile
         with locked(backup.home.state / JOURNAL_LOCK, wait=True):
             journal.follow(backup.audit, backup.vault, backup.node)
             since = list(takewhile(lambda entry: entry.number > begun.number, newest_first(backup.audit.path)))
             media = _settled(self._files[BackupClass.MEDIA], journal.settle_again(since[::-1], backup.vault))
-            damage = SourceCheck(backup.vault, backup.database, self._pieces).look(media, self._known)
+            damage = check.look(suspects, media, self._known)
             media = [file for file in media if file.path not in damage.wrong] + damage.kept
             made.problems += damage.problems
             self._files[BackupClass.MEDIA] = media

@@ -4,7 +4,7 @@ A recording's container and its sealed key belong together.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -135,20 +135,29 @@ class SourceCheck:
         is_alone = database.dialect == SQLITE
         self._own_names = None if is_alone else Nodes(database).names_of(vault.node.fingerprint)
 
-    def look(self, files: Iterable[StoredFile], known: Mapping[str, StoredFile]) -> SourceDamage:
-        """Compare the files of a snapshot with the index.
+    def suspects(self, files: Iterable[StoredFile]) -> list[RecordingId]:
+        """Return the recordings of which the copied files differ from the index; reads the whole index.
+
+        Their rows have had time to follow an erasure or an archiving when this returns.
+        """
+        there, sealed = _by_path(files)
+        found = [row.id for row in self._rows() if self._problem(row, there, sealed)]
+        if found:
+            time.sleep(_SETTLES_S)
+        return found
+
+    def look(
+        self, suspects: Sequence[RecordingId], files: Iterable[StoredFile], known: Mapping[str, StoredFile]
+    ) -> SourceDamage:
+        """Compare the files of a snapshot with the present rows of the recordings that `suspects` returned.
 
         Args:
-            files: Those of the recordings, as they were copied.
+            suspects: Those recordings.
+            files: Files of the recordings in the snapshot, without those deleted meanwhile.
             known: Files of the newest earlier snapshot, by path.
         """
-        there = {file.path: file for file in files}
-        sealed = {PurePosixPath(path).stem for path in there if path.endswith(".key")}
-        suspects = [row.id for row in self._rows() if self._problem(row, there, sealed)]
+        there, sealed = _by_path(files)
         found = SourceDamage()
-        if not suspects:
-            return found
-        time.sleep(_SETTLES_S)
         for row in self._rows_of(suspects):
             if problem := self._problem(row, there, sealed):
                 self._note(found, row, problem, known)
@@ -157,7 +166,7 @@ class SourceCheck:
     def _rows(self) -> Iterator[RecordingRow]:
         return (one.row for one in StoredRows(self._database).each() if one.row is not None)
 
-    def _rows_of(self, suspects: list[RecordingId]) -> Iterator[RecordingRow]:
+    def _rows_of(self, suspects: Sequence[RecordingId]) -> Iterator[RecordingRow]:
         for start in range(0, len(suspects), _AGAIN):
             found = StoredRows(self._database).among(suspects[start : start + _AGAIN])
             yield from (one.row for _, one in sorted(found.items()) if one.row is not None)
@@ -204,3 +213,9 @@ class SourceCheck:
 
     def _path(self, row: RecordingRow) -> str:
         return (self._vault.root / str(row.path)).relative_to(self._vault.home).as_posix()
+
+
+def _by_path(files: Iterable[StoredFile]) -> tuple[dict[str, StoredFile], set[str]]:
+    """Return files by path, and the ids of the recordings whose sealed key is among them."""
+    there = {file.path: file for file in files}
+    return there, {PurePosixPath(path).stem for path in there if path.endswith(".key")}

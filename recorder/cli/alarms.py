@@ -8,10 +8,10 @@ from recorder.cli.context import LazyHomeContext, LazyPersonContext
 from recorder.cli.live import ask, sign_in_for
 from recorder.cli.output import fail, fail_unknown, print_json, say
 from recorder.permissions import Act
-from recorder.rules.alarm_book import LONGEST_ACKNOWLEDGED
+from recorder.rules.alarm_book import acknowledgement_problem
 from recorder.rules.alarms import ALARMS, advice_on
 
-_MOST_HOURS = LONGEST_ACKNOWLEDGED.total_seconds() / 3600
+_OPTIONS = {"remark": "--remark", "hours": "--for"}
 
 
 def list_alarms(
@@ -51,11 +51,9 @@ def acknowledge(
     """
     if alarm not in ALARMS:
         fail_unknown(alarm, ALARMS, what="an alarm")
-    if not 0 < hours <= _MOST_HOURS:
-        fail(f"--for takes hours up to {_MOST_HOURS:g}", 2)
     person = sign_in_for(context, Act.SEE_SYSTEM, "to acknowledge an alarm", subject="")
-    if len(remark.strip()) < 3:
-        fail("--remark says what you found, or do about the alarm", 2)
+    if (problem := acknowledgement_problem(remark, hours)) is not None:
+        fail(f"{_OPTIONS[problem[0]]}: {problem[1]}", 2)
     found = ask(context.home, lambda client: client.acknowledge_alarm(alarm, person=person, remark=remark, hours=hours))
     how = f"acknowledged until {found['acknowledged']['until']}" if found["lasts"] else "acknowledged, and so ended"
     context.tell(found, f"{alarm} is {how}")

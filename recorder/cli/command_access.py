@@ -136,7 +136,7 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "drain": "as SIGTERM, for the users who may send that. The entries `daemon.draining` and `daemon.stopping` "
         "name the user of the operating system",
         "nodes list": "shows machines, states and counts, nothing about people or calls",
-        "health": "shows alarms and counts, nothing about people or calls",
+        "health": "shows alarms, who has acknowledged them, and counts, nothing about calls",
         "alarms list": "shows alarms and who has acknowledged them, nothing about calls",
         "selftest": "as SIGTERM, for the users who may send that. It makes a call of its own two phones, whose "
         "recording is deleted. The entries `selftest.begun` and `selftest.ended` name the user of the operating system",

@@ -1,6 +1,6 @@
 """The routes of alarms: which stand, which have ended, and their acknowledgement by a person."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -12,11 +12,18 @@ from recorder.control.bodies import PersonalBody, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway
 from recorder.control.routes import routes_of
 from recorder.permissions import Act, Refusal
-from recorder.rules.alarm_book import LONGEST_ACKNOWLEDGED, Acknowledgement, ended_to_json, standing_to_json
+from recorder.rules.alarm_book import (
+    LONGEST_ACKNOWLEDGED_HOURS,
+    LONGEST_REMARK,
+    SHORTEST_REMARK,
+    Acknowledgement,
+    acknowledgement_problem,
+    ended_to_json,
+    standing_to_json,
+)
 from recorder.rules.authorisation import may
 
 ACKNOWLEDGED = "alarm.acknowledged"
-_LONGEST_HOURS = LONGEST_ACKNOWLEDGED.total_seconds() / 3600
 
 
 class AcknowledgeBody(PersonalBody):
@@ -31,8 +38,8 @@ class AcknowledgeBody(PersonalBody):
     model_config = ConfigDict(extra="forbid")
 
     alarm: Annotated[str, Field(min_length=1, max_length=60)]
-    remark: Annotated[str, Field(min_length=3, max_length=500)]
-    hours: Annotated[float, Field(gt=0, le=_LONGEST_HOURS)] = 24.0
+    remark: Annotated[str, Field(min_length=SHORTEST_REMARK, max_length=LONGEST_REMARK)]
+    hours: Annotated[float, Field(gt=0, le=LONGEST_ACKNOWLEDGED_HOURS)] = 24.0
 
 
 class LiveAlarms:
@@ -55,7 +62,9 @@ class LiveAlarms:
         decision = may(person, Act.SEE_SYSTEM)
         if isinstance(decision, Refusal):
             raise ProblemError(403, decision.reason)
-        now: datetime = utc_now()
+        if (problem := acknowledgement_problem(body.remark, body.hours)) is not None:
+            raise ProblemError(422, problem[1])
+        now = utc_now()
         said = Acknowledgement(
             by=who.actor, at=now, until=now + timedelta(hours=body.hours), remark=" ".join(body.remark.split())
         )

@@ -19,7 +19,7 @@ SOCKET: Mapping[str, Requirement] = MappingProxyType(
     {
         "GET /openapi.json": unlocked("the description of the socket"),
         "GET /api/node": unlocked("the node's name, and the moment that requests to it are signed for"),
-        "GET /api/health": unlocked("the daemon's health: nothing about people or calls"),
+        "GET /api/health": unlocked("the daemon's health, and who has acknowledged alarms: nothing about calls"),
         "POST /api/reload": unlocked("as SIGHUP; what changed is in the audit log"),
         "GET /api/alarms": unlocked("alarms, and who has acknowledged them: nothing about calls"),
         "POST /api/alarms/acknowledge": takes(Act.SEE_SYSTEM),

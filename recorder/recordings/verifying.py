@@ -94,12 +94,7 @@ def note_slices(
     """
     before = read_verified(state).problems
     others = {one: what for one, what in before.items() if slice_of(RecordingId(one), of) not in slices}
-    note(state, at, checked, {**others, **problems})
-
-
-def note(state: Path, at: datetime, checked: int, problems: Mapping[str, str]) -> None:
-    """Note that every recording was verified. Raises OSError."""
-    kept = dict(sorted(problems.items())[:MOST_NAMED])
+    kept = dict(sorted({**others, **problems}.items())[:MOST_NAMED])
     make_folder(state)
     content = {"at": time_to_json(at), "day": day_of(at), "checked": checked, "problems": kept}
     save_atomically(state / NAME, json.dumps(content).encode())

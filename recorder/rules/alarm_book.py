@@ -5,16 +5,20 @@ that has happened (`recorder.rules.alarms.FADING`) stands for EVENT_STANDS after
 acknowledges it; those of `ENDED_BY_PEOPLE` until then.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from recorder.rules.alarms import ENDED_BY_PEOPLE, FADING
+from storage.rows import time_from_json, time_to_json
 
 EVENT_STANDS = timedelta(hours=24)
 """How long an alarm stands after it was last raised, if nothing tells that its cause is gone."""
-LONGEST_ACKNOWLEDGED = timedelta(days=31)
+LONGEST_ACKNOWLEDGED_HOURS = 31 * 24.0
+SHORTEST_REMARK, LONGEST_REMARK = 3, 500
+"""Characters of the remark of an acknowledgement."""
 KEPT = 500
 """Ended alarms that are kept."""
 
@@ -34,6 +38,17 @@ class Acknowledgement:
     at: datetime
     until: datetime
     remark: str
+
+
+def acknowledgement_problem(remark: str, hours: float) -> tuple[str, str] | None:
+    """Return what is wrong with an acknowledgement: ``remark`` or ``hours``, and a sentence; None for nothing."""
+    if len(remark.strip()) < SHORTEST_REMARK:
+        return "remark", "Enter what you found, or what you do about the alarm."
+    if len(remark) > LONGEST_REMARK:
+        return "remark", f"The remark must be {LONGEST_REMARK} characters or fewer."
+    if not 0 < hours <= LONGEST_ACKNOWLEDGED_HOURS:  # not a number is neither
+        return "hours", f"Enter for how many hours, up to {LONGEST_ACKNOWLEDGED_HOURS:g}."
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +100,7 @@ class AlarmBook(MutableMapping[str, int]):
 
     def __init__(self, now: Callable[[], datetime], ended: tuple[EndedAlarm, ...] = ()) -> None:
         self._now = now
+        self._lock = threading.RLock()
         self._standing: dict[str, StandingAlarm] = {}
         self._ended = list(ended)
         self._seen: dict[str, StandingAlarm] = {}
@@ -97,24 +113,26 @@ class AlarmBook(MutableMapping[str, int]):
 
     def end(self, *names: str, why: str = CAUSE_GONE) -> None:
         """End alarms whose cause is gone; those that do not stand are passed over."""
-        for name in names:
-            found = self._standing.pop(name, None)
-            if found is not None:
-                self._end(found, why)
+        with self._lock:
+            for name in names:
+                found = self._standing.pop(name, None)
+                if found is not None:
+                    self._end(found, why)
 
     def observe(self, others: Mapping[str, int]) -> None:
         """Take what other parts of the daemon report: each of these alarms lasts as long as it is reported."""
         now = self._now()
-        for name in self._seen.keys() - others.keys():
-            self._end(self._seen.pop(name), CAUSE_GONE)
-        for name, count in others.items():
-            if name in self._standing:
-                continue
-            before = self._seen.get(name)
-            if before is None:
-                self.changes += 1
-                before = StandingAlarm(name=name, since=now, last_at=now, lasts=True)
-            self._seen[name] = replace(before, count=count)
+        with self._lock:
+            for name in self._seen.keys() - others.keys():
+                self._end(self._seen.pop(name), CAUSE_GONE)
+            for name, count in others.items():
+                if name in self._standing:
+                    continue
+                before = self._seen.get(name)
+                if before is None:
+                    self.changes += 1
+                    before = StandingAlarm(name=name, since=now, last_at=now, lasts=True)
+                self._seen[name] = replace(before, count=count)
 
     def acknowledge(self, name: str, acknowledgement: Acknowledgement) -> StandingAlarm:
         """Acknowledge an alarm that stands; one that does not last ends with this.
@@ -122,19 +140,20 @@ class AlarmBook(MutableMapping[str, int]):
         Raises:
             KeyError: It does not stand.
         """
-        self._expire()
-        where = self._standing if name in self._standing else self._seen
-        found = where[name]
-        found = where[name] = replace(found, acknowledged=acknowledgement)
-        self.changes += 1
-        if not found.lasts:
-            self.end(name, why=ACKNOWLEDGED)
-        return found
+        with self._lock:
+            self._expire()
+            where = self._standing if name in self._standing else self._seen
+            found = where[name] = replace(where[name], acknowledged=acknowledgement)
+            self.changes += 1
+            if not found.lasts:
+                self.end(name, why=ACKNOWLEDGED)
+            return found
 
     def standing(self) -> list[StandingAlarm]:
         """Return the alarms that stand, by name; an acknowledgement whose time is over is left out."""
-        self._expire()
-        found, now = {**self._seen, **self._standing}, self._now()
+        with self._lock:
+            self._expire()
+            found, now = {**self._seen, **self._standing}, self._now()
         return [
             replace(one, acknowledged=None) if one.acknowledged and one.acknowledged.until <= now else one
             for _, one in sorted(found.items())
@@ -146,20 +165,21 @@ class AlarmBook(MutableMapping[str, int]):
 
     def copy(self) -> dict[str, int]:
         """Return the counts of the alarms that this process has raised and that stand."""
-        self._expire()
-        return {name: one.count for name, one in self._standing.copy().items()}
+        with self._lock:
+            self._expire()
+            return {name: one.count for name, one in self._standing.items()}
 
     def _raise(self, name: str, count: int | None) -> None:
-        now, before = self._now(), self._standing.get(name)
-        lasts = name not in FADING | ENDED_BY_PEOPLE
-        if before is None:
-            self.raised[name] = self.raised.get(name, 0) + 1
-            self.changes += 1
-            self._standing[name] = StandingAlarm(name=name, since=now, last_at=now, count=count or 1, lasts=lasts)
-            return
-        if count is None:
-            self.raised[name] = self.raised.get(name, 0) + 1
-        self._standing[name] = replace(before, last_at=now, count=before.count + 1 if count is None else count)
+        now, lasts = self._now(), name not in FADING and name not in ENDED_BY_PEOPLE
+        with self._lock:
+            before = self._standing.get(name)
+            if before is None or count is None:
+                self.raised[name] = self.raised.get(name, 0) + 1
+            if before is None:
+                self.changes += 1
+                self._standing[name] = StandingAlarm(name=name, since=now, last_at=now, count=count or 1, lasts=lasts)
+            else:
+                self._standing[name] = replace(before, last_at=now, count=before.count + 1 if count is None else count)
 
     def _end(self, alarm: StandingAlarm, why: str) -> None:
         self._ended = [*self._ended, EndedAlarm(alarm=alarm, ended_at=self._now(), why=why)][-KEPT:]
@@ -167,7 +187,7 @@ class AlarmBook(MutableMapping[str, int]):
 
     def _expire(self) -> None:
         now = self._now()
-        for name, one in self._standing.copy().items():
+        for name, one in list(self._standing.items()):
             if name in FADING and now - one.last_at >= EVENT_STANDS:
                 self.end(name, why=NOT_AGAIN)
 
@@ -178,9 +198,8 @@ class AlarmBook(MutableMapping[str, int]):
         self._raise(name, count)
 
     def __delitem__(self, name: str) -> None:
-        if name not in self._standing:
-            raise KeyError(name)
-        self.end(name)
+        with self._lock:
+            self._end(self._standing.pop(name), CAUSE_GONE)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._standing.copy())
@@ -193,20 +212,20 @@ def standing_to_json(alarm: StandingAlarm) -> dict[str, Any]:
     """Return an alarm as JSON."""
     said = alarm.acknowledged
     return {
-        "name": alarm.name, "since": _text(alarm.since), "last_at": _text(alarm.last_at), "count": alarm.count,
-        "lasts": alarm.lasts,
+        "name": alarm.name, "since": time_to_json(alarm.since), "last_at": time_to_json(alarm.last_at),
+        "count": alarm.count, "lasts": alarm.lasts,
         "acknowledged": None if said is None else acknowledgement_to_json(said),
     }  # fmt: skip
 
 
 def acknowledgement_to_json(said: Acknowledgement) -> dict[str, Any]:
     """Return an acknowledgement as JSON."""
-    return {"by": said.by, "at": _text(said.at), "until": _text(said.until), "remark": said.remark}
+    return {"by": said.by, "at": time_to_json(said.at), "until": time_to_json(said.until), "remark": said.remark}
 
 
 def ended_to_json(ended: EndedAlarm) -> dict[str, Any]:
     """Return an ended alarm as JSON."""
-    return {**standing_to_json(ended.alarm), "ended_at": _text(ended.ended_at), "why": ended.why}
+    return {**standing_to_json(ended.alarm), "ended_at": time_to_json(ended.ended_at), "why": ended.why}
 
 
 def standing_from_json(found: Mapping[str, Any]) -> StandingAlarm:
@@ -217,10 +236,10 @@ def standing_from_json(found: Mapping[str, Any]) -> StandingAlarm:
     """
     said = found["acknowledged"]
     return StandingAlarm(
-        name=str(found["name"]), since=datetime.fromisoformat(found["since"]),
-        last_at=datetime.fromisoformat(found["last_at"]), count=int(found["count"]), lasts=bool(found["lasts"]),
+        name=str(found["name"]), since=_moment(found["since"]),
+        last_at=_moment(found["last_at"]), count=int(found["count"]), lasts=bool(found["lasts"]),
         acknowledged=None if said is None else Acknowledgement(
-            by=str(said["by"]), at=datetime.fromisoformat(said["at"]), until=datetime.fromisoformat(said["until"]),
+            by=str(said["by"]), at=_moment(said["at"]), until=_moment(said["until"]),
             remark=str(said["remark"]),
         ),
     )  # fmt: skip
@@ -228,10 +247,12 @@ def standing_from_json(found: Mapping[str, Any]) -> StandingAlarm:
 
 def ended_from_json(found: Mapping[str, Any]) -> EndedAlarm:
     """Return an ended alarm from JSON; raises what `standing_from_json` raises."""
-    return EndedAlarm(
-        alarm=standing_from_json(found), ended_at=datetime.fromisoformat(found["ended_at"]), why=str(found["why"])
-    )
+    return EndedAlarm(alarm=standing_from_json(found), ended_at=_moment(found["ended_at"]), why=str(found["why"]))
 
 
-def _text(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
+def _moment(text: str) -> datetime:
+    """Return a time that `time_to_json` wrote; TypeError for none."""
+    found = time_from_json(text)
+    if found is None:
+        raise TypeError("a time is missing")
+    return found

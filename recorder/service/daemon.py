@@ -389,6 +389,7 @@ class Daemon:
         self._sweeping.close()
         self._site.close()
         self._site_keys.close()
+        self._home_watch.close()
         self._resolver.close()
         self._executors.opening.close()
         self._port_memory.close()

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -167,9 +167,12 @@ class HomeWatch:
             make_folder(self._home.state)
             save_atomically(self._home.state / BOOK, json.dumps(content).encode())
         except OSError as error:
-            _log.warning("The history of alarms is not stored yet: %s", error.strerror or error)
+            if self._said.get(BOOK) != str(error):
+                self._said[BOOK] = str(error)
+                _log.warning("The history of alarms is not stored yet; retrying: %s", error.strerror or error)
         else:
             self._stored = changes
+            self._said.pop(BOOK, None)
 
 
 class KeyHolderWatch:
@@ -185,7 +188,7 @@ class KeyHolderWatch:
     def __init__(self, home: Home, keys: EpochKeys, vault: Vault, now: Callable[[], datetime]) -> None:
         self._home, self._keys, self._vault, self._now = home, keys, vault, now
         self._looks = 0
-        self._of_months = ""
+        self._of_months = self._said = ""
 
     def keep(self, stopping: threading.Event) -> None:
         """Look until told to stop."""
@@ -205,14 +208,16 @@ class KeyHolderWatch:
         problem = self._problem_of_now() or self._of_months
         if problem == read_holder(self._home.state):
             return
-        if problem:
+        if problem and problem != self._said:
             _log.error("alarm %s: %s", PRIVATE, problem)
         try:
             make_folder(self._home.state)
-            content: Mapping[str, str | None] = {"at": time_to_json(self._now()), "problem": problem}
+            content = {"at": time_to_json(self._now()), "problem": problem}
             save_atomically(self._home.state / HOLDER, json.dumps(content).encode())
         except OSError as error:
-            _log.warning("The state of the private keys is not stored yet: %s", error.strerror or error)
+            if problem != self._said:
+                _log.warning("The state of the private keys is not stored yet; retrying: %s", error.strerror or error)
+        self._said = problem
 
     def _problem_of_now(self) -> str:
         """Return what is wrong with the keys of this month and later ones, which new recordings are sealed to."""

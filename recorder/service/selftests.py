@@ -207,7 +207,7 @@ class SelfTests:
             "writer_lag_s": round(services.writer.counters.lag_s, 3),
             "writer_waits_s": round(max(time.monotonic() - services.writer.marked_s, 0.0), 3),
             "rows_waiting": services.rows.waiting,
-            "alarms": dict(services.alarms),
+            "alarms": services.alarms.copy(),
             "registrations": list(services.sip_status.registrations),
         }
 

@@ -16,7 +16,7 @@ from recorder.common.problems import ProblemError
 from recorder.control.site_lists import SILENT
 from recorder.permissions import Act
 from recorder.rules import times, wording
-from recorder.rules.alarm_book import LONGEST_ACKNOWLEDGED
+from recorder.rules.alarm_book import acknowledgement_problem
 from recorder.rules.alarms import Advice, advice_on
 from recorder.rules.retention_schedule import DataClass
 from recorder.web.auth import ConsoleCaller
@@ -100,7 +100,9 @@ def acknowledge(  # noqa: PLR0917 - FastAPI passes them by name
 ) -> Response:
     """Acknowledge an alarm of the daemon."""
     try:
-        console.live.acknowledge_alarm(caller.actor, alarm, _remark(remark), _hours(hours))
+        if (wrong := acknowledgement_problem(remark, _hours(hours))) is not None:
+            raise incomplete(wrong[1], wrong[0])
+        console.live.acknowledge_alarm(caller.actor, alarm, remark.strip(), _hours(hours))
     except ProblemError as error:
         if error.status not in (404, 422):
             raise
@@ -108,23 +110,11 @@ def acknowledge(  # noqa: PLR0917 - FastAPI passes them by name
     return RedirectResponse("/health#alarms", 303)
 
 
-def _remark(text: str) -> str:
-    if len(text.strip()) < 3:
-        raise incomplete("Enter what you found, or what you do about the alarm.", "remark")
-    if len(text) > 500:
-        raise incomplete("The remark must be 500 characters or fewer.", "remark")
-    return text.strip()
-
-
 def _hours(text: str) -> float:
-    most = LONGEST_ACKNOWLEDGED.total_seconds() / 3600
     try:
-        hours = float(text)
+        return float(text)
     except ValueError:
-        hours = 0.0
-    if not 0 < hours <= most:
-        raise incomplete(f"Enter for how many hours, up to {most:g}.", "hours")
-    return hours
+        return 0.0
 
 
 def _health_page(

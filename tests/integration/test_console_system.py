@@ -70,6 +70,25 @@ def test_who_sees_them(console: Console, name: str, status: int, of_overview: in
         assert ('href="/health"' in offered) == (status == 200)
 
 
+def test_an_alarm_is_acknowledged_with_a_remark_and_shown_with_it(console: Console, dpo: Browser) -> None:
+    console.daemon.said["alarms"] = {"disk_full": 2}
+    assert "Acknowledge disk full" in dpo.get("/health").text.replace("Disk", "disk")
+    for sent, sentence in (
+        ({"remark": " "}, "Enter what you found, or what you do about the alarm."),
+        ({"remark": "a new disk is ordered", "hours": "soon"}, "Enter for how many hours, up to 744."),
+    ):
+        answer = dpo.submit("/health/acknowledge", alarm="disk_full", **sent)
+        assert (answer.status_code, sentence in answer.text) == (422, True)
+        assert sent["remark"] in answer.text, "what was typed stays"
+    until = "2026-11-26T09:00:00Z"
+    said = {"by": "ict", "at": until, "until": until, "remark": "a new disk is ordered"}
+    console.daemon.said["acknowledged"] = {"disk_full": said}
+    page = dpo.get("/health").text
+    assert "Acknowledged by ict until" in page
+    assert "a new disk is ordered" in page
+    assert 'action="/health/acknowledge"' not in page
+
+
 def test_health_says_what_is_wrong_and_what_to_do_next(console: Console, dpo: Browser) -> None:
     assert "All is well" in dpo.get("/health").text
     console.daemon.said["alarms"] = {"disk_full": 2, "brand_new": 1}

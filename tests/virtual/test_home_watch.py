@@ -16,12 +16,13 @@ from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index
 from recorder.recordings.keyring import epoch_keys
 from recorder.service.home_watch import BOOK, LOOK_S, HomeWatch, KeyHolderWatch, read_book
-from storage.database import Database, sqlite_url
+from storage.database import sqlite_url
 from storage.epochs import month_of
 from storage.errors import DatabaseError
 from storage.index import Index
 from storage.keys import NodeKeys
 from storage.rows import row_from_json
+from storage.types import RecordingId
 from storage.vault import Vault
 from tests.helpers.exchange import Exchange
 from tests.helpers.recorder_home import ADMIN, eventually
@@ -161,7 +162,7 @@ def test_a_database_file_that_is_gone_takes_no_rows_and_another_one_is_opened(tm
 
 def test_a_home_with_recordings_and_without_its_index_is_not_given_an_empty_one(lines: Exchange) -> None:
     talk = lines.call()
-    talk.join()
+    recording = talk.join()
     talk.talk_for(0.3)
     talk.hang_up()
     home = Home(lines.home.root)
@@ -174,5 +175,5 @@ def test_a_home_with_recordings_and_without_its_index_is_not_given_an_empty_one(
     assert not home.index.exists()
     lines.home.stop()
     lines.home.recorder("index", "rebuild", "-C", str(home.root))
-    with closing(Database(sqlite_url(home.index))) as database:
-        assert Index(database).database.dialect == "sqlite"
+    with closing(Index(sqlite_url(home.index))) as index:
+        assert index.get(RecordingId(recording)).id == recording

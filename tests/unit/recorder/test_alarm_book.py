@@ -1,11 +1,13 @@
 """Alarms: which stand, which have ended and why, and who has acknowledged them."""
 
+import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from recorder.rules.alarm_book import EVENT_STANDS, Acknowledgement, AlarmBook
+from recorder.rules.alarm_book import EVENT_STANDS, Acknowledgement, AlarmBook, acknowledgement_problem
 from recorder.rules.alarms import ALARMS, ENDED_BY_PEOPLE, EVENTS, FADING, LOSSES
 from recorder.rules.disk_forecast import is_filling
 from recorder.service.home_watch import BOOK, read_book
@@ -86,6 +88,36 @@ def test_alarms_of_other_parts_are_taken_over_and_acknowledged_too(book: AlarmBo
     assert [one.alarm.name for one in book.ended()] == ["retention_stopped"]
     with pytest.raises(KeyError):
         book.acknowledge("retention_stopped", said(clock))
+
+
+def test_no_raise_is_lost_between_threads(book: AlarmBook) -> None:
+    """With the interpreter changing threads at every chance, without a lock hundreds are."""
+
+    def raise_often() -> None:
+        for _ in range(2000):
+            book.raise_event("disk_full")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=raise_often) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert (book["disk_full"], book.raised["disk_full"]) == (8000, 8000)
+
+
+@pytest.mark.parametrize(
+    ("remark", "hours", "field"),
+    [("a new disk", 8, None), ("  x  ", 8, "remark"), ("x" * 501, 8, "remark"), ("a new disk", 0, "hours"),
+     ("a new disk", 745, "hours"), ("a new disk", float("nan"), "hours")],
+)  # fmt: skip
+def test_an_acknowledgement_has_a_remark_and_a_time(remark: str, hours: float, field: str | None) -> None:
+    problem = acknowledgement_problem(remark, hours)
+    assert (None if problem is None else problem[0]) == field
 
 
 def test_every_alarm_is_of_one_kind_and_known() -> None:

@@ -15,7 +15,6 @@ from recorder.recordings.verifying import (
     VerificationHealth,
     day_of,
     due_slices,
-    note,
     note_slices,
     read_verified,
     slice_of,
@@ -73,7 +72,7 @@ def test_what_was_never_done_is_missed_and_what_is_wrong_stays_until_it_is_read_
 
 
 def test_few_problems_are_kept_by_name(tmp_path: Path) -> None:
-    note(tmp_path, BORN, 600, dict.fromkeys(IDS, "gone"))
+    note_slices(tmp_path, BORN, frozenset(range(30)), of=30, checked=600, problems=dict.fromkeys(IDS, "gone"))
     assert len(read_verified(tmp_path).problems) == MOST_NAMED
 
 
