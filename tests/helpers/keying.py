@@ -99,9 +99,12 @@ def _press_event(voice: Voice, key: str, at: int | None) -> Pressed:
 
 
 def wait_said(voice: Voice, tick: int) -> None:
-    """Wait until a voice has sent everything before a tick."""
+    """Wait until a voice has sent everything before a tick.
+
+    What is left is told by the voice's clock: while an event takes the place of audio, no audio is sent.
+    """
     deadline = time.monotonic() + 20
     while voice.sent[-1][0] + FRAME < tick:
         assert time.monotonic() < deadline, "the voice does not go on"
-        left_s = (tick - FRAME - voice.sent[-1][0]) / TICKS_PER_S
+        left_s = (tick - FRAME - voice.clock_at(time.monotonic())) / TICKS_PER_S
         time.sleep(max(0.005, left_s - 0.02))  # in virtual time each look settles the world

@@ -121,6 +121,8 @@ def orders() -> list[Any]:
 def test_digits_are_absent_and_everything_else_is_exact(lines: Exchange, keying: str, spread: str) -> None:
     call = keyed(lines, *KEYINGS[keying], SPREADS[spread])
     is_paused = spread == "four digits in 9.9 s"
+    apart_s = (call.presses[-1].start - call.presses[0].start) / TICKS_PER_S
+    assert apart_s == pytest.approx(SPREADS[spread][-1], abs=0.04), "the keys were pressed when they should be"
     assert call.states == ["recording"] * (len(call.presses) - 1) + ["paused" if is_paused else "recording"]
     kinds = {segment["kind"] for segment in call.row["segments"]}
     assert kinds == {"recording", "silenced"} | ({"paused"} if is_paused else set())
