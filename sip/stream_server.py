@@ -82,6 +82,8 @@ class RequestServer(_StreamServer):
         self._may_use_udp = may_use_udp
         self._request: Sippy = None
         self._transaction: Sippy = None
+        self._carrier: Connection | None = None
+        """The connection that took the request; None until the I/O thread has said so."""
         self._had_been_there = False
         self._is_retried = False
 
@@ -98,13 +100,18 @@ class RequestServer(_StreamServer):
         """Return a server for another request over the same connection."""
         return type(self)(self._outlet, self._to, self.connection)
 
-    def lost(self) -> None:
-        """Handle the loss of the connection: send the request again, once, if it used an existing connection.
+    def lost(self, connection: Connection) -> None:
+        """Handle the loss of a connection: send the request again, once, if it had gone over that existing one.
 
         That may have been closed before the request arrived. A request that arrives twice counts once, because of its
         branch (RFC 3261 section 17.2.3).
+
+        A connection that was preferred and ended before it took the request is no loss: the request goes over another
+        one then, or `_failed` is called.
         """
-        self.connection = None
+        if self._carrier is not connection:
+            return
+        self.connection = self._carrier = None
         if self._had_been_there and not self._is_retried:
             self._is_retried = True
             self.send_to(self._transaction.data, None)
@@ -118,7 +125,8 @@ class RequestServer(_StreamServer):
         self._outlet.on_call_thread(self._give_up)
 
     def _note(self, connection: Connection, was_there: bool) -> None:
-        self.connection, self._had_been_there = connection, was_there
+        self.connection = self._carrier = connection
+        self._had_been_there = was_there
 
     def _give_up(self) -> None:
         if self._transaction is None:

@@ -198,10 +198,9 @@ class Transactions(LeanTransactions):
 
     def lost(self, connection: Connection) -> None:
         """Handle the unanswered requests of a connection that ended."""
-        waiting = [t for t in self.tclient.values() if getattr(t.userv, "connection", None) is connection]
-        for transaction in waiting:
-            if self._is_unanswered(transaction):
-                transaction.userv.lost()
+        for transaction in list(self.tclient.values()):
+            if isinstance(transaction.userv, RequestServer) and self._is_unanswered(transaction):
+                transaction.userv.lost(connection)
 
     def _is_unanswered(self, transaction: Sippy) -> bool:
         return transaction.tid in self.tclient and transaction.teB is not None and _state(transaction) == "TRYING"
